@@ -1,0 +1,31 @@
+"""What the parts of the engine promise each other: motion, sources, renderers, graphs."""
+
+from engine.contract.graph import Graph, GraphRequest, GraphSpec, GraphStream, TensorSpec
+from engine.contract.motion import (
+    ARKIT,
+    CHANNELS,
+    GAZE_RANGE_DEG,
+    GROUPS,
+    POSE,
+    Channel,
+    Motion,
+    MotionSource,
+)
+from engine.contract.renderer import Renderer
+
+__all__ = [
+    "ARKIT",
+    "CHANNELS",
+    "GAZE_RANGE_DEG",
+    "GROUPS",
+    "POSE",
+    "Channel",
+    "Graph",
+    "GraphRequest",
+    "GraphSpec",
+    "GraphStream",
+    "Motion",
+    "MotionSource",
+    "Renderer",
+    "TensorSpec",
+]

@@ -1,0 +1,1 @@
+"""Motion sources (voice, idle, script) and the compositor that merges them."""

@@ -1,0 +1,1 @@
+"""Renderers: motion in, pictures out."""

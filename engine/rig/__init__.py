@@ -1,0 +1,1 @@
+"""The rig: an enrolled identity as arrays, and how controls move it."""

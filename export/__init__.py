@@ -1,0 +1,1 @@
+"""From trained networks to ONNX and TensorRT."""

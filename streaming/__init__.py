@@ -1,0 +1,1 @@
+"""The part of mien that waits: capture, WebRTC, workers, the web page, the command line."""

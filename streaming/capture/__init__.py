@@ -1,0 +1,1 @@
+"""Sound from the sound card, from files and from streams."""

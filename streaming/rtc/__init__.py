@@ -1,0 +1,1 @@
+"""WebRTC: peers, codecs, the receive and send paths."""

@@ -1,0 +1,1 @@
+"""Networks, data, losses and training (torch)."""
