@@ -1,0 +1,167 @@
+"""The seams inside streaming: what the HTTP application, the WebRTC peers and the workers promise each other.
+
+Four parts meet here. `streaming.worker` runs engine sessions in processes and
+hands out `LiveSession`s; `streaming.rtc` feeds them a voice and carries their
+emissions to viewers; `streaming.capture` feeds them a sound card or a file;
+`streaming.app` opens and closes them for the page. All of it lives in one
+event loop; nothing here blocks it.
+"""
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+SESSION_ID = r"^[a-z0-9-]{1,64}$"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What a session is opened with; everything that can change later is a control."""
+
+    portrait: str  # id in the portrait library
+    size: int = 512  # px, 256 / 384 / 512 / 768
+    fps: int = 25  # 25 / 30 / 50 / 60
+    look_ahead_ms: int = 40  # 0..40 until a network brings its own
+    picture_hold_ms: int = 0  # 0..50, sender's hold of the picture against receivers whose sound path is slower
+    badge: bool = True  # burn the "AI" badge in; only the operator's configuration removes it
+    seed: int = 0  # of idle life
+    renderer: str = "mesh"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """Instants of one emission on the monotonic clock of this machine, in seconds (see `now`); 0.0 = not reached.
+
+    The names are those of the measuring guide: `arrived` T1 (the newest sound
+    of this frame's own 40 ms reached the server), `taken` T2 (left the audio
+    buffer), `features` T3, `inference_start` T4, `inference_end` T5, `colour` T6
+    (I420 ready), `encoded` T7, `sent` T8. `due` is the tick's deadline.
+    """
+
+    due: float = 0.0
+    arrived: float = 0.0
+    taken: float = 0.0
+    features: float = 0.0
+    inference_start: float = 0.0
+    inference_end: float = 0.0
+    colour: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outgoing:
+    """One emission on its way out: a picture and exactly the sound heard while it shows.
+
+    `video` is I420 uint8[size * 3 // 2, size] (BT.601, limited range) in memory
+    shared with the worker: valid until `ring` more emissions have come; who
+    keeps it longer copies it. `audio` is int16[48000 // fps] mono at 48 kHz.
+    `index` counts frames from 0 since the session was opened and never jumps
+    back, also when its worker was restarted: RTP timestamps are
+    `index * 90000 // fps` and `index * 48000 // fps`.
+    """
+
+    index: int
+    video: NDArray[np.uint8]
+    audio: NDArray[np.int16]
+    fresh: bool  # false: the picture repeats the previous one (late, or the worker is away)
+    missing: int  # samples of sound that never arrived, filled with silence
+    stamps: Stamps
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStatus:
+    """How a session is doing, for the page's display and for metrics."""
+
+    state: str  # "starting" | "live" | "recovering" | "closed"
+    fps: float
+    frames: int
+    misses: int
+    stages_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # StageTimes.summary()
+    level_dbfs: float = -120.0  # of the incoming voice
+    hearing: bool = False  # sound has arrived within the last second
+    viewers: int = 0
+
+
+class LiveSession(Protocol):
+    """A session running in a worker process, seen from the event loop."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def settings(self) -> SessionSettings: ...
+
+    def push_audio(self, samples: NDArray[np.float32], arrived: float) -> None:
+        """Give it sound as it comes: mono float32 at 48 kHz, any length; `arrived` is `now()` at its last packet.
+
+        The far clock need not be ours: the worker's inlet resamples against
+        drift, conceals gaps and keeps a bounded, adaptive 20-60 ms in hand.
+        """
+        ...
+
+    def subscribe(self) -> AsyncIterator[Outgoing]:
+        """Emissions as they are made, from now on; each subscriber misses the oldest rather than hold more than 200 ms."""
+        ...
+
+    def control(self, **changes: Any) -> None:
+        """Change what can be changed live, see `Controls`.
+
+        Raises:
+            ValueError: for an unknown name or a value out of range.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """Barge-in: clear sound, motion and model state at once."""
+        ...
+
+    def status(self) -> LiveStatus: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What `LiveSession.control` takes; None leaves a thing as it is.
+
+    `channels` drives named channels of engine.contract.CHANNELS (and `None`
+    releases one to the other sources); `preset` names one of the script
+    source's presets.
+    """
+
+    channels: Mapping[str, float | None] | None = None
+    preset: str | None = None
+    mouth_gain: float | None = None  # 0..2
+    head_gain: float | None = None  # 0..2, of the motion that follows the voice
+    idle: bool | None = None  # blinks, saccades, breathing
+    portrait: str | None = None  # change the face while live
+
+
+class CapacityReached(Exception):
+    """No worker has room for one more session within its budget."""
+
+
+class LiveSessions(Protocol):
+    """Opens sessions on workers, and refuses what would not fit."""
+
+    async def open(self, settings: SessionSettings, session_id: str | None = None) -> LiveSession:
+        """Open a session on the least loaded worker.
+
+        Raises:
+            CapacityReached: when one more would break the budget of those running.
+            ValueError: for settings out of range.
+            PortraitError: when the portrait does not exist or cannot be loaded.
+        """
+        ...
+
+    def get(self, session_id: str) -> LiveSession | None: ...
+
+    def all(self) -> Mapping[str, LiveSession]: ...
+
+
+def now() -> float:
+    """The one clock of the server, in seconds: CLOCK_MONOTONIC, equal in all processes of this machine."""
+    return time.monotonic()
