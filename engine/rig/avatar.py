@@ -49,14 +49,16 @@ class Avatar:
     """A portrait made animatable; read-only, shared by all sessions that show it.
 
     Attributes:
-        vertices: float32[V, 3], camera frame, neutral.
+        vertices: float32[V, 3], camera frame, neutral; the first 468 are MediaPipe's face mesh points, in its order.
         shapes: names of the K shapes.
         deltas: float32[K, V, 3] displacement at weight 1, camera frame px.
         uv: float32[V, 2] px in `texture`.
         shade: float32[V, 3] colour multiplier.
         triangles: int32[T, 3], front side counter to the screen's y (as in `part` order of drawing).
         part: uint8[T]: 1 face (two-sided), 2 hair, ears, neck and torso, 3 left eye, 4 right eye, 5 mouth interior.
-        head_weight: float32[V]: 1 moves with the head, 0 stays with the torso.
+            A triangle that is to be seen from both sides in another part appears twice, once each way round.
+        head_weight: float32[V]: 1 moves with the head, 0 stands still. A vertex with weight 0 and no displacement is
+            drawn once and for all; a torso that follows the head a little has a small weight instead.
         pivot: float32[3], the point about which the head turns.
         eyes: "Left" and "Right", the person's own.
         texture: uint8[h, w, 4] RGBA atlas.
@@ -85,3 +87,22 @@ class Avatar:
     eye_distance: float
     rotation_limit_deg: tuple[float, float, float]
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drive:
+    """What the controls ask of an avatar's mesh at one instant; made by `engine.rig.controls`, drawn by the renderer.
+
+    Attributes:
+        weights: float32[K], one per entry of `Avatar.shapes`; overlays read theirs here too.
+        head: float32[3, 3], rotation of the head about `Avatar.pivot`, camera frame.
+        shift: float32[3] px, displacement of the head after the rotation, camera frame.
+        left_eye: float32[3, 3], rotation of the person's left eyeball about its centre, relative to the head.
+        right_eye: the same for the right one.
+    """
+
+    weights: NDArray[np.float32]
+    head: NDArray[np.float32]
+    shift: NDArray[np.float32]
+    left_eye: NDArray[np.float32]
+    right_eye: NDArray[np.float32]
