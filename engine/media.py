@@ -46,7 +46,7 @@ class Emission:
     Both RTP timestamps are computed from `index`, so the pair cannot drift
     apart. `fresh` is false when the picture repeats the previous one because
     the tick was late; the sound moves on regardless. `missing` counts the
-    samples of `audio` that never arrived and were filled with silence.
+    samples of silence put in at this tick because sound had not arrived.
     """
 
     index: int

@@ -1,0 +1,205 @@
+"""One live face: sound in, emissions out, by a state machine that never waits."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.contract import GraphRequest, Motion, Renderer
+from engine.media import AudioChunk, Emission, VideoFrame
+from engine.timeline import MOTION_STEP, Timeline
+
+
+class Voice(Protocol):
+    """The part of a voice-driven motion source that a session feeds."""
+
+    @property
+    def look_ahead(self) -> int:
+        """Samples beyond an instant that the motion at that instant may depend on."""
+        ...
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """The next sound, float32[N] at 48 kHz."""
+        ...
+
+    def reset(self, sample: int = 0) -> None:
+        """Forget all sound; the next sample pushed is `sample`."""
+        ...
+
+
+class Mixer(Protocol):
+    """What composes the motion of all sources; see `engine.motion.compositor.Compositor`."""
+
+    def at(self, sample: int) -> Motion:
+        """The composed motion at `sample`; asked for in order."""
+        ...
+
+
+class Session:
+    """Turns sound into emissions, one per frame, on the media clock.
+
+    Sound enters by `push` and leaves by `tick`, delayed by exactly `lead`
+    samples plus whatever the caller lets pile up. A tick takes the sound of
+    one frame, the motion at its centre and a picture of that motion, and
+    moves the media clock on by one frame; sound that is not there is silence
+    (the clock never waits), and a late picture is the previous one repeated.
+
+    The session neither sleeps nor reads a clock: when to tick, and whether a
+    tick is late, is the caller's to say. The pixels of an emission stay valid
+    until the next tick.
+
+    Args:
+        timeline: sample rate and frame rate.
+        renderer: draws the pictures.
+        mixer: composes motion, from `voice` among others.
+        voice: told of all sound that is pushed.
+        room_ms: how far pushed sound may run ahead of what the next tick needs.
+
+    Raises:
+        ValueError: if `room_ms` is not positive.
+    """
+
+    def __init__(self, timeline: Timeline, renderer: Renderer, mixer: Mixer, voice: Voice, room_ms: float = 400.0) -> None:
+        if not room_ms > 0:
+            raise ValueError(f"a session needs room for sound, got {room_ms} ms")
+        self.timeline = timeline
+        self.renderer = renderer
+        self._mixer = mixer
+        self._voice = voice
+        self._lead = _lead(timeline, voice.look_ahead)
+        need = timeline.samples_per_frame + self._lead
+        self._sound = _SoundBuffer(need + timeline.samples(room_ms))
+        self._need = need
+        self._frame = 0
+        self._pending: tuple[int, bool] | None = None
+        self._picture: VideoFrame | None = None
+
+    @property
+    def lead(self) -> int:
+        """Samples that must be pushed beyond the end of a frame before its tick: the look-ahead, rounded up to motion steps."""
+        return self._lead
+
+    @property
+    def frame(self) -> int:
+        """Index of the frame that the next tick makes."""
+        return self._frame
+
+    @property
+    def sample(self) -> int:
+        """First sample of the next frame."""
+        return self.timeline.frame_start(self._frame)
+
+    @property
+    def ready(self) -> bool:
+        """Whether all sound that the next tick needs has been pushed."""
+        return self._sound.held >= self._need
+
+    @property
+    def held_ms(self) -> float:
+        """Sound pushed and not yet heard, in milliseconds."""
+        return self.timeline.milliseconds(self._sound.held)
+
+    def push(self, samples: NDArray[np.float32]) -> int:
+        """Take sound float32[N] at the timeline's rate; return how many samples fitted.
+
+        A full session takes no more (the rest stays the caller's): nothing is dropped here.
+        """
+        if samples.ndim != 1 or samples.dtype != np.float32:
+            raise ValueError(f"expected float32[N], got {samples.dtype}{list(samples.shape)}")
+        taken = samples[: self._sound.free]
+        self._sound.write(taken)
+        self._voice.push(taken)
+        return len(taken)
+
+    def end_utterance(self) -> int:
+        """Follow the sound by silence, so that all of it can be ticked out; return the number of ticks that takes."""
+        frames = -(-max(self._sound.held, 0) // self.timeline.samples_per_frame)
+        missing = frames * self.timeline.samples_per_frame + self._lead - self._sound.held
+        if missing > 0 and frames:
+            self.push(np.zeros(min(missing, self._sound.free), np.float32))
+        return frames
+
+    def interrupt(self) -> None:
+        """Barge-in: drop all sound not yet heard and what the voice and the renderer remember of it, at once."""
+        self._sound.clear()
+        self._voice.reset(self.sample)
+        self.renderer.reset()
+
+    def tick(self, *, late: bool = False) -> Emission:
+        """Make the next emission with a renderer that needs no graph; see `prepare`."""
+        request = self.prepare(late=late)
+        if request is not None:
+            raise ValueError(f"the renderer asks for graph {request.graph!r}: call prepare, run the graph, call finish")
+        return self.finish(None)
+
+    def prepare(self, *, late: bool = False) -> GraphRequest | None:
+        """Begin a tick: compose the motion and let the renderer ask for its graph.
+
+        A late tick asks for nothing and repeats the last picture, unless there is none yet.
+        """
+        assert self._pending is None, "prepare and finish must alternate"
+        missing = max(0, self._need - self._sound.held)
+        if missing:
+            silence = np.zeros(missing, np.float32)
+            self._sound.write(silence)
+            self._voice.push(silence)
+        motion = self._mixer.at(self.timeline.frame_centre(self._frame))
+        fresh = not late or self._picture is None
+        self._pending = (missing, fresh)
+        return self.renderer.prepare(motion) if fresh else None
+
+    def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> Emission:
+        """End the tick that `prepare` began, with the outputs of the graph it asked for."""
+        assert self._pending is not None, "prepare and finish must alternate"
+        (missing, fresh), self._pending = self._pending, None
+        if fresh:
+            self._picture = self.renderer.finish(outputs)
+        assert self._picture is not None
+        sound = AudioChunk(self.sample, self._sound.read(self.timeline.samples_per_frame))
+        emission = Emission(self._frame, self._picture, sound, fresh=fresh, missing=missing)
+        self._frame += 1
+        return emission
+
+
+def _lead(timeline: Timeline, look_ahead: int) -> int:
+    # Frame centres repeat their position between motion steps after at most MOTION_STEP frames.
+    def lead(frame: int) -> int:
+        next_step = -(-timeline.frame_centre(frame) // MOTION_STEP) * MOTION_STEP
+        return next_step + look_ahead - timeline.frame_start(frame + 1)
+
+    return max(0, *(lead(frame) for frame in range(MOTION_STEP)))
+
+
+class _SoundBuffer:
+    """float32 samples, first in first out, bounded."""
+
+    def __init__(self, capacity: int) -> None:
+        self._room = capacity
+        self._data = np.zeros(2 * capacity, np.float32)
+        self._first = self._last = 0
+
+    @property
+    def held(self) -> int:
+        return self._last - self._first
+
+    @property
+    def free(self) -> int:
+        return self._room - self.held
+
+    def write(self, samples: NDArray[np.float32]) -> None:
+        assert len(samples) <= self.free
+        if self._last + len(samples) > len(self._data):
+            held = self.held
+            self._data[:held] = self._data[self._first : self._last]
+            self._first, self._last = 0, held
+        self._data[self._last : self._last + len(samples)] = samples
+        self._last += len(samples)
+
+    def read(self, count: int) -> NDArray[np.float32]:
+        samples = self._data[self._first : self._first + count].copy()
+        self._first += count
+        return samples
+
+    def clear(self) -> None:
+        self._first = self._last = 0
