@@ -83,16 +83,21 @@ class LiveStatus:
     level_dbfs: float = -120.0  # of the incoming voice
     hearing: bool = False  # sound has arrived within the last second
     viewers: int = 0
+    reason: str = ""  # why it was closed, when that was not asked for: one line
 
 
 class LiveSession(Protocol):
     """A session running in a worker process, seen from the event loop."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """The name it is addressed by, see `SESSION_ID`."""
+        ...
 
     @property
-    def settings(self) -> SessionSettings: ...
+    def settings(self) -> SessionSettings:
+        """What it was opened with."""
+        ...
 
     def push_audio(self, samples: NDArray[np.float32], arrived: float) -> None:
         """Give it sound as it comes: mono float32 at 48 kHz, any length; `arrived` is `now()` at its last packet.
@@ -118,9 +123,21 @@ class LiveSession(Protocol):
         """Barge-in: clear sound, motion and model state at once."""
         ...
 
-    def status(self) -> LiveStatus: ...
+    def record(self, stage: str, milliseconds: float) -> None:
+        """Note how long a stage outside the worker took ("encode", "send"), for `LiveStatus.stages_ms`."""
+        ...
 
-    async def close(self) -> None: ...
+    def watched_by(self, viewers: int) -> None:
+        """Note how many viewers it has, for `LiveStatus.viewers`."""
+        ...
+
+    def status(self) -> LiveStatus:
+        """How it is doing right now; cheap."""
+        ...
+
+    async def close(self) -> None:
+        """End it: its subscribers' iterations end, its place is free. Closing twice is harmless."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +162,7 @@ class CapacityReached(Exception):
 
 
 class LiveSessions(Protocol):
-    """Opens sessions on workers, and refuses what would not fit."""
+    """Opens sessions on workers, and refuses what would not fit. `streaming.live.Live` is the implementation."""
 
     async def open(self, settings: SessionSettings, session_id: str | None = None) -> LiveSession:
         """Open a session on the least loaded worker.
@@ -157,9 +174,26 @@ class LiveSessions(Protocol):
         """
         ...
 
-    def get(self, session_id: str) -> LiveSession | None: ...
+    def get(self, session_id: str) -> LiveSession | None:
+        """The open session of that id, or None."""
+        ...
 
-    def all(self) -> Mapping[str, LiveSession]: ...
+    def all(self) -> Mapping[str, LiveSession]:
+        """All open sessions by id."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker is warm, so that `open` answers at once."""
+        ...
+
+    async def start(self) -> None:
+        """Start the workers; returns when they are being warmed up, not when they are warm."""
+        ...
+
+    async def close(self) -> None:
+        """Close all sessions and end all workers; returns when no process is left."""
+        ...
 
 
 def now() -> float:
