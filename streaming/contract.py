@@ -79,7 +79,7 @@ class LiveStatus:
     fps: float
     frames: int
     misses: int
-    stages_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # StageTimes.summary()
+    stages_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])  # StageTimes.summary()
     level_dbfs: float = -120.0  # of the incoming voice
     hearing: bool = False  # sound has arrived within the last second
     viewers: int = 0
@@ -108,7 +108,10 @@ class LiveSession(Protocol):
         ...
 
     def subscribe(self) -> AsyncIterator[Outgoing]:
-        """Emissions as they are made, from now on; each subscriber misses the oldest rather than hold more than 200 ms."""
+        """Emissions as they are made, from now on; each subscriber misses the oldest rather than hold more than 200 ms.
+
+        The iteration ends when the session closes. Dropping the iterator unsubscribes.
+        """
         ...
 
     def control(self, **changes: Any) -> None:
