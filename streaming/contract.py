@@ -29,7 +29,8 @@ class SessionSettings:
     picture_hold_ms: int = 0  # 0..50, sender's hold of the picture against receivers whose sound path is slower
     badge: bool = True  # burn the "AI" badge in; only the operator's configuration removes it
     seed: int = 0  # of idle life
-    renderer: str = "mesh"
+    renderer: str = "mesh"  # or "null": a still picture that costs nothing, the benchmarks' zero
+    probe: str = ""  # what the benchmarks paint in or inject, see streaming.worker.probe; "" for everybody else
 
 
 @dataclass(frozen=True, slots=True)
