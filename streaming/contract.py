@@ -29,8 +29,7 @@ class SessionSettings:
     picture_hold_ms: int = 0  # 0..50, sender's hold of the picture against receivers whose sound path is slower
     badge: bool = True  # burn the "AI" badge in; only the operator's configuration removes it
     seed: int = 0  # of idle life
-    renderer: str = "mesh"  # or "null": a still picture that costs nothing, the benchmarks' zero
-    probe: str = ""  # what the benchmarks paint in or inject, see streaming.worker.probe; "" for everybody else
+    renderer: str = "mesh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,8 @@ class Stamps:
     The names are those of the measuring guide: `arrived` T1 (the newest sound
     of this frame's own 40 ms reached the server), `taken` T2 (left the audio
     buffer), `features` T3, `inference_start` T4, `inference_end` T5, `colour` T6
-    (I420 ready), `encoded` T7, `sent` T8. `due` is the tick's deadline.
+    (I420 ready). T7 and T8 are the sender's to add. `due` is the tick's
+    deadline, `begun` when the worker got round to it.
     """
 
     due: float = 0.0
@@ -50,6 +50,7 @@ class Stamps:
     inference_start: float = 0.0
     inference_end: float = 0.0
     colour: float = 0.0
+    begun: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

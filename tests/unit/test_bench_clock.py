@@ -1,0 +1,51 @@
+"""The clock in the picture: what is painted is read back, and a click in the sound is found."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import clock
+from benchmarks.clock import BITS, ROW_PX, TICK, Clock
+from engine.media import AudioChunk, Emission, VideoFrame
+
+
+@given(value=st.integers(0, 2**BITS - 1), size=st.sampled_from([256, 384, 512, 768]))
+def test_gray_code_survives_painting_and_reading(value: int, size: int) -> None:
+    row = np.zeros((ROW_PX, size, 3), np.uint8)
+    clock.paint(row, value)
+    assert clock.read(row[..., 0]) == value
+
+
+@given(value=st.integers(0, 2**BITS - 2))
+def test_neighbours_differ_in_one_cell(value: int) -> None:
+    rows = np.zeros((2, ROW_PX, 256), np.uint8)
+    for row, number in zip(rows, (value, value + 1), strict=True):
+        clock.paint(row, number)
+    cells = np.flatnonzero((rows[0] != rows[1])[0])
+    assert len(cells) == 256 // BITS
+
+
+def test_gray_code_survives_noise() -> None:
+    row = np.zeros((ROW_PX, 512), np.uint8)
+    clock.paint(row, 0xABCDE)
+    noisy = np.clip(row + np.random.default_rng(0).normal(0, 25, row.shape), 0, 255).astype(np.uint8)
+    assert clock.read(noisy) == 0xABCDE
+
+
+def emission(index: int, sound: np.ndarray) -> Emission:
+    picture = VideoFrame(index * 1920 + 960, np.zeros((256, 256, 3), np.uint8))
+    return Emission(index, picture, AudioChunk(index * 1920, sound.astype(np.float32)))
+
+
+def test_the_clock_shows_the_instant_of_the_picture_and_of_the_latest_click() -> None:
+    marks = Clock()
+    click = np.zeros(1920)
+    click[333:573] = 0.7 * np.sin(2 * np.pi * 2000 * np.arange(240) / 48_000)
+    found = int(np.flatnonzero(np.abs(click) > clock.CLICK_LEVEL)[0])
+    for index in range(12):
+        made = emission(index, click if index in (5, 6) else np.zeros(1920))
+        marks.mark(made)
+        luma = made.video.rgb[..., 0]
+        assert clock.read(luma[:ROW_PX]) == (index * 1920 + 960) // TICK
+        expected = 5 * 1920 + found if index >= 5 else 0  # that of frame 6 comes too soon after it
+        assert clock.read(luma[ROW_PX : 2 * ROW_PX]) == expected // TICK
