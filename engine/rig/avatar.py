@@ -44,7 +44,7 @@ class Overlay:
     full_at: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Avatar:
     """A portrait made animatable; read-only, shared by all sessions that show it.
 

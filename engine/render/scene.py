@@ -1,0 +1,277 @@
+"""What a mesh renderer needs to know of an avatar at one picture size: sorted, packed, read-only, shared by sessions."""
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.render import raster
+from engine.render.deform import sparse_shapes
+from engine.render.texture import Atlas
+from engine.rig.avatar import CAMERA, FRAME, Avatar
+
+FACE, OUTER, LEFT_EYE, RIGHT_EYE, MOUTH = 1, 2, 3, 4, 5
+_ORDER = np.array([9, 0, 3, 1, 2, 4])  # parts from front to back
+IRISES = 468  # landmarks from here on are the irises': five of the right eye, five of the left
+TWO_SIDED, SHADED = 1, 2  # bits of `Scene.kind`; its clip rectangle's index is above them
+CLIP_SHIFT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Triangles `first`..`opaque` are opaque, `opaque`..`last` partly transparent."""
+
+    first: int
+    opaque: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """Arrays for the rasteriser; see `engine.render.raster` for their meaning.
+
+    Attributes:
+        scale: pixels of the picture per px of the working frame.
+        still: the triangles that never move; moving: the others.
+        rims: for each clip rectangle after the first, the vertices whose bounding box it is.
+        iris_corner: intp[10, 3], vertices, and iris_weight: float32[10, 3], that carry the landmarks of the irises.
+    """
+
+    size: int
+    scale: float
+    start: NDArray[np.int32]
+    touched: NDArray[np.int32]
+    displacement: NDArray[np.float32]
+    rest: NDArray[np.float32]
+    head_weight: NDArray[np.float32]
+    eye_range: NDArray[np.int64]
+    eye_centre: NDArray[np.float32]
+    pivot: NDArray[np.float32]
+    triangles: NDArray[np.int32]
+    kind: NDArray[np.uint8]
+    still: Span
+    moving: Span
+    edges: NDArray[np.int32]
+    sides: NDArray[np.int32]
+    rims: tuple[NDArray[np.intp], ...]
+    uv: NDArray[np.float32]
+    shade: NDArray[np.float32]
+    texels: NDArray[np.uint64]
+    pitch: int
+    overlay_start: NDArray[np.int32]
+    overlay_of: NDArray[np.int32]
+    overlay_uv: NDArray[np.float32]
+    overlay_mask: NDArray[np.float32]
+    overlay_shape: NDArray[np.intp]
+    overlay_full_at: NDArray[np.float32]
+    backdrop: NDArray[np.uint8]
+    iris_corner: NDArray[np.intp]
+    iris_weight: NDArray[np.float32]
+
+
+_scenes: WeakKeyDictionary[Avatar, dict[int, Scene]] = WeakKeyDictionary()
+
+
+def scene_of(avatar: Avatar, size: int) -> Scene:
+    """The scene of an avatar (told apart by identity) at one picture size; made once, then shared while the avatar lives."""
+    scenes = _scenes.setdefault(avatar, {})
+    if size not in scenes:
+        scenes[size] = _scene(avatar, size)
+    return scenes[size]
+
+
+def _scene(avatar: Avatar, size: int) -> Scene:
+    atlas = Atlas(avatar, size / FRAME)
+    triangles, part, two_sided = _merge_twins(avatar.triangles, avatar.part)
+    opacity = raster.alpha_range(triangles, atlas.uv, atlas.texels, atlas.pitch)
+    moving = _any_corner(_moves(avatar), triangles)
+    soft = opacity[:, 0] < 255
+    chosen = opacity[:, 1] > 0
+    depth_order = _component_depth(avatar, triangles)
+    keys = (np.where(soft, depth_order, _ORDER[part]), soft, moving)
+    order = np.lexsort(keys)
+    order = order[chosen[order]]
+    triangles, part, two_sided = triangles[order], part[order], two_sided[order]
+    moving, soft = moving[order], soft[order]
+    first = int(np.count_nonzero(~moving))
+    still_span = Span(0, int(np.count_nonzero(~moving & ~soft)), first)
+    moving_span = Span(first, first + int(np.count_nonzero(moving & ~soft)), len(triangles))
+    rims, clip_index = _rims(avatar, triangles, part)
+    shaded = _any_corner(np.abs(avatar.shade - 1).max(axis=1) > 1e-3, triangles)
+    kind = (two_sided | (part == FACE)) * TWO_SIDED + shaded * SHADED + (clip_index << CLIP_SHIFT)
+    edges, sides = _edges(triangles)
+    overlay_start, overlay_of = _overlays(avatar, triangles)
+    start, touched, displacement = sparse_shapes(avatar.deltas)
+    eyes = (avatar.eyes["Left"], avatar.eyes["Right"])
+    count = len(avatar.overlays)
+    iris_corner, iris_weight = _irises(avatar)
+    names = {name: i for i, name in enumerate(avatar.shapes)}
+    return Scene(
+        size=size,
+        scale=size / FRAME,
+        start=start,
+        touched=touched,
+        displacement=displacement,
+        rest=np.array(avatar.vertices, np.float32),
+        head_weight=np.array(avatar.head_weight, np.float32),
+        eye_range=np.array([(eye.first, eye.last) for eye in eyes], np.int64),
+        eye_centre=np.array([eye.centre for eye in eyes], np.float32),
+        pivot=np.array(avatar.pivot, np.float32),
+        triangles=np.ascontiguousarray(triangles, np.int32),
+        kind=kind.astype(np.uint8),
+        still=still_span,
+        moving=moving_span,
+        edges=edges,
+        sides=sides,
+        rims=rims,
+        uv=atlas.uv,
+        shade=np.array(avatar.shade, np.float32),
+        texels=atlas.texels,
+        pitch=atlas.pitch,
+        overlay_start=overlay_start,
+        overlay_of=overlay_of,
+        overlay_uv=atlas.overlay_uv,
+        overlay_mask=np.array([o.mask for o in avatar.overlays], np.float32).reshape(count, len(avatar.vertices)),
+        overlay_shape=np.array([names[o.control] for o in avatar.overlays], np.intp),
+        overlay_full_at=np.array([o.full_at for o in avatar.overlays], np.float32),
+        backdrop=_backdrop(avatar, size),
+        iris_corner=iris_corner,
+        iris_weight=iris_weight,
+    )
+
+
+def _merge_twins(
+    triangles: NDArray[np.int32], part: NDArray[np.uint8]
+) -> tuple[NDArray[np.int32], NDArray[np.intp], NDArray[np.bool_]]:
+    """Triangles without repetition, their parts, and which of them appeared both ways round."""
+    _, first, counts = np.unique(np.sort(triangles, axis=1), axis=0, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    kept = first[order]
+    return triangles[kept], part[kept].astype(np.intp), counts[order] > 1
+
+
+def _any_corner(marked: NDArray[np.bool_], triangles: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """bool[T]: whether any corner of a triangle is marked, from bool[V]."""
+    return marked[triangles[:, 0]] | marked[triangles[:, 1]] | marked[triangles[:, 2]]
+
+
+def _moves(avatar: Avatar) -> NDArray[np.bool_]:
+    """bool[V]: whether anything ever moves a vertex."""
+    moves = (avatar.head_weight > 0) | (np.abs(avatar.deltas).max(axis=(0, 2)) >= 0.002)
+    for eye in avatar.eyes.values():
+        moves[eye.first : eye.last] = True
+    return moves
+
+
+def _component_depth(avatar: Avatar, triangles: NDArray[np.int32]) -> NDArray[np.float64]:
+    """float64[T]: mean depth of the connected piece of surface that each triangle belongs to."""
+    label = _pieces(np.concatenate([triangles[:, :2], triangles[:, 1:]]), len(avatar.vertices))
+    total, members = np.bincount(label, avatar.vertices[:, 2]), np.bincount(label)
+    mean = total / np.maximum(members, 1)
+    return mean[label[triangles[:, 0]]]
+
+
+def _pieces(links: NDArray[np.int32], count: int) -> NDArray[np.intp]:
+    """intp[count]: for each vertex the least vertex that links lead to."""
+    label = np.arange(count)
+    while True:
+        low = np.minimum(label[links[:, 0]], label[links[:, 1]])
+        joined = label.copy()
+        for end in (label[links[:, 0]], label[links[:, 1]], links[:, 0], links[:, 1]):
+            np.minimum.at(joined, end, low)
+        joined = joined[joined]
+        if np.array_equal(joined, label):
+            return label
+        label = joined
+
+
+def _edges(triangles: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """All edges int32[E, 2] and the triangles beside each int32[E, 2], -1 where there is none."""
+    ends = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    owner = np.repeat(np.arange(len(triangles)), 3)
+    edges, which = np.unique(ends, axis=0, return_inverse=True)
+    sides = np.full((len(edges), 2), -1, np.int32)
+    order = np.argsort(which.ravel(), kind="stable")
+    sorted_edge, sorted_owner = which.ravel()[order], owner[order]
+    begins = np.searchsorted(sorted_edge, np.arange(len(edges)))
+    sides[:, 0] = sorted_owner[begins]
+    second = np.minimum(begins + 1, len(order) - 1)
+    has_second = (second > begins) & (sorted_edge[second] == np.arange(len(edges)))
+    sides[has_second, 1] = sorted_owner[second[has_second]]
+    return edges.astype(np.int32), sides
+
+
+def _rims(
+    avatar: Avatar, triangles: NDArray[np.int32], part: NDArray[np.intp]
+) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.intp]]:
+    """The rims through which the eyes and the mouth are seen, and for each triangle the rim that bounds it (0: none)."""
+    skin = triangles[(part == FACE) | (part == OUTER)]
+    index = np.zeros(len(triangles), np.intp)
+    if not len(skin):
+        return (), index
+    edges, sides = _edges(skin)
+    rim = edges[sides[:, 1] < 0]
+    label = _pieces(rim, len(avatar.vertices))
+    loops = [np.flatnonzero(label == name) for name in np.unique(label[rim[:, 0]])]
+    found: list[NDArray[np.intp]] = []
+    for inner in (LEFT_EYE, RIGHT_EYE, MOUTH):
+        mine = part == inner
+        if not mine.any():
+            continue
+        centre = np.median(avatar.vertices[np.unique(triangles[mine]), :2], axis=0)
+        around = [loop for loop in loops if _holds(avatar.vertices[loop, :2], centre)]
+        if around:
+            found.append(min(around, key=lambda loop: float(np.ptp(avatar.vertices[loop, 0]))))
+            index[mine] = len(found)
+    return tuple(found), index
+
+
+def _holds(loop: NDArray[np.float32], point: NDArray[np.floating]) -> bool:
+    """Whether a point lies in a loop's bounding box, widened by half its width."""
+    low, high = loop.min(axis=0), loop.max(axis=0)
+    reach = 0.5 * float(high[0] - low[0])
+    return bool(np.all(point >= low - reach) and np.all(point <= high + reach))
+
+
+def _overlays(avatar: Avatar, triangles: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """For each triangle the overlays that may show on it, as (start int32[T + 1], overlay_of int32[N])."""
+    if not avatar.overlays:
+        return np.zeros(len(triangles) + 1, np.int32), np.zeros(0, np.int32)
+    shows = np.stack([(overlay.mask > 0)[triangles].all(axis=1) for overlay in avatar.overlays], axis=1)
+    start = np.concatenate([[0], np.cumsum(shows.sum(axis=1))]).astype(np.int32)
+    return start, np.nonzero(shows)[1].astype(np.int32)
+
+
+def _irises(avatar: Avatar) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Where on the eyeballs the landmarks of the irises lie: corners intp[10, 3] and their weights float32[10, 3]."""
+    corners, weights = np.zeros((10, 3), np.intp), np.zeros((10, 3), np.float32)
+    seen = avatar.vertices[:, :2] * (CAMERA / (CAMERA - avatar.vertices[:, 2:])) + FRAME / 2
+    for n, point in enumerate(avatar.landmarks[IRISES : IRISES + 10, :2]):
+        eye = avatar.eyes["Right" if n < 5 else "Left"]
+        mine = avatar.triangles[((avatar.triangles >= eye.first) & (avatar.triangles < eye.last)).all(axis=1)]
+        a, b, c = seen[mine[:, 0]], seen[mine[:, 1]], seen[mine[:, 2]]
+        area = _cross(b - a, c - a)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            w = np.stack([_cross(b - point, c - point), _cross(c - point, a - point), _cross(a - point, b - point)], axis=1)
+            w /= area[:, None]
+        holding = np.flatnonzero((area > 0) & (w > -1e-4).all(axis=1))
+        if len(holding):
+            nearest = holding[np.argmax(avatar.vertices[mine[holding], 2].mean(axis=1))]
+            corners[n], weights[n] = mine[nearest], w[nearest]
+        else:
+            corners[n] = eye.first + np.argmin(np.linalg.norm(seen[eye.first : eye.last] - point, axis=1))
+            weights[n, 0] = 1
+    return corners, weights
+
+
+def _cross(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.floating]:
+    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+
+
+def _backdrop(avatar: Avatar, size: int) -> NDArray[np.uint8]:
+    if size == FRAME:
+        return np.array(avatar.background)
+    how = cv2.INTER_AREA if size < FRAME else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(avatar.background, (size, size), interpolation=how), np.uint8)
