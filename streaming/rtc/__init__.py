@@ -1,1 +1,1 @@
-"""WebRTC: peers, codecs, the receive and send paths."""
+"""WebRTC: a browser's voice in, the avatar's picture and voice out."""

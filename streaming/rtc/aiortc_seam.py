@@ -1,0 +1,125 @@
+"""Everywhere that mien reaches into aiortc and aioice, in one place.
+
+aiortc has no public way to bring one's own sender and receiver, to choose the
+addresses of ICE or to let a browser be found by its own checks. Each function
+here touches one private name and says which; `check` fails loudly when the
+installed version is not the one these names were read in.
+"""
+# pyright: reportPrivateUsage=false
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import aioice.ice
+import aiortc
+from aiortc import RTCPeerConnection, RTCRtpTransceiver
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
+from aiortc.sdp import SessionDescription
+
+from streaming.rtc.receiver import VoiceReceiver
+from streaming.rtc.sender import MediaSender
+
+AIORTC_VERSION = "1.16"
+CONSENT_INTERVAL_S = 2.0  # x 0.8..1.2, plus the wait for the answer
+CONSENT_FAILURES = 4  # a vanished peer is noticed after 8..12 s, not 32
+_CHECK_POLL_S = 0.005
+
+
+def check() -> None:
+    """Make sure that the private names used here are there.
+
+    Raises:
+        RuntimeError: if aiortc is of another version or its internals moved.
+    """
+    if not aiortc.__version__.startswith(AIORTC_VERSION):
+        raise RuntimeError(f"aiortc {AIORTC_VERSION} is needed, {aiortc.__version__} is installed: ./mien serve reinstalls it")
+    connection = aioice.ice.Connection(ice_controlling=False)
+    for owner, names in (
+        (RTCRtpTransceiver("audio", None, None), ("_RTCRtpTransceiver__sender", "_RTCRtpTransceiver__receiver")),  # type: ignore[arg-type]
+        (connection, ("_early_checks", "_remote_candidates", "_closing", "connect", "get_component_candidates")),
+        (aioice.ice, ("CONSENT_INTERVAL", "CONSENT_FAILURES", "get_host_addresses")),
+    ):
+        missing = [name for name in names if not hasattr(owner, name)]
+        if missing:
+            raise RuntimeError(f"aiortc's internals moved: {missing[0]} is gone")
+
+
+def watch_consent() -> None:
+    """Notice a vanished peer sooner: aioice's constants are of the module."""
+    aioice.ice.CONSENT_INTERVAL = CONSENT_INTERVAL_S  # type: ignore[assignment]
+    aioice.ice.CONSENT_FAILURES = CONSENT_FAILURES
+
+
+def use_sender(transceiver: RTCRtpTransceiver, sender: MediaSender) -> None:
+    """Let a transceiver send through `sender`."""
+    before = transceiver.sender
+    sender._stream_id = before._stream_id
+    transceiver._RTCRtpTransceiver__sender = sender  # type: ignore[attr-defined]
+    transceiver.receiver._set_rtcp_ssrc(sender._ssrc)
+
+
+def use_receiver(transceiver: RTCRtpTransceiver, receiver: VoiceReceiver) -> None:
+    """Let a transceiver receive through `receiver`."""
+    receiver._set_rtcp_ssrc(transceiver.sender._ssrc)
+    transceiver._RTCRtpTransceiver__receiver = receiver  # type: ignore[attr-defined]
+
+
+def accept_extension(pc: RTCPeerConnection, transceiver: RTCRtpTransceiver, uri: str) -> None:
+    """Accept a header extension of the offer that aiortc does not know; call it between offer and answer."""
+    for media in SessionDescription.parse(pc.remoteDescription.sdp).media:
+        if media.rtp.muxId == transceiver.mid:
+            for extension in media.rtp.headerExtensions:
+                if extension.uri == uri:
+                    accepted = RTCRtpHeaderExtensionParameters(id=extension.id, uri=uri)
+                    transceiver._headerExtensions = [*transceiver._headerExtensions, accepted]
+                    return
+
+
+def ask_for_error_correction(transceiver: RTCRtpTransceiver) -> None:
+    """Ask the far Opus encoder for in-band error correction; call it between offer and answer."""
+    for codec in transceiver._codecs:
+        if codec.name.lower() == "opus":
+            codec.parameters = {"minptime": 10, "useinbandfec": 1}
+
+
+def use_addresses(transceiver: RTCRtpTransceiver, addresses: Sequence[str]) -> None:
+    """Gather ICE candidates on these local addresses only."""
+    connection = transceiver.receiver.transport.transport._connection
+    gather = connection.get_component_candidates
+
+    async def on_addresses(component: int, addresses: Sequence[str] = addresses, timeout: int = 5, **_: object):
+        return await gather(component=component, addresses=list(chosen), timeout=timeout)
+
+    chosen = tuple(addresses)
+    connection.get_component_candidates = on_addresses  # type: ignore[method-assign]
+
+
+def await_checks(transceiver: RTCRtpTransceiver, timeout_s: float) -> None:
+    """Let ICE start with the first check that comes, when the offer names no usable address.
+
+    aioice fails at once when it has no candidate to check. A browser that
+    hides its addresses behind `.local` names, or that did not wait for its own
+    gathering, finds us by the answer's candidates and is learned from its check.
+    """
+    connection = transceiver.receiver.transport.transport._connection
+    connect = connection.connect
+
+    async def after_first_check() -> None:
+        deadline = time.monotonic() + timeout_s
+        while not (connection._remote_candidates or connection._early_checks or connection._closing):
+            if time.monotonic() > deadline:
+                raise ConnectionError("no check came")
+            await asyncio.sleep(_CHECK_POLL_S)
+        if connection._closing:
+            raise ConnectionError("closed before a check came")
+        await connect()
+
+    connection.connect = after_first_check  # type: ignore[method-assign]
+
+
+def host_addresses(*, loopback: bool) -> list[str]:
+    """Addresses of this machine on which peers may reach us, without link-local ones; at most eight."""
+    found = aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+    usable = [address for address in found if not address.startswith("169.254.")]
+    return (["127.0.0.1", *usable] if loopback else usable)[:8]

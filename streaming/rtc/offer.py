@@ -1,0 +1,139 @@
+"""Looking at a stranger's offer before aiortc acts on it.
+
+aiortc trusts what it parses: of mutated offers one in six raises something
+unexpected, and every candidate in one is an address that it sends datagrams
+to. So an offer is measured, parsed and cleaned here first, and whatever goes
+wrong becomes one `OfferError`.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from aiortc.sdp import MediaDescription, SessionDescription
+
+from engine.errors import MienError
+
+SDP_MAX = 32 * 1024  # bytes
+CANDIDATES_MAX = 20
+KINDS = ("audio", "video")
+
+_METADATA = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")))
+_FINGERPRINT = re.compile(r"([0-9A-Fa-f]{2}:){19,63}[0-9A-Fa-f]{2}")
+_ICE = re.compile(r"[A-Za-z0-9+/=_-]{4,256}")  # RFC 8839's ice-char, and what browsers really send
+
+
+class OfferError(MienError):
+    """An offer that cannot be answered; the message is one line for whoever sent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An offer that is safe to hand on: `sdp` without unwanted candidates, its media kinds in order."""
+
+    sdp: str
+    kinds: tuple[str, ...]
+    candidates: int  # that were kept
+
+
+def checked_offer(text: str, *, sends: bool, private: bool) -> Offer:
+    """Check an SDP offer and clean it.
+
+    Args:
+        text: the offer as it came.
+        sends: whether the far side sends a voice (WHIP) rather than watching (WHEP).
+        private: whether loopback and private addresses may be sent to.
+
+    Raises:
+        OfferError: for anything that is not an offer we can answer.
+    """
+    if len(text.encode(errors="replace")) > SDP_MAX:
+        raise OfferError(f"the offer is larger than {SDP_MAX // 1024} kB")
+    sdp, candidates = _without_unwanted_candidates(text, private=private)
+    try:
+        description = SessionDescription.parse(sdp)
+        _check(description, sends=sends)
+    except OfferError:
+        raise
+    except Exception as error:  # the parser's own failures are of every kind
+        raise OfferError("the offer is not valid SDP") from error
+    return Offer(sdp, tuple(media.kind for media in description.media), candidates)
+
+
+def _check(description: SessionDescription, *, sends: bool) -> None:
+    kinds = [media.kind for media in description.media]
+    if not kinds or any(kind not in KINDS for kind in kinds) or len(set(kinds)) < len(kinds):
+        raise OfferError("the offer must have one audio or video section each, and nothing else")
+    if sends and "audio" not in kinds:
+        raise OfferError("the offer sends no audio")
+    mids = [media.rtp.muxId for media in description.media]
+    if not all(mids) or len(set(mids)) < len(mids) or any(len(mid) > 16 or not mid.isascii() for mid in mids):
+        raise OfferError("every section of the offer needs its own a=mid")
+    bundles = [group.items for group in description.group if group.semantic == "BUNDLE"]
+    if len(mids) > 1 and mids not in bundles:
+        raise OfferError("the offer must bundle its sections (a=group:BUNDLE)")
+    for media in description.media:
+        _check_media(media, sends=sends)
+
+
+def _check_media(media: MediaDescription, *, sends: bool) -> None:
+    wanted = ("sendonly", "sendrecv") if sends else ("recvonly", "sendrecv")
+    if media.direction not in wanted and not (sends and media.kind == "video"):
+        raise OfferError(f"the offer's {media.kind} must be {' or '.join(wanted)}, got {media.direction}")
+    secrets = (media.ice.usernameFragment, media.ice.password) if media.ice else ()
+    if not secrets or not all(secret and _ICE.fullmatch(secret) for secret in secrets):
+        raise OfferError("the offer has no valid ICE credentials")
+    if media.dtls is None or not any(
+        f.algorithm.lower() == "sha-256" and _FINGERPRINT.fullmatch(f.value) for f in media.dtls.fingerprints
+    ):
+        raise OfferError("the offer has no SHA-256 fingerprint")
+    if media.dtls.role not in ("auto", "client", "server"):
+        raise OfferError("the offer has no a=setup")
+    if not media.rtcp_mux:
+        raise OfferError("the offer must multiplex RTCP (a=rtcp-mux)")
+    for extension in media.rtp.headerExtensions:
+        if not 1 <= extension.id <= 255:
+            raise OfferError("the offer has a header extension with an id out of range")
+
+
+def _without_unwanted_candidates(text: str, *, private: bool) -> tuple[str, int]:
+    """The offer with only the candidates that may be sent to, and their number.
+
+    The end of candidates is not passed on: a browser that hides its addresses
+    offers none that can be used and is found by its own checks.
+    """
+    kept: list[str] = []
+    candidates = usable = 0
+    for line in text.splitlines():
+        if line.startswith("a=candidate"):
+            candidates += 1
+            if candidates > CANDIDATES_MAX:
+                raise OfferError(f"the offer has more than {CANDIDATES_MAX} candidates")
+            if not _is_usable(line, private=private):
+                continue
+            usable += 1
+        elif line.startswith("a=end-of-candidates"):
+            continue
+        kept.append(line)
+    return "\r\n".join(kept) + "\r\n", usable
+
+
+def _is_usable(line: str, *, private: bool) -> bool:
+    fields = line.partition(":")[2].split()
+    try:
+        transport, host, port = fields[2].lower(), fields[4], int(fields[5])
+        address = ipaddress.ip_address(host)  # a name (.local) is not looked up
+    except (IndexError, ValueError):
+        return False
+    return transport == "udp" and 1024 <= port <= 65535 and _may_send_to(address, private=private)
+
+
+def _may_send_to(address: ipaddress.IPv4Address | ipaddress.IPv6Address, *, private: bool) -> bool:
+    mapped = getattr(address, "ipv4_mapped", None)
+    if mapped is not None:
+        return _may_send_to(mapped, private=private)
+    if address in _METADATA or address.is_link_local or address.is_multicast or address.is_unspecified:
+        return False
+    if address.is_loopback or address.is_private:
+        return private
+    return address.is_global

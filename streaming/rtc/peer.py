@@ -1,0 +1,270 @@
+"""Peers of sessions: browsers and other WebRTC clients that speak into one or watch it."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
+from aiortc.rtcconfiguration import RTCBundlePolicy
+from aiortc.rtcrtpparameters import RTCRtpCodecCapability
+from aiortc.rtcrtpsender import RTCRtpSender
+
+from engine.errors import MienError
+from streaming.contract import LiveSession
+from streaming.rtc import aiortc_seam as seam
+from streaming.rtc.broadcast import ENCODERS, Broadcast
+from streaming.rtc.offer import Offer, OfferError, checked_offer
+from streaming.rtc.receiver import VoiceReceiver
+from streaming.rtc.sender import PLAYOUT_DELAY_URI, MediaSender
+
+log = logging.getLogger(__name__)
+
+ENCODER_THREADS = 2
+
+
+class Crowded(MienError):
+    """A session has as many viewers as it may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """A STUN or TURN server, `stun:host:port` or `turn:host:port?transport=udp`."""
+
+    url: str
+    username: str | None = None
+    credential: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RtcConfig:
+    """What an operator may decide about WebRTC."""
+
+    loopback: bool = True  # only this machine reaches the server: peers on loopback and private addresses are welcome
+    private: bool = True  # peers on private addresses are welcome
+    ice_servers: tuple[IceServer, ...] = ()
+    codecs: tuple[str, ...] = ("H264", "VP8")  # in order of preference
+    playout_delay_ms: tuple[int, int] | None = (0, 200)  # asked of the viewer's jitter buffer
+    viewers_max: int = 16  # of one session
+    connect_timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.codecs if name not in ENCODERS]
+        if unknown or not self.codecs:
+            raise ValueError(f"codecs are {', '.join(ENCODERS)}; got {unknown[0] if unknown else 'none'}")
+
+
+@dataclass(slots=True)
+class Peer:
+    """One connection of one session."""
+
+    id: str
+    session_id: str
+    watches: bool  # else it speaks
+    connection: RTCPeerConnection
+    senders: list[MediaSender] = field(default_factory=list[MediaSender])
+    receiver: VoiceReceiver | None = None
+    timeout: asyncio.TimerHandle | None = None
+    closing: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether media can flow."""
+        return self.connection.connectionState == "connected"
+
+
+class Peers:
+    """All peers of all sessions of this server."""
+
+    def __init__(self, find_session: Callable[[str], LiveSession | None], config: RtcConfig | None = None) -> None:
+        seam.check()
+        seam.watch_consent()
+        self.config = config or RtcConfig()
+        self._find_session = find_session
+        self._peers: dict[str, Peer] = {}
+        self._broadcasts: dict[str, Broadcast] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pool = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
+
+    async def speak(self, session: LiveSession, sdp: str) -> tuple[Peer, str]:
+        """Take a peer's voice for a session; the peer that spoke before is replaced. Returns the answer's SDP too.
+
+        Raises:
+            OfferError: when the offer cannot be answered.
+        """
+        offer = checked_offer(sdp, sends=True, private=self.config.private)
+        peer = self._new_peer(session, watches=False)
+        answer = await self._answer(peer, offer, session)
+        for other in [p for p in self._of(session.id) if not p.watches and p is not peer]:
+            self._close(other)
+        return peer, answer
+
+    async def watch(self, session: LiveSession, sdp: str) -> tuple[Peer, str]:
+        """Let a peer watch and hear a session. Returns the answer's SDP too.
+
+        Raises:
+            OfferError: when the offer cannot be answered.
+            Crowded: when the session has enough viewers.
+        """
+        if sum(peer.watches for peer in self._of(session.id)) >= self.config.viewers_max:
+            raise Crowded(f"this session has {self.config.viewers_max} viewers, which is as many as it may have")
+        offer = checked_offer(sdp, sends=False, private=self.config.private)
+        peer = self._new_peer(session, watches=True)
+        return peer, await self._answer(peer, offer, session)
+
+    def find(self, session_id: str, peer_id: str, *, watches: bool) -> Peer | None:
+        """The peer of that id, if it is one of that session and in that role."""
+        peer = self._peers.get(peer_id)
+        return peer if peer and peer.session_id == session_id and peer.watches == watches else None
+
+    async def end(self, peer: Peer) -> None:
+        """End a peer and wait until its resources are free."""
+        await self._close(peer)
+
+    async def end_session(self, session_id: str) -> None:
+        """End all peers of a session."""
+        await asyncio.gather(*(self.end(peer) for peer in self._of(session_id)))
+
+    async def close(self) -> None:
+        """End all peers and the encoders' threads."""
+        await asyncio.gather(*(self.end(peer) for peer in list(self._peers.values())))
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def viewers(self, session_id: str) -> int:
+        """How many peers watch a session now."""
+        return sum(peer.watches and peer.connected for peer in self._of(session_id))
+
+    def peers(self, session_id: str) -> list[Peer]:
+        """The peers of a session, connected or connecting."""
+        return self._of(session_id)
+
+    def broadcast(self, session_id: str) -> Broadcast | None:
+        """What carries a session to its viewers; None while it has none."""
+        return self._broadcasts.get(session_id)
+
+    # private
+
+    def _of(self, session_id: str) -> list[Peer]:
+        return [peer for peer in self._peers.values() if peer.session_id == session_id]
+
+    def _new_peer(self, session: LiveSession, *, watches: bool) -> Peer:
+        servers = [RTCIceServer(s.url, s.username, s.credential) for s in self.config.ice_servers]
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        peer = Peer(secrets.token_urlsafe(12), session.id, watches, connection)
+        self._peers[peer.id] = peer
+        return peer
+
+    async def _answer(self, peer: Peer, offer: Offer, session: LiveSession) -> str:
+        """The answer to a checked offer.
+
+        Transceivers exist before the offer is applied, in its order: only then
+        do codec preferences hold, and only then is the first one's transport
+        the one that the bundle uses.
+        """
+        connection = peer.connection
+        connection.on("connectionstatechange", lambda: self._state_changed(peer))
+        try:
+            transceivers = [self._transceiver(peer, kind, session) for kind in offer.kinds]
+            seam.use_addresses(transceivers[0], seam.host_addresses(loopback=self.config.loopback))
+            if not offer.candidates:
+                seam.await_checks(transceivers[0], self.config.connect_timeout_s)
+            await connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+            for transceiver in transceivers:
+                if peer.watches and transceiver.kind == "video":
+                    seam.accept_extension(connection, transceiver, PLAYOUT_DELAY_URI)
+                elif not peer.watches and transceiver.kind == "audio":
+                    seam.ask_for_error_correction(transceiver)
+            await connection.setLocalDescription()
+        except Exception as error:  # aiortc's failures on a stranger's offer are of every kind
+            self._close(peer)
+            raise OfferError("the offer cannot be answered: no common codec, or not valid SDP") from error
+        loop = asyncio.get_running_loop()
+        peer.timeout = loop.call_later(self.config.connect_timeout_s, self._give_up, peer)
+        return connection.localDescription.sdp
+
+    def _transceiver(self, peer: Peer, kind: str, session: LiveSession) -> RTCRtpTransceiver:
+        if not peer.watches:
+            return self._listening(peer, kind, session)
+        transceiver = peer.connection.addTransceiver(kind, direction="sendonly")
+        transceiver.setCodecPreferences(_preferences(kind, self.config.codecs))
+        broadcast = self._broadcast_of(session)
+        sender = MediaSender(
+            kind,
+            transceiver.sender.transport,
+            broadcast.clock,
+            on_ready=broadcast.add,
+            on_feedback=broadcast.feedback,
+            playout_delay_ms=self.config.playout_delay_ms,
+        )
+        seam.use_sender(transceiver, sender)
+        peer.senders.append(sender)
+        return transceiver
+
+    def _listening(self, peer: Peer, kind: str, session: LiveSession) -> RTCRtpTransceiver:
+        """Receive the voice; a picture that is offered along with it is declined."""
+        transceiver = peer.connection.addTransceiver(kind, direction="recvonly" if kind == "audio" else "inactive")
+        if kind == "audio":
+            transceiver.setCodecPreferences(_preferences(kind, ()))
+            peer.receiver = VoiceReceiver(transceiver.receiver.transport, session.push_audio)
+            seam.use_receiver(transceiver, peer.receiver)
+        return transceiver
+
+    def _broadcast_of(self, session: LiveSession) -> Broadcast:
+        broadcast = self._broadcasts.get(session.id)
+        if broadcast is None:
+            hold_ms = session.settings.picture_hold_ms
+            broadcast = Broadcast(session, self._pool, hold_ms, on_end=lambda: self._ended(session.id))
+            self._broadcasts[session.id] = broadcast
+        return broadcast
+
+    def _state_changed(self, peer: Peer) -> None:
+        state = peer.connection.connectionState
+        if state == "connected" and peer.timeout is not None:
+            peer.timeout.cancel()
+            peer.timeout = None
+        elif state in ("failed", "closed"):
+            self._close(peer)
+
+    def _give_up(self, peer: Peer) -> None:
+        log.info("a peer of session %s did not connect in time", peer.session_id)
+        self._close(peer)
+
+    def _ended(self, session_id: str) -> None:
+        for peer in self._of(session_id):
+            self._close(peer)
+
+    def _close(self, peer: Peer) -> asyncio.Task[None]:
+        if peer.closing is None:
+            self._peers.pop(peer.id, None)
+            peer.closing = asyncio.create_task(self._closed(peer))
+            self._tasks.add(peer.closing)
+            peer.closing.add_done_callback(self._tasks.discard)
+        return peer.closing
+
+    async def _closed(self, peer: Peer) -> None:
+        if peer.timeout is not None:
+            peer.timeout.cancel()
+        broadcast = self._broadcasts.get(peer.session_id)
+        if broadcast is not None:
+            for sender in peer.senders:
+                broadcast.remove(sender)
+            if not any(other.watches for other in self._of(peer.session_id)):
+                del self._broadcasts[peer.session_id]
+                await broadcast.close()
+        await peer.connection.close()
+
+
+def _preferences(kind: str, codecs: tuple[str, ...]) -> list[RTCRtpCodecCapability]:
+    """Aiortc's capabilities in our order; H.264 in constrained baseline first."""
+    capabilities = RTCRtpSender.getCapabilities(kind).codecs
+    if kind == "audio":
+        return [c for c in capabilities if c.name.lower() == "opus"]
+    chosen: list[RTCRtpCodecCapability] = []
+    for name in codecs:
+        same = [c for c in capabilities if c.name.upper() == name]
+        chosen += sorted(same, key=lambda c: c.parameters.get("profile-level-id") != "42e01f")
+    return [*chosen, *(c for c in capabilities if c.name.lower() == "rtx")]

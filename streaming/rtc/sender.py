@@ -1,0 +1,285 @@
+"""One RTP stream to one viewer: stands in for aiortc's RTCRtpSender.
+
+aiortc's own sender encodes per viewer, stamps its reports with the time of
+sending and knows no playout-delay. This one is given what a `Broadcast` has
+encoded for everybody and only numbers, labels and repeats packets; its reports
+follow the media clock. It offers the attributes that RTCPeerConnection,
+RTCRtpTransceiver and RTCDtlsTransport use, see `streaming.rtc.aiortc_seam`.
+"""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# PyAV and aiortc are partly untyped.
+# pyright: reportPrivateUsage=false
+# The underscored names below are aiortc's interface between sender and transport.
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from struct import pack
+
+from aiortc import rtp
+from aiortc.codecs import is_rtx
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import RTCRtpSendParameters
+from aiortc.stats import RTCStatsReport
+from aiortc.utils import random16, random32
+
+from streaming.contract import now
+from streaming.rtc.clock import MediaClock, ntp
+
+MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
+SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+PLAYOUT_DELAY_URI = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+
+REPORT_INTERVALS_S = (0.0, 0.1, 0.3)  # the first reports come early: a browser syncs only after two
+REPORT_INTERVAL_S = 1.0
+HISTORY = 512  # packets kept for retransmission
+RETRANSMIT_GAP_S = 0.02  # the same packet is not repeated sooner
+
+
+@dataclass(slots=True)
+class SenderStats:
+    """Counts since the stream began, and the viewer's last report about it."""
+
+    packets: int = 0
+    octets: int = 0
+    retransmitted: int = 0
+    key_requests: int = 0
+    round_trip_s: float | None = None
+    fraction_lost: float = 0.0
+    jitter_s: float = 0.0
+    allowed_bps: int | None = None  # the viewer's estimate of what its line bears (REMB)
+
+
+@dataclass(slots=True)
+class _Sent:
+    sequence: int
+    timestamp: int
+    marker: bool
+    payload: bytes
+    at: float
+
+
+class MediaSender:
+    """Sends one kind of medium of a session to one viewer.
+
+    `clock` tells which wall-clock time a media instant stands for; `on_ready`
+    is called when packets may flow, `on_feedback` after a key frame was asked
+    for or the viewer's bitrate estimate changed.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        transport: RTCDtlsTransport,
+        clock: MediaClock,
+        on_ready: Callable[["MediaSender"], None],
+        on_feedback: Callable[["MediaSender"], None],
+        playout_delay_ms: tuple[int, int] | None = None,
+    ) -> None:
+        self.kind = kind
+        self.track = None  # aiortc asks; there is none, packets come from the broadcast
+        self.transport = transport
+        self.stats = SenderStats()
+        self.wants_key = False  # a key frame was asked for and has not left yet
+        self.started = kind == "audio"  # a picture decoder can only start on a key frame
+        self.codec_name = ""
+        self._clock = clock
+        self._on_ready, self._on_feedback = on_ready, on_feedback
+        self._playout_delay_ms = playout_delay_ms
+        self._ssrc, self._rtx_ssrc = random32(), random32()
+        self._stream_id, self._track_id = str(uuid.uuid4()), str(uuid.uuid4())
+        self._enabled = True
+        self._cname = ""
+        self._clock_rate_hz = 0
+        self._payload_type = 0
+        self._rtx_payload_type: int | None = None
+        self._static_extensions: list[tuple[int, bytes]] = []
+        self._send_time_id = 0
+        # in the lower half: a sequence number that wraps before the receiver's first packet breaks SRTP
+        self._sequence, self._rtx_sequence = random16() % 32768, random16() % 32768
+        self._origin = random32()
+        self._last_timestamp: int | None = None
+        self._history: list[_Sent | None] = [None] * HISTORY
+        self._reported: dict[int, float] = {}  # middle 32 bits of a report's NTP time -> when it left
+        self._reports: asyncio.Task[None] | None = None
+        self._first_packet = asyncio.Event()
+        self._stopped = False
+
+    # what RTCPeerConnection and RTCRtpTransceiver call
+
+    def setTransport(self, transport: RTCDtlsTransport) -> None:  # noqa: N802 (aiortc's name)
+        """Use another transport, when media are bundled."""
+        self.transport = transport
+
+    def replaceTrack(self, track: object) -> None:  # noqa: N802 (aiortc's name)
+        """There is no track to replace."""
+
+    async def send(self, parameters: RTCRtpSendParameters) -> None:
+        """Begin: the transport is connected and the parameters are negotiated."""
+        if self._reports is not None or self._stopped:
+            return
+        codec = parameters.codecs[0]
+        assert codec.payloadType is not None
+        self.codec_name = codec.name.upper()
+        self._payload_type, self._clock_rate_hz = codec.payloadType, codec.clockRate
+        self._cname = parameters.rtcp.cname or ""
+        for other in parameters.codecs:
+            if is_rtx(other) and other.parameters.get("apt") == codec.payloadType:
+                self._rtx_payload_type = other.payloadType
+                break
+        self._negotiate_extensions(parameters)
+        self.transport._register_rtp_sender(self, parameters)
+        self._reports = asyncio.create_task(self._send_reports())
+        self._on_ready(self)
+
+    async def stop(self) -> None:
+        """End the stream for good."""
+        self._stopped = True
+        if self._reports is not None:
+            self.transport._unregister_rtp_sender(self)
+            self._reports.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reports
+            await self._send_rtcp(bytes(rtp.RtcpByePacket(sources=[self._ssrc])))
+
+    async def getStats(self) -> RTCStatsReport:  # noqa: N802 (aiortc's name)
+        """Of the transport only; the stream's own are in `stats`."""
+        report = RTCStatsReport()
+        report.update(self.transport._get_stats())
+        return report
+
+    # what a Broadcast calls
+
+    async def transmit(self, payloads: Sequence[bytes], timestamp: int) -> None:
+        """Send the payloads of one frame; `timestamp` counts the media clock in the codec's units from 0."""
+        if self._stopped or not self._enabled:
+            return
+        wire_timestamp = (self._origin + timestamp) & 0xFFFFFFFF
+        last = len(payloads) - 1
+        sent_at = now()
+        try:
+            for i, payload in enumerate(payloads):
+                marker = self.kind == "video" and i == last
+                packet = _Sent(self._sequence, wire_timestamp, marker, payload, sent_at)
+                self._history[self._sequence % HISTORY] = packet
+                self._sequence = (self._sequence + 1) & 0xFFFF
+                data = self._serialised(packet, self._payload_type, packet.sequence, self._ssrc, payload)
+                await self.transport._send_rtp(data)
+                self.stats.packets += 1
+                self.stats.octets += len(payload)
+        except ConnectionError:
+            return  # the connection's own state tells its peer
+        self._last_timestamp = timestamp
+        self._first_packet.set()
+
+    # what RTCDtlsTransport calls
+
+    async def _handle_rtcp_packet(self, packet: rtp.AnyRtcpPacket) -> None:
+        if isinstance(packet, rtp.RtcpRrPacket | rtp.RtcpSrPacket):
+            for report in packet.reports:
+                if report.ssrc == self._ssrc:
+                    self._take_report(report)
+        elif isinstance(packet, rtp.RtcpRtpfbPacket) and packet.fmt == rtp.RTCP_RTPFB_NACK:
+            for sequence in packet.lost:
+                await self._retransmit(sequence)
+        elif isinstance(packet, rtp.RtcpPsfbPacket):
+            self._take_feedback(packet)
+
+    # private
+
+    def _negotiate_extensions(self, parameters: RTCRtpSendParameters) -> None:
+        ids = {extension.uri: extension.id for extension in parameters.headerExtensions}
+        if parameters.muxId and MID_URI in ids:
+            self._static_extensions.append((ids[MID_URI], parameters.muxId.encode()))
+        if self._playout_delay_ms is not None and PLAYOUT_DELAY_URI in ids:
+            least, most = (ms // 10 for ms in self._playout_delay_ms)  # 12 bits each, in 10 ms
+            self._static_extensions.append((ids[PLAYOUT_DELAY_URI], (least << 12 | most).to_bytes(3, "big")))
+        self._send_time_id = ids.get(SEND_TIME_URI, 0)
+
+    def _serialised(self, packet: _Sent, payload_type: int, sequence: int, ssrc: int, payload: bytes) -> bytes:
+        extensions = self._static_extensions
+        if self._send_time_id:
+            send_time = ntp(time.time()) >> 14 & 0xFFFFFF  # 6.18 fixed point
+            extensions = [*extensions, (self._send_time_id, send_time.to_bytes(3, "big"))]
+        profile, value = rtp.pack_header_extensions(extensions)
+        first = 0x90 if value else 0x80
+        header = pack("!BBHLL", first, packet.marker << 7 | payload_type, sequence, packet.timestamp, ssrc)
+        if value:
+            header += pack("!HH", profile, len(value) >> 2) + value
+        return header + payload
+
+    async def _retransmit(self, sequence: int) -> None:
+        packet = self._history[sequence % HISTORY]
+        at = now()
+        if packet is None or packet.sequence != sequence or at - packet.at < RETRANSMIT_GAP_S:
+            return
+        packet.at = at
+        self.stats.retransmitted += 1
+        if self._rtx_payload_type is None:
+            data = self._serialised(packet, self._payload_type, sequence, self._ssrc, packet.payload)
+        else:
+            payload = pack("!H", sequence) + packet.payload
+            data = self._serialised(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc, payload)
+            self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
+        with contextlib.suppress(ConnectionError):
+            await self.transport._send_rtp(data)
+
+    def _take_report(self, report: rtp.RtcpReceiverInfo) -> None:
+        self.stats.fraction_lost = report.fraction_lost / 256
+        self.stats.jitter_s = report.jitter / self._clock_rate_hz
+        left_at = self._reported.get(report.lsr)
+        if left_at is not None:
+            round_trip = max(0.0, now() - left_at - report.dlsr / 65536)
+            before = self.stats.round_trip_s
+            self.stats.round_trip_s = round_trip if before is None else 0.8 * before + 0.2 * round_trip
+
+    def _take_feedback(self, packet: rtp.RtcpPsfbPacket) -> None:
+        if packet.fmt in (rtp.RTCP_PSFB_PLI, rtp.RTCP_PSFB_FIR):
+            self.stats.key_requests += 1
+            self.wants_key = True
+        elif packet.fmt == rtp.RTCP_PSFB_APP:
+            try:
+                bitrate, sources = rtp.unpack_remb_fci(packet.fci)
+            except (ValueError, IndexError):
+                return
+            if self._ssrc in sources:
+                self.stats.allowed_bps = bitrate
+        else:
+            return
+        self._on_feedback(self)
+
+    async def _send_reports(self) -> None:
+        await self._first_packet.wait()
+        for interval in REPORT_INTERVALS_S:
+            await asyncio.sleep(interval)
+            await self._send_report()
+        while True:
+            await asyncio.sleep(REPORT_INTERVAL_S)
+            await self._send_report()
+
+    async def _send_report(self) -> None:
+        assert self._last_timestamp is not None
+        depicted = self._clock.ntp(self._last_timestamp / self._clock_rate_hz)
+        if depicted is None:
+            return
+        report = rtp.RtcpSrPacket(
+            ssrc=self._ssrc,
+            sender_info=rtp.RtcpSenderInfo(
+                ntp_timestamp=depicted,
+                rtp_timestamp=(self._origin + self._last_timestamp) & 0xFFFFFFFF,
+                packet_count=self.stats.packets & 0xFFFFFFFF,
+                octet_count=self.stats.octets & 0xFFFFFFFF,
+            ),
+        )
+        name = rtp.RtcpSourceInfo(ssrc=self._ssrc, items=[(1, self._cname.encode())])
+        self._reported[depicted >> 16 & 0xFFFFFFFF] = now()
+        while len(self._reported) > 16:
+            del self._reported[next(iter(self._reported))]
+        await self._send_rtcp(bytes(report) + bytes(rtp.RtcpSdesPacket(chunks=[name])))
+
+    async def _send_rtcp(self, data: bytes) -> None:
+        with contextlib.suppress(ConnectionError):
+            await self.transport._send_rtp(data)

@@ -1,0 +1,78 @@
+"""A session that needs no worker: a Gray-code clock in the picture, clicks in the sound, and an ear for what is pushed."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.contract import LiveStatus, Outgoing, SessionSettings, Stamps, now
+
+BITS = 24
+STRIP = 32  # rows of the clock at the top
+CLICK_FRAMES = 25  # one click in so many frames
+
+
+class ClockSession:
+    """Emits at its frame rate from a fixed anchor; obeys the laws of `LiveSession` that peers rely on."""
+
+    def __init__(self, session_id: str = "s", **settings: Any) -> None:
+        self.id = session_id
+        self.settings = SessionSettings(portrait="clock", **settings)
+        self.pushed: list[tuple[NDArray[np.float32], float]] = []
+        self.clicks_ms: dict[int, float] = {}
+        self.closed = asyncio.Event()
+        self._anchor = now()
+        size = self.settings.size
+        rng = np.random.default_rng(0)
+        coarse = rng.integers(60, 200, (size // 16, size // 16), dtype=np.uint8)
+        self._texture = np.kron(coarse, np.ones((16, 16), np.uint8))
+
+    def push_audio(self, samples: NDArray[np.float32], arrived: float) -> None:
+        self.pushed.append((samples, arrived))
+
+    async def subscribe(self) -> AsyncIterator[Outgoing]:
+        fps = self.settings.fps
+        index = int((now() - self._anchor) * fps) + 1
+        while not self.closed.is_set():
+            due = self._anchor + index / fps
+            await asyncio.sleep(max(0.0, due - now()))
+            yield self._emission(index, due)
+            index += 1
+
+    def _emission(self, index: int, due: float) -> Outgoing:
+        wall_ms = time.time() * 1000
+        size, samples = self.settings.size, 48_000 // self.settings.fps
+        video = np.full((size * 3 // 2, size), 128, np.uint8)
+        video[:size] = np.roll(self._texture, 2 * index, axis=1)
+        clock = int(wall_ms) & ((1 << BITS) - 1)
+        gray, cell = clock ^ clock >> 1, size // BITS
+        for bit in range(BITS):
+            video[:STRIP, bit * cell : (bit + 1) * cell] = 235 if gray >> bit & 1 else 16
+        audio = np.zeros(samples, np.int16)
+        if index % CLICK_FRAMES == 0:
+            audio[:240] = 20_000 * np.sin(2 * np.pi * 2000 * np.arange(240) / 48_000)
+            self.clicks_ms[index] = wall_ms
+        return Outgoing(index, video, audio, True, 0, Stamps(due=due, arrived=now(), colour=now()))
+
+    def control(self, **changes: Any) -> None: ...
+
+    def interrupt(self) -> None: ...
+
+    def status(self) -> LiveStatus:
+        return LiveStatus("live", self.settings.fps, 0, 0)
+
+    async def close(self) -> None:
+        self.closed.set()
+
+
+class Sessions:
+    """The part of `LiveSessions` that routes use."""
+
+    def __init__(self, *sessions: ClockSession) -> None:
+        self.sessions = {session.id: session for session in sessions}
+
+    def get(self, session_id: str) -> ClockSession | None:
+        return self.sessions.get(session_id)
