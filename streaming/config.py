@@ -1,0 +1,93 @@
+"""What an operator may decide about the server, and what it refuses to start with."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import MienError
+
+DEFAULT_PORT = 8700
+SIZES = (256, 384, 512, 768)  # px
+RATES = (25, 30, 50, 60)  # fps
+TOKEN_LENGTH = 16  # characters at least, so that it cannot be guessed
+
+_CERTIFICATE_CURE = (
+    'openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN={name}" '
+    '-addext "subjectAltName=DNS:{name}" -keyout key.pem -out certificate.pem'
+)
+
+
+class Refused(MienError):
+    """The server does not start with these options; the message says what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """The operator's configuration.
+
+    Raises:
+        Refused: for options that would serve a face to strangers, or that contradict each other.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    size: int = 512  # px, what a page gets that asks for nothing else
+    fps: int = 25
+    look_ahead_ms: int = 40
+    workers: int | None = None  # None: as many as use the cores
+    microphone: str | None = None  # this machine's own: a device, or "" for the default one
+    audio: str | None = None  # file or stream that PyAV reads
+    portrait: str | None = None  # the face that is chosen when a page opens
+    badge: bool = True
+    portraits: Path | None = None  # folder of the user's own portraits
+    token: str | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.size not in SIZES:
+            raise Refused(f"--size must be one of {_listed(SIZES)}, got {self.size}")
+        if self.fps not in RATES:
+            raise Refused(f"--fps must be one of {_listed(RATES)}, got {self.fps}")
+        if not 0 <= self.port <= 65_535:
+            raise Refused(f"--port must be between 0 and 65535, got {self.port}")
+        if (self.certificate is None) != (self.key is None):
+            raise Refused("--certificate and --key belong together: give both or neither")
+        if self.token is not None and len(self.token) < TOKEN_LENGTH:
+            raise Refused(f'a token has at least {TOKEN_LENGTH} characters: --token "$(openssl rand -hex 16)"')
+        if not self.loopback and (self.token is None or self.certificate is None):
+            raise Refused(exposure_line(self.host))
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return is_loopback(self.host)
+
+    @property
+    def scheme(self) -> str:
+        """What the page's address begins with."""
+        return "https" if self.certificate else "http"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def exposure_line(host: str) -> str:
+    """The one line that says why a server that others can reach needs a token and a certificate, and how to get them."""
+    name = "this-machine.local" if host in ("0.0.0.0", "::", "") else host
+    cure = _CERTIFICATE_CURE.format(name=name)
+    return (
+        f"{host} can be reached from other machines, so it needs --token, --certificate and --key: {cure} && "
+        f'mien serve --host {host} --token "$(openssl rand -hex 16)" --certificate certificate.pem --key key.pem'
+    )
+
+
+def _listed(values: tuple[int, ...]) -> str:
+    return ", ".join(map(str, values[:-1])) + f" or {values[-1]}"

@@ -1,0 +1,224 @@
+"""The sessions that pages have opened: who speaks in each, who watches, and when nobody is left."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from aiohttp import web
+from numpy.typing import NDArray
+
+from engine.timeline import SAMPLE_RATE_HZ
+from streaming.contract import LiveSession, LiveSessions, LiveStatus, Outgoing, SessionSettings, now
+
+log = logging.getLogger(__name__)
+
+ABANDONED_S = 15.0  # a session without page, viewer and voice is closed after this long
+SWEEP_S = 2.0
+PACKET_MS = 20
+
+Push = Callable[[NDArray[np.float32], float], None]
+Feed = Callable[[Push], Awaitable[None]]
+"""A source of this machine's own: pushes sound as it comes until it ends or is cancelled."""
+
+
+class Taken(Exception):
+    """Another page holds a session of that id."""
+
+
+@dataclass(slots=True)
+class Seat:
+    """One session and those who use it. It is itself the `LiveSession` that peers see.
+
+    A voice that arrives while a sample is spoken is not heard: two voices at
+    once would be neither.
+    """
+
+    live: LiveSession
+    source: str  # "browser", "microphone" or "file"
+    portrait: str  # the face it shows now
+    pages: set[web.WebSocketResponse] = field(default_factory=set[web.WebSocketResponse])
+    used_at: float = field(default_factory=now)
+    speaking: str | None = None  # the sample that is being spoken
+    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict[str, "asyncio.Task[None]"])
+
+    @property
+    def id(self) -> str:
+        """See `LiveSession`."""
+        return self.live.id
+
+    @property
+    def settings(self) -> SessionSettings:
+        """See `LiveSession`."""
+        return self.live.settings
+
+    def push_audio(self, samples: NDArray[np.float32], arrived: float) -> None:
+        """See `LiveSession`; sound of others gives way to a sample."""
+        if self.speaking is None:
+            self.live.push_audio(samples, arrived)
+
+    def subscribe(self) -> AsyncIterator[Outgoing]:
+        """See `LiveSession`."""
+        return self.live.subscribe()
+
+    def control(self, **changes: Any) -> None:
+        """See `LiveSession`."""
+        self.live.control(**changes)
+        self.portrait = changes.get("portrait") or self.portrait
+
+    def interrupt(self) -> None:
+        """See `LiveSession`; a sample that is being spoken ends too."""
+        self.stop_sample()
+        self.live.interrupt()
+
+    def record(self, stage: str, milliseconds: float) -> None:
+        """See `LiveSession`."""
+        self.live.record(stage, milliseconds)
+
+    def watched_by(self, viewers: int) -> None:
+        """See `LiveSession`."""
+        self.live.watched_by(viewers)
+
+    def status(self) -> LiveStatus:
+        """See `LiveSession`."""
+        return self.live.status()
+
+    async def close(self) -> None:
+        """See `LiveSession`."""
+        tasks, self.tasks = list(self.tasks.values()), {}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.live.close()
+
+    def feed(self, source: Feed) -> None:
+        """Let one of this machine's own sources speak."""
+        self._start("feed", lambda: source(self.push_audio))
+
+    def say(self, name: str, pcm: NDArray[np.float32]) -> None:
+        """Speak a sample, mono at 48 kHz, in real time; one that is being spoken gives way to it."""
+        self.stop_sample()
+        self.speaking = name
+        self._start("sample", lambda: self._speak(pcm))
+
+    def stop_sample(self) -> None:
+        """End the sample that is being spoken, if any."""
+        self.speaking = None
+        if task := self.tasks.pop("sample", None):
+            task.cancel()
+
+    async def _speak(self, pcm: NDArray[np.float32]) -> None:
+        await push_in_time(self.live.push_audio, pcm)
+        self.speaking = None
+
+    def _start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        async def run() -> None:
+            try:
+                await work()
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.exception("a source of a session failed", extra={"session": self.id, "source": name})
+
+        self.tasks[name] = asyncio.create_task(run(), name=f"{name} of {self.id}")
+
+    def in_use(self) -> bool:
+        """Whether a page is connected, somebody watches, or a peer's voice arrives."""
+        status = self.live.status()
+        return bool(self.pages) or status.viewers > 0 or (status.hearing and self.source == "browser")
+
+
+async def push_in_time(push: Push, pcm: NDArray[np.float32]) -> None:
+    """Push mono sound at 48 kHz packet by packet as a microphone would; late packets catch up, none is skipped."""
+    packet = SAMPLE_RATE_HZ * PACKET_MS // 1000
+    anchor = now()
+    for index, start in enumerate(range(0, len(pcm), packet)):
+        await asyncio.sleep(anchor + (index + 1) * PACKET_MS / 1000 - now())
+        push(pcm[start : start + packet], now())
+
+
+class Desk:
+    """All sessions of this server. A `LiveSessions` itself: peers look their session up here."""
+
+    def __init__(self, sessions: LiveSessions) -> None:
+        self._sessions = sessions
+        self._seats: dict[str, Seat] = {}
+        self._opening: set[str] = set()
+
+    def get(self, session_id: str) -> Seat | None:
+        """The session of that id, or None."""
+        return self._seats.get(session_id)
+
+    def all(self) -> Mapping[str, Seat]:
+        """Every session, by id."""
+        return self._seats
+
+    @property
+    def ready(self) -> bool:
+        """See `LiveSessions`."""
+        return self._sessions.ready
+
+    async def start(self) -> None:
+        """See `LiveSessions`."""
+        await self._sessions.start()
+
+    async def open(self, settings: SessionSettings, session_id: str | None = None, *, source: str = "browser") -> Seat:
+        """Open a session; one of the same id that no page holds any more gives way.
+
+        Raises:
+            Taken: if a page still holds a session of that id.
+            CapacityReached, ValueError, PortraitError: see `LiveSessions.open`.
+        """
+        name = session_id or secrets.token_hex(4)
+        if name in self._opening:
+            raise Taken(name)
+        self._opening.add(name)
+        try:
+            if (before := self._seats.get(name)) is not None:
+                if before.pages:
+                    raise Taken(name)
+                await self.end(name)
+            seat = Seat(await self._sessions.open(settings, name), source, settings.portrait)
+            self._seats[seat.id] = seat
+            return seat
+        finally:
+            self._opening.discard(name)
+
+    async def end(self, session_id: str) -> None:
+        """Close a session and let its pages know; unknown ids are nothing."""
+        seat = self._seats.pop(session_id, None)
+        if seat is None:
+            return
+        for page in list(seat.pages):
+            with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
+                await asyncio.wait_for(page.close(code=4404, message=b"the session ended"), 1)
+        await seat.close()
+
+    async def end_all(self) -> None:
+        """Close every session; the workers stay."""
+        await asyncio.gather(*(self.end(name) for name in list(self._seats)), return_exceptions=True)
+
+    async def close(self) -> None:
+        """See `LiveSessions`."""
+        await self.end_all()
+        await self._sessions.close()
+
+    async def sweep(self) -> None:
+        """Close what has been abandoned, and what closed itself."""
+        instant = now()
+        for seat in list(self._seats.values()):
+            if seat.in_use():
+                seat.used_at = instant
+            if seat.status().state == "closed" or instant - seat.used_at > ABANDONED_S:
+                log.info("a session was abandoned", extra={"session": seat.id})
+                await self.end(seat.id)
+
+    async def sweep_for_ever(self) -> None:
+        """Sweep every `SWEEP_S` seconds until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            await self.sweep()

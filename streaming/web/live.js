@@ -1,0 +1,231 @@
+// A live session from the page's side: opened, watched and mended until it is no longer wanted.
+//
+// Events: "state" (detail: {state, line}), "status" (the server's, twice a second), "error" (one line),
+// "stream" (a MediaStream), "ended". One loop tends to everything, so nothing races.
+
+import { closeSession, eventsAddress, openSession } from "./server.js";
+import { player, publisher } from "./peer.js";
+
+const TEND_MS = 300;
+const LOST_S = 2.5; // a "disconnected" peer often comes back by itself within two seconds
+const STALL_S = 4;
+const WAITS_MS = [0, 400, 800, 1500, 2500, 4000];
+const KEEP = "mien.session"; // the stage's address stays the same from one start to the next
+
+export class Live extends EventTarget {
+  session = null;
+  down = null;
+  up = null;
+  status = null;
+  #request = null;
+  #track = null;
+  #socket = null;
+  #wanted = false;
+  #failures = 0;
+  #frameAt = 0;
+  #controls = {};
+
+  get wanted() { return this.#wanted; }
+
+  async start(request, track) {
+    this.#request = request;
+    this.#track = track;
+    this.#wanted = true;
+    this.#failures = 0;
+    this.#say("busy", "Starting");
+    try {
+      await this.#open();
+    } catch (error) {
+      // What the server refuses now it would refuse again; what it did not hear is tried again.
+      if (error.status && error.status !== 503) {
+        await this.stop();
+        throw error;
+      }
+      if (error.status === 503 && !/warm/i.test(error.message)) {
+        await this.stop();
+        throw error;
+      }
+    }
+    this.#tend();
+  }
+
+  async stop() {
+    this.#wanted = false;
+    const session = this.session;
+    this.#drop();
+    this.#controls = {};
+    this.dispatchEvent(new Event("ended"));
+    if (session) await closeSession(session.id).catch(() => {});
+  }
+
+  // The browser's last words when the page is closed.
+  abandon() {
+    if (this.session) closeSession(this.session.id).catch(() => {});
+  }
+
+  // The microphone's track may come, change or go while the session lives.
+  async speakWith(track) {
+    this.#track = track;
+    if (!track) {
+      this.up?.close();
+      this.up = null;
+    } else if (this.up) {
+      await this.up.sender.replaceTrack(track).catch(() => this.#lose("up"));
+    }
+  }
+
+  control(change) {
+    remember(this.#controls, change);
+    this.send({ control: change });
+  }
+
+  send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  frameShown() {
+    this.#frameAt = performance.now();
+  }
+
+  // -- one session -------------------------------------------------------------------------------------------------
+
+  async #open() {
+    this.session = await this.#claim();
+    localStorage.setItem(KEEP, this.session.id);
+    this.#listen();
+    await Promise.all([this.#watch(), this.#track && this.#speak()]);
+    this.#failures = 0;
+  }
+
+  // The same id as before, unless another page holds it.
+  async #claim() {
+    const kept = this.session?.id ?? localStorage.getItem(KEEP);
+    const id = /^[a-z0-9-]{1,64}$/.test(kept ?? "") ? kept : fresh();
+    try {
+      return await openSession({ ...this.#request, id });
+    } catch (error) {
+      if (error.status !== 409) throw error;
+      return openSession({ ...this.#request, id: fresh() });
+    }
+  }
+
+  #listen() {
+    const socket = new WebSocket(eventsAddress(this.session.events));
+    this.#socket = socket;
+    socket.addEventListener("open", () => {
+      if (Object.keys(this.#controls).length) this.send({ control: this.#controls });
+    });
+    socket.addEventListener("message", ({ data }) => {
+      const message = JSON.parse(data);
+      if (message.status) {
+        this.status = message.status;
+        this.dispatchEvent(new CustomEvent("status", { detail: message.status }));
+      }
+      if (message.error) this.dispatchEvent(new CustomEvent("error", { detail: message.error }));
+    });
+    socket.addEventListener("close", ({ code }) => {
+      if (this.#socket !== socket) return;
+      this.#socket = null;
+      if (code === 4404) this.#lose("session");
+    });
+  }
+
+  async #watch() {
+    this.#lose("down");
+    const peer = player((stream) => this.dispatchEvent(new CustomEvent("stream", { detail: stream })));
+    this.down = peer;
+    this.#frameAt = performance.now();
+    await peer.negotiate(this.session.whep);
+  }
+
+  async #speak() {
+    this.#lose("up");
+    const peer = publisher(this.#track);
+    this.up = peer;
+    await peer.negotiate(this.session.whip);
+  }
+
+  #lose(part) {
+    if (part === "session") {
+      this.#drop();
+    } else {
+      this[part]?.close();
+      this[part] = null;
+    }
+  }
+
+  #drop() {
+    this.#lose("down");
+    this.#lose("up");
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+    this.session = null;
+    this.status = null;
+  }
+
+  // -- mending -----------------------------------------------------------------------------------------------------
+
+  async #tend() {
+    while (this.#wanted) {
+      try {
+        await this.#mend();
+      } catch (error) {
+        if (!this.#wanted) return;
+        if (error.status === 404) this.#lose("session");
+        this.#failures += 1;
+        this.#say("busy", error.status === 0 ? "Server away, trying again" : `Reconnecting: ${error.message}`);
+        await sleep(WAITS_MS[Math.min(this.#failures, WAITS_MS.length - 1)]);
+      }
+      await sleep(TEND_MS);
+    }
+  }
+
+  async #mend() {
+    if (!this.session) {
+      if (this.#failures) this.#say("busy", "Reconnecting");
+      return this.#open();
+    }
+    if (!this.#socket) {
+      this.#say("busy", "Reconnecting");
+      await this.#askWhetherItLives();
+      this.#listen();
+    }
+    const still = (performance.now() - this.#frameAt) / 1000;
+    const stalled = still > STALL_S && this.status?.state === "live" && document.visibilityState === "visible";
+    if (!this.down || this.down.lostFor > LOST_S || stalled) {
+      this.#say("busy", "Reconnecting the picture");
+      await this.#watch();
+    }
+    if (this.#track && this.#track.readyState === "live" && (!this.up || this.up.lostFor > LOST_S)) await this.#speak();
+    return this.#report(still);
+  }
+
+  async #askWhetherItLives() {
+    const response = await fetch(`/api/sessions/${this.session.id}`, { cache: "no-store" }).catch(() => null);
+    if (!response) throw Object.assign(new Error("The server does not answer."), { status: 0 });
+    if (response.status === 404) throw Object.assign(new Error("The session ended."), { status: 404 });
+  }
+
+  #report(still) {
+    const state = this.status?.state;
+    if (state === "recovering") this.#say("busy", "Recovering the picture");
+    else if (still < 1.5 && this.down?.connection.connectionState === "connected") this.#say("live", "Live");
+    else if (still > 2 && this.#socket) this.#say("busy", "Waiting for the picture");
+  }
+
+  #say(state, line) {
+    this.dispatchEvent(new CustomEvent("state", { detail: { state, line } }));
+  }
+}
+
+// Keeps what has been set, so that a session opened anew looks as the page says.
+function remember(kept, { channels, preset, ...rest }) {
+  Object.assign(kept, rest);
+  if (preset) delete kept.channels;
+  if (preset && !["nod", "shake", "wink"].includes(preset)) kept.preset = preset;
+  if (channels) kept.channels = { ...kept.channels, ...channels };
+}
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const fresh = () => Array.from(crypto.getRandomValues(new Uint8Array(5)), (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,0 +1,74 @@
+// One WebRTC connection: WHEP brings the face down, WHIP takes the microphone up.
+
+import { offer, withdraw } from "./server.js";
+
+const GATHER_MS = 250; // loopback and local networks gather in a few milliseconds; STUN has no part in it
+
+export class Peer {
+  #resource = null;
+  #lostAt = null;
+
+  constructor() {
+    this.connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.connection.addEventListener("connectionstatechange", () => {
+      const state = this.connection.connectionState;
+      if (state === "disconnected" || state === "failed" || state === "closed") this.#lostAt ??= performance.now();
+      else this.#lostAt = null;
+    });
+  }
+
+  async negotiate(path) {
+    const pc = this.connection;
+    await pc.setLocalDescription(await pc.createOffer());
+    await gathered(pc);
+    const answer = await offer(path, pc.localDescription.sdp);
+    this.#resource = answer.resource;
+    if (pc.signalingState === "closed") return withdraw(this.#resource);
+    await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+  }
+
+  // Seconds since the connection was lost; 0 while it stands or is being made.
+  get lostFor() {
+    if (this.connection.connectionState === "failed" || this.connection.connectionState === "closed") return Infinity;
+    return this.#lostAt === null ? 0 : (performance.now() - this.#lostAt) / 1000;
+  }
+
+  close() {
+    withdraw(this.#resource);
+    this.#resource = null;
+    this.connection.close();
+  }
+}
+
+export function player(onStream) {
+  const peer = new Peer();
+  peer.connection.addTransceiver("video", { direction: "recvonly" });
+  peer.connection.addTransceiver("audio", { direction: "recvonly" });
+  const stream = new MediaStream();
+  peer.connection.addEventListener("track", ({ track, streams }) => {
+    if (!streams[0]) stream.addTrack(track);
+    onStream(streams[0] ?? stream);
+  });
+  return peer;
+}
+
+export function publisher(track) {
+  const peer = new Peer();
+  const { sender } = peer.connection.addTransceiver(track, { direction: "sendonly" });
+  peer.sender = sender;
+  return peer;
+}
+
+function gathered(pc) {
+  if (pc.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      pc.removeEventListener("icegatheringstatechange", check);
+      resolve();
+    };
+    const check = () => pc.iceGatheringState === "complete" && done();
+    const timer = setTimeout(done, GATHER_MS);
+    pc.addEventListener("icegatheringstatechange", check);
+  });
+}

@@ -1,0 +1,78 @@
+// The server's JSON interface. Every failure is an Error whose message is one line fit to be shown.
+
+export class Refusal extends Error {
+  constructor(line, status) {
+    super(line);
+    this.status = status; // 0: the server did not answer
+  }
+}
+
+async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, { cache: "no-store", ...options });
+  } catch {
+    throw new Refusal("The server does not answer. Is it still running?", 0);
+  }
+  if (response.ok) return response;
+  throw new Refusal(await reason(response), response.status);
+}
+
+async function reason(response) {
+  const text = await response.text().catch(() => "");
+  let line = "";
+  try {
+    line = JSON.parse(text).error;
+  } catch {
+    line = text.split("\n", 1)[0];
+  }
+  line = String(line || `The server answered ${response.status}.`);
+  return line.charAt(0).toUpperCase() + line.slice(1) + (/[.!?]$/.test(line) ? "" : ".");
+}
+
+const json = (body) => ({ method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+export const options = async () => (await ask("/api/options")).json();
+export const portraits = async () => (await ask("/api/portraits")).json();
+export const removePortrait = (id) => ask(`/api/portraits/${encodeURIComponent(id)}`, { method: "DELETE" });
+export const openSession = async (request) => (await ask("/api/sessions", json(request))).json();
+export const closeSession = (id) => ask(`/api/sessions/${id}`, { method: "DELETE", keepalive: true });
+
+export async function readiness() {
+  try {
+    await ask("/readyz");
+    return { ready: true };
+  } catch (error) {
+    return { ready: false, reachable: error.status !== 0, line: error.message };
+  }
+}
+
+// Sends a photo and reports what the server is doing with it until the portrait is there.
+export async function enrol({ photo, filename, name, consent, onProgress }) {
+  const ticket = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  const form = new FormData();
+  form.append("name", name);
+  form.append("consent", consent);
+  form.append("photo", photo, filename);
+  const poll = setInterval(async () => {
+    const response = await fetch(`/api/enrolments/${ticket}`, { cache: "no-store" }).catch(() => null);
+    if (response?.ok) onProgress((await response.json()).progress);
+  }, 700);
+  try {
+    return await (await ask("/api/portraits", { method: "POST", headers: { "X-Ticket": ticket }, body: form })).json();
+  } finally {
+    clearInterval(poll);
+  }
+}
+
+export const eventsAddress = (path) => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
+
+// Offers SDP to a WHIP or WHEP address; returns the answer and the address that ends the peer.
+export async function offer(path, sdp) {
+  const response = await ask(path, { method: "POST", headers: { "Content-Type": "application/sdp" }, body: sdp });
+  return { sdp: await response.text(), resource: response.headers.get("Location") };
+}
+
+export function withdraw(resource) {
+  if (resource) fetch(resource, { method: "DELETE", keepalive: true }).catch(() => {});
+}

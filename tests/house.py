@@ -1,0 +1,138 @@
+"""Stand-ins for the workers and the portrait library that obey the same contracts; no process, no face."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from engine.errors import NoFace, PortraitError
+from streaming.contract import CapacityReached, LiveSession, LiveStatus, Outgoing, SessionSettings, Stamps, now
+
+
+@dataclass
+class FakeSession:
+    """Emits a bar that moves down a grey picture, and silence; remembers what it was told."""
+
+    id: str
+    settings: SessionSettings
+    pushed: list[int] = field(default_factory=list[int])
+    changes: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    interrupts: int = 0
+    viewers: int = 0
+    closed: bool = False
+    fail_with: str = ""
+
+    def push_audio(self, samples: Any, arrived: float) -> None:
+        self.pushed.append(len(samples))
+
+    async def subscribe(self) -> AsyncIterator[Outgoing]:
+        fps, size, index, anchor = self.settings.fps, self.settings.size, 0, now()
+        video = np.full((size * 3 // 2, size), 128, np.uint8)
+        while not self.closed:
+            video[:size] = 110
+            video[(index * 8) % (size - 32) : (index * 8) % (size - 32) + 32] = 220
+            yield Outgoing(index, video, np.zeros(48_000 // fps, np.int16), fresh=True, missing=0, stamps=Stamps(due=now()))
+            index += 1
+            await asyncio.sleep(max(anchor + index / fps - now(), 0))
+
+    def control(self, **changes: Any) -> None:
+        if self.fail_with:
+            raise ValueError(self.fail_with)
+        if "portrait" in changes:
+            self.settings = replace(self.settings, portrait=changes["portrait"])
+        self.changes.append(changes)
+
+    def interrupt(self) -> None:
+        self.interrupts += 1
+
+    def record(self, stage: str, milliseconds: float) -> None:
+        """Nobody reads it here."""
+
+    def watched_by(self, viewers: int) -> None:
+        self.viewers = viewers
+
+    def status(self) -> LiveStatus:
+        stages = {"audio_hold": {"p50": 20.0}, "queue": {"p50": 18.0}, "inference": {"p50": 8.0}, "encode": {"p50": 3.0}}
+        state = "closed" if self.closed else "live"
+        return LiveStatus(state, float(self.settings.fps), 100, 0, stages, -30.0, hearing=False, viewers=self.viewers)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class FakeSessions:
+    """Has room for `room` sessions and is ready from `start` on."""
+
+    def __init__(self, room: int = 2, *, ready: bool = True) -> None:
+        self.room, self.ready = room, ready
+        self.opened: dict[str, FakeSession] = {}
+
+    async def open(self, settings: SessionSettings, session_id: str | None = None) -> LiveSession:
+        await asyncio.sleep(0)
+        if sum(not session.closed for session in self.opened.values()) >= self.room:
+            raise CapacityReached("no room for one more session; stop another one first")
+        session = FakeSession(session_id or "fake", settings)
+        self.opened[session.id] = session
+        return session
+
+    def get(self, session_id: str) -> FakeSession | None:
+        return self.opened.get(session_id)
+
+    def all(self) -> Mapping[str, FakeSession]:
+        return self.opened
+
+    async def start(self) -> None:
+        """Ready as it was made."""
+
+    async def close(self) -> None:
+        for session in self.opened.values():
+            await session.close()
+
+
+@dataclass(frozen=True)
+class FakePortrait:
+    id: str
+    name: str
+    label: str = "a face"
+    builtin: bool = True
+    notes: Sequence[str] = ()
+
+
+class FakeLibrary:
+    """Six flat faces; a photo is good if it is a JPEG."""
+
+    def __init__(self) -> None:
+        names = ("Amara", "Edith", "Marco", "Mei", "Ravi", "Samuel")
+        self.faces = {name.lower(): FakePortrait(name.lower(), name) for name in names}
+        self.consents: list[str] = []
+        self.photos: list[bytes] = []
+
+    def all(self) -> Sequence[FakePortrait]:
+        return tuple(self.faces.values())
+
+    def thumbnail(self, portrait_id: str) -> tuple[bytes, str]:
+        if portrait_id not in self.faces:
+            raise PortraitError("there is no such portrait")
+        shade = 60 + 25 * (sum(portrait_id.encode()) % 6)
+        body = io.BytesIO()
+        Image.new("RGB", (64, 64), (shade, 110, 120)).save(body, "PNG")
+        return body.getvalue(), "image/png"
+
+    async def enrol(self, photo: bytes, name: str, consent: str, progress: Callable[[str], None]) -> FakePortrait:
+        progress("Fitting the mesh")
+        await asyncio.sleep(0)
+        if not photo.startswith(b"\xff\xd8"):
+            raise NoFace("no face was found in the photo; use one where both eyes are visible")
+        face = FakePortrait(f"my-{len(self.faces)}", name, builtin=False)
+        self.faces = {face.id: face, **self.faces}
+        self.consents.append(consent)
+        self.photos.append(photo)
+        return face
+
+    def remove(self, portrait_id: str) -> None:
+        if self.faces.pop(portrait_id, None) is None:
+            raise PortraitError("there is no such portrait")

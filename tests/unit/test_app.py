@@ -1,0 +1,315 @@
+import asyncio
+import io
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+from aiohttp import ClientSession, FormData, WSMsgType, web
+from aiohttp.test_utils import TestClient, TestServer
+from PIL import Image
+
+from streaming import api
+from streaming.app import Parts, build_app
+from streaming.config import ServerConfig
+from streaming.contract import LiveSessions
+from tests.house import FakeLibrary, FakeSessions
+
+TOKEN = "a-token-of-sixteen-or-more"
+Client = TestClient[web.Request, web.Application]
+
+
+def no_peers(app: web.Application, sessions: LiveSessions) -> None:
+    """WebRTC has tests of its own."""
+
+
+class House:
+    """One server and what it serves."""
+
+    def __init__(self, config: ServerConfig | None = None, *, ready: bool = True) -> None:
+        self.sessions, self.library = FakeSessions(ready=ready), FakeLibrary()
+        sample = np.zeros(480, np.float32)
+        self.app = build_app(config or ServerConfig(), Parts(self.sessions, self.library, no_peers, {"hello": sample}))
+        self.client: Client = TestClient(TestServer(self.app))
+
+    async def open(self, **wishes: object) -> str:
+        answer = await self.client.post("/api/sessions", json={"portrait": "amara", **wishes})
+        assert answer.status == 201, await answer.text()
+        return (await answer.json())["id"]
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    house = House()
+    async with house.client:
+        yield house
+
+
+async def error(answer: object) -> tuple[int, str]:
+    assert hasattr(answer, "json")
+    line = (await answer.json())["error"]  # pyright: ignore[reportAttributeAccessIssue]
+    assert "\n" not in line
+    return answer.status, line  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def photo(size: tuple[int, int] = (64, 64)) -> bytes:
+    body = io.BytesIO()
+    Image.new("RGB", size, "grey").save(body, "JPEG")
+    return body.getvalue()
+
+
+async def test_the_page_answers_with_the_headers_that_keep_it_to_itself(house: House) -> None:
+    page = await house.client.get("/")
+    assert page.status == 200
+    assert "<title>mien</title>" in await page.text()
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "microphone=(self)" in page.headers["Permissions-Policy"]
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/app.js", "/static/app.css", "/stage/some-session", "/favicon.ico", "/livez", "/readyz"]
+)
+async def test_its_parts_are_there(house: House, path: str) -> None:
+    assert (await house.client.get(path)).status == 200
+
+
+@pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/stage/Not_An_Id", "/static/", "/nothing"])
+async def test_nothing_else_is(house: House, path: str) -> None:
+    assert (await house.client.get(path)).status in (403, 404)
+
+
+async def test_the_page_answers_while_the_workers_warm_up() -> None:
+    house = House(ready=False)
+    async with house.client as client:
+        assert (await client.get("/")).status == 200
+        assert (await error(await client.get("/readyz"))) == (503, "warming up")
+        status, line = await error(await client.post("/api/sessions", json={"portrait": "amara"}))
+        assert (status, "warming up" in line) == (503, True)
+        assert house.sessions.opened == {}
+
+
+async def test_a_strangers_host_is_refused(house: House) -> None:
+    for path in ("/", "/api/portraits", "/livez"):
+        assert (await house.client.get(path, headers={"Host": "evil.example"})).status == 403
+
+
+async def test_a_strangers_origin_may_change_nothing(house: House) -> None:
+    stranger = {"Origin": "http://evil.example"}
+    name = await house.open()
+    for method, path in (
+        ("POST", "/api/sessions"),
+        ("POST", "/api/portraits"),
+        ("DELETE", "/api/portraits/amara"),
+        ("DELETE", f"/api/sessions/{name}"),
+    ):
+        status, _ = await error(await house.client.request(method, path, headers=stranger))
+        assert status == 403
+    answer = await house.client.get(
+        f"/api/sessions/{name}/events",
+        headers={**stranger, "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
+                 "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="},
+    )  # fmt: skip
+    assert answer.status == 403
+    assert not house.sessions.opened[name].closed
+
+
+async def test_options_tell_what_the_page_may_offer(house: House) -> None:
+    options = await (await house.client.get("/api/options")).json()
+    assert options["sizes"] == [256, 384, 512, 768]
+    assert options["channels"]["jawOpen"] == {"min": 0.0, "max": 1.0}
+    assert options["channels"]["yaw"]["min"] < 0
+    assert options["samples"] == ["hello"]
+    assert options["sources"] == ["browser"]
+    assert {"id": "wink", "gesture": True} in options["presets"]
+
+
+# -- portraits --------------------------------------------------------------------------------------------------------
+
+
+def form(**fields: object) -> FormData:
+    data = FormData()
+    for name, value in fields.items():
+        data.add_field(name, io.BytesIO(value) if isinstance(value, bytes) else value)
+    return data
+
+
+async def test_a_photo_becomes_a_portrait_and_its_consent_is_kept(house: House) -> None:
+    body = form(photo=photo(), name="  Ada\n", consent="It is mine. Signed: Ada")
+    answer = await house.client.post("/api/portraits", data=body)
+    assert answer.status == 201
+    portrait = await answer.json()
+    assert portrait["name"] == "Ada"
+    assert not portrait["builtin"]
+    assert house.library.consents == ["It is mine. Signed: Ada"]
+    assert (await house.client.get(portrait["thumbnail"])).content_type == "image/png"
+    assert (await house.client.delete(f"/api/portraits/{portrait['id']}")).status == 204
+    assert (await house.client.delete(f"/api/portraits/{portrait['id']}")).status == 404
+
+
+async def test_without_consent_no_photo_is_looked_at(house: House) -> None:
+    for consent in ({}, {"consent": ""}, {"consent": "  \n "}):
+        status, line = await error(await house.client.post("/api/portraits", data=form(photo=photo(), name="x", **consent)))
+        assert (status, line.startswith("consent")) == (400, True)
+    assert house.library.photos == []
+
+
+async def test_bad_uploads_get_one_line_each(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    post = house.client.post
+    assert await error(await post("/api/portraits", data=form(photo=b"not a picture", consent="yes"))) == (
+        422, "no face was found in the photo; use one where both eyes are visible",
+    )  # fmt: skip
+    assert (await error(await post("/api/portraits", data=form(photo=b"", consent="yes"))))[0] == 400
+    assert (await error(await post("/api/portraits", data=form(photo=photo(), consent="yes", more="x"))))[0] == 400
+    assert (await error(await post("/api/portraits", data=form(photo=photo(), consent=io.BytesIO(b"\xff\xfe")))))[0] == 400
+    assert (await error(await post("/api/portraits", json={})))[0] == 400
+    monkeypatch.setattr(api, "PHOTO_LIMIT", 1000)
+    assert (await error(await post("/api/portraits", data=form(photo=bytes(5000), consent="yes"))))[0] == 413
+    assert (await error(await post("/api/portraits", data=form(photo=photo(), consent="y" * 5000))))[0] == 413
+    assert (await house.client.get("/livez")).status == 200
+    assert house.app[api.HOUSE].enrolments == {}
+
+
+async def test_built_in_faces_stay(house: House) -> None:
+    assert (await error(await house.client.delete("/api/portraits/amara")))[0] == 403
+    assert "amara" in house.library.faces
+
+
+# -- sessions ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_session_is_opened_watched_and_ended(house: House) -> None:
+    answer = await house.client.post("/api/sessions", json={"portrait": "mei", "size": 256, "fps": 50, "look_ahead_ms": 0})
+    session = await answer.json()
+    name = session["id"]
+    assert session == {
+        "id": name, "whip": f"/whip/{name}", "whep": f"/whep/{name}", "stage": f"/stage/{name}",
+        "events": f"/api/sessions/{name}/events",
+    }  # fmt: skip
+    settings = house.sessions.opened[name].settings
+    assert (settings.portrait, settings.size, settings.fps, settings.look_ahead_ms, settings.badge) == ("mei", 256, 50, 0, True)
+    status = await (await house.client.get(f"/api/sessions/{name}")).json()
+    assert (status["state"], status["portrait"], status["source"]) == ("live", "mei", "browser")
+    assert (await house.client.delete(f"/api/sessions/{name}")).status == 204
+    assert house.sessions.opened[name].closed
+    assert (await error(await house.client.get(f"/api/sessions/{name}"))) == (404, "that session has ended")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"portrait": "nobody"}, 404),
+        ({"portrait": "amara", "size": 500}, 400),
+        ({"portrait": "amara", "fps": 0}, 400),
+        ({"portrait": "amara", "badge": False}, 400),
+        ({"portrait": "amara", "id": "../x"}, 400),
+        ({"portrait": "amara", "source": "microphone"}, 400),
+        ({"portrait": "a" * 100_000}, 413),
+        ([], 400),
+    ],
+)
+async def test_bad_requests_for_a_session_get_one_line(house: House, body: object, status: int) -> None:
+    assert (await error(await house.client.post("/api/sessions", json=body)))[0] == status
+    assert house.sessions.opened == {}
+
+
+async def test_a_body_that_is_no_json_gets_one_line(house: House) -> None:
+    assert (await error(await house.client.post("/api/sessions", data=b"\x00{")))[0] == 400
+
+
+async def test_one_session_too_many_is_refused_with_503(house: House) -> None:
+    for _ in range(house.sessions.room):
+        await house.open()
+    status, line = await error(await house.client.post("/api/sessions", json={"portrait": "amara"}))
+    assert (status, "room" in line) == (503, True)
+
+
+async def test_a_page_may_take_its_session_up_again_but_not_anothers(house: House) -> None:
+    name = await house.open(id="my-face")
+    assert name == "my-face"
+    assert await house.open(id="my-face") == name  # nobody held it
+    async with house.client.ws_connect(f"/api/sessions/{name}/events"):
+        status, line = await error(await house.client.post("/api/sessions", json={"portrait": "amara", "id": name}))
+        assert (status, "another page" in line) == (409, True)
+
+
+async def test_the_socket_tells_the_status_and_takes_commands(house: House) -> None:
+    name = await house.open()
+    session = house.sessions.opened[name]
+    async with house.client.ws_connect(f"/api/sessions/{name}/events") as socket:
+        status = (await socket.receive_json())["status"]
+        assert status["state"] == "live"
+        assert status["stages_ms"]["queue"] == {"p50": 18.0}
+        await socket.send_json({"control": {"channels": {"jawOpen": 0.5, "yaw": None}, "idle": False}})
+        await socket.send_json({"control": {"preset": "smile"}})
+        await socket.send_json({"interrupt": True})
+        await socket.send_json({"control": {"portrait": "mei"}})
+        for bad in ({"nothing": 1}, {"control": {"mouth_gain": 9}}, {"sample": "unheard"}, []):
+            await socket.send_json(bad)
+            assert "\n" not in await next_error(socket)
+        await socket.send_str('{"control": {"channels": {"jawOpen": NaN}}}')
+        assert await next_error(socket)
+        session.fail_with = "no channel is called 'jaw'"
+        await socket.send_json({"control": {"channels": {"jaw": 1}}})
+        assert await next_error(socket) == "no channel is called 'jaw'"
+    assert session.changes == [
+        {"channels": {"jawOpen": 0.5, "yaw": None}, "idle": False}, {"preset": "smile"}, {"portrait": "mei"},
+    ]  # fmt: skip
+    assert session.interrupts == 1
+
+
+async def next_error(socket: object) -> str:
+    while "error" not in (message := await socket.receive_json()):  # pyright: ignore[reportAttributeAccessIssue]
+        pass
+    return message["error"]
+
+
+async def test_the_socket_closes_when_its_session_ends(house: House) -> None:
+    name = await house.open()
+    async with house.client.ws_connect(f"/api/sessions/{name}/events") as socket:
+        await socket.receive_json()
+        ending = asyncio.create_task(house.client.delete(f"/api/sessions/{name}"))
+        while (message := await socket.receive()).type is WSMsgType.TEXT:
+            pass
+        assert socket.close_code == 4404
+        assert message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
+        assert (await ending).status == 204
+
+
+# -- token ------------------------------------------------------------------------------------------------------------
+
+
+async def test_with_a_token_nothing_but_health_answers_without_it() -> None:
+    house = House(ServerConfig(token=TOKEN))
+    async with house.client as client:
+        assert (await client.get("/livez")).status == 200
+        assert (await error(await client.get("/api/portraits")))[0] == 401
+        assert (await error(await client.post("/api/sessions?token=" + TOKEN, json={"portrait": "amara"})))[0] == 401
+        assert (await error(await client.get("/api/portraits?token=wrong")))[0] == 401
+        page = await client.get("/", headers={"Accept": "text/html"})
+        assert page.status == 401
+        assert 'action="/login"' in await page.text()
+        assert (await client.get("/api/portraits", headers={"Authorization": f"Bearer {TOKEN}"})).status == 200
+
+
+async def test_the_printed_address_makes_a_cookie_and_hides_the_token() -> None:
+    house = House(ServerConfig(token=TOKEN))
+    async with house.client as client:
+        answer = await client.get(f"/?token={TOKEN}&x=1", allow_redirects=False)
+        assert (answer.status, answer.headers["Location"]) == (303, "/?x=1")
+        cookie = answer.cookies["mien"]
+        assert TOKEN not in cookie.value
+        assert cookie["httponly"]
+        assert cookie["samesite"] == "Strict"
+        async with ClientSession(cookies={"mien": cookie.value}) as browser:
+            assert (await browser.get(client.make_url("/api/portraits"))).status == 200
+
+
+async def test_the_login_page_takes_the_token() -> None:
+    house = House(ServerConfig(token=TOKEN))
+    async with house.client as client:
+        assert (await client.post("/login", data={"token": TOKEN}, allow_redirects=False)).status == 303
+        assert (await client.post("/login", data={"token": "x"}, headers={"Origin": "http://evil.example"})).status == 403

@@ -1,0 +1,44 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from streaming.config import Refused, ServerConfig, is_loopback
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost", "LOCALHOST"])
+def test_loopback_needs_nothing(host: str) -> None:
+    assert is_loopback(host)
+    assert ServerConfig(host=host).scheme == "http"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "example.org"])
+def test_anything_else_refuses_without_token_and_certificate(host: str) -> None:
+    with pytest.raises(Refused) as refused:
+        ServerConfig(host=host)
+    line = str(refused.value)
+    assert "--token" in line
+    assert "openssl req" in line
+    assert "\n" not in line
+    with pytest.raises(Refused):
+        ServerConfig(host=host, token="a" * 32)
+    with pytest.raises(Refused):
+        ServerConfig(host=host, certificate=Path("c"), key=Path("k"))
+    assert ServerConfig(host=host, token="a" * 32, certificate=Path("c"), key=Path("k")).scheme == "https"
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"size": 500}, "--size"),
+        ({"fps": 24}, "--fps"),
+        ({"port": 70_000}, "--port"),
+        ({"token": "short"}, "openssl rand"),
+        ({"certificate": Path("c")}, "--key"),
+    ],
+)
+def test_each_bad_option_is_refused_in_one_line(changes: dict[str, object], word: str) -> None:
+    with pytest.raises(Refused) as refused:
+        dataclasses.replace(ServerConfig(), **changes)  # pyright: ignore[reportArgumentType]
+    assert word in str(refused.value)
+    assert "\n" not in str(refused.value)
