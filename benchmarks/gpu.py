@@ -7,6 +7,7 @@ Contract: the last line printed is one JSON object. Needs torch with CUDA.
 """
 
 import argparse
+import importlib
 import json
 import statistics
 import sys
@@ -37,7 +38,7 @@ def main() -> int:
     parser.add_argument("--gigabytes", type=float, default=4.0, help="size of the copy (default 4)")
     args = parser.parse_args()
     try:
-        import torch  # pyright: ignore[reportMissingImports]
+        torch: Any = importlib.import_module("torch")
     except ImportError:
         print("this benchmark needs torch: pip install torch", file=sys.stderr)
         return 1
