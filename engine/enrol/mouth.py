@@ -1,0 +1,135 @@
+# pyright: basic
+# cv2 types its images as unions that strict mode cannot follow
+"""The inside of the mouth: rows of teeth, tongue, the photo's own teeth, and the dark behind them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.enrol.contours import contour_y, polygon_mask
+from engine.enrol.eyes import backing
+from engine.enrol.face import Face
+from engine.enrol.fill import fill_smooth
+from engine.enrol.parts import Part, flat_uv
+from engine.enrol.teeth import HEIGHT, WIDTH, Dentition, teeth_texture
+from engine.rig.avatar import FRAME
+from engine.rig.mesh import Floats, both_sides, quad_grid, smoothstep
+from engine.rig.shapes import Rig
+from engine.rig.topology import LIP_LOWER, LIP_UPPER
+
+UPPER_ROW, LOWER_ROW, PLATE_ROW = 200, 270, 340  # rows of the atlas
+PART = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Arch:
+    """A row of teeth. Lengths in u: `top` and `bottom` below the lips' line, `back` behind it, `half` its half width."""
+
+    top: float
+    bottom: float
+    back: float
+    half: float
+    row: int
+    follow: float
+
+
+def build_mouth(
+    crop: NDArray[np.uint8], landmarks: Floats, rig: Rig, face: Face, teeth: Dentition, atlas: NDArray[np.float32]
+) -> list[Part]:
+    """All parts inside the mouth, their textures drawn into `atlas` (float32 RGBA)."""
+    light = _light(crop, landmarks)
+    lips = (rig.head.points[13] + rig.head.points[14]) / 2
+    atlas[UPPER_ROW : UPPER_ROW + HEIGHT, FRAME : FRAME + WIDTH] = teeth_texture(teeth, upper=True)
+    atlas[LOWER_ROW : LOWER_ROW + HEIGHT, FRAME : FRAME + WIDTH] = teeth_texture(teeth, upper=False)
+    scale = float(np.clip(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]) / rig.head.u / 0.52, 0.88, 1.10))
+    parts: list[Part] = []
+    if face.closed:
+        upper = _Arch(-0.100, 0.040, 0.06, 0.245 * scale, UPPER_ROW, 0)
+        parts.append(_teeth(upper, lips, rig, light, lambda v: 0.46 + 0.44 * smoothstep(0.45, 1, v)))
+    else:
+        parts.append(_plate(crop, landmarks, rig, atlas))
+    lower = _Arch(0.082, 0.19, 0.095, 0.215 * scale, LOWER_ROW, 1.0)
+    parts.append(_teeth(lower, lips, rig, light, lambda v: np.full_like(v, 0.66)))
+    parts.append(_tongue(lips, rig, light))
+    rim, middle = np.array([0.13, 0.045, 0.055]) * light, np.array([0.085, 0.025, 0.03]) * light
+    parts.append(backing(face, face.mouth, 0.42 * rig.head.u, rim, middle, PART, 1.25))
+    return parts
+
+
+def _light(crop: NDArray[np.uint8], landmarks: Floats) -> Floats:
+    """float64[3]: the light on the face, as a multiplier for things of known colour."""
+    places = landmarks[[50, 280, 101, 330, 151], :2].clip(0, FRAME - 1).astype(int)
+    skin = np.median(crop[places[:, 1], places[:, 0]], 0) + 1.0
+    cheek = float(np.median(crop[places[:4, 1], places[:4, 0]], 0).max()) / 255
+    return np.clip(cheek * 1.02, 0.35, 1) * np.clip((skin / skin.max() / np.array([1.0, 0.80, 0.70])) ** 0.7, 0.45, 1.1)
+
+
+def _teeth(arch: _Arch, lips: Floats, rig: Rig, light: Floats, dim: Callable[[Floats], Floats]) -> Part:
+    columns, rows = 25, 5
+    across, down = np.meshgrid(np.linspace(-1, 1, columns), np.linspace(0, 1, rows))
+    u = rig.head.u
+    x = arch.half * np.sin(across * 1.25) / np.sin(1.25)
+    y = arch.top + (arch.bottom - arch.top) * down
+    z = -0.30 * (1 - np.cos(across * 1.25)) - arch.back
+    points = lips + np.stack([x, y, z], -1).reshape(-1, 3) * u @ rig.head.axes.T
+    uv = np.stack([FRAME + 1 + (across + 1) / 2 * (WIDTH - 3), arch.row + 0.5 + down * (HEIGHT - 1.5)], -1).reshape(-1, 2)
+    lit = dim(down) * (1 - 0.55 * np.abs(across) ** 1.6)
+    shapes = _with_jaw(rig, points, arch.follow) if arch.follow else {}
+    return Part(points, quad_grid(columns, rows), PART, uv, (lit[..., None] * light).reshape(-1, 3), shapes)
+
+
+def _with_jaw(rig: Rig, points: Floats, follow: float) -> dict[str, Floats]:
+    axes, u = rig.head.axes, rig.head.u
+    return {
+        "jawOpen": rig.jaw.opened(points) * follow,
+        "jawSide": np.tile(axes @ np.array([0.095 * u, 0, 0]) * follow, (len(points), 1)),
+        "jawForward": np.tile(axes @ np.array([0, 0.018, 0.09]) * u * follow, (len(points), 1)),
+    }
+
+
+def _tongue(lips: Floats, rig: Rig, light: Floats) -> Part:
+    columns, rows = 17, 9
+    u, axes = rig.head.u, rig.head.axes
+    across, out = np.meshgrid(np.linspace(-1, 1, columns), np.linspace(0, 1, rows))
+    x = 0.17 * across
+    y = 0.06 + 0.05 * across**2 + 0.05 * out - 0.03 * np.sin(out * np.pi)
+    z = -0.10 - 0.32 * (1 - out) - 0.06 * across**2
+    points = lips + np.stack([x, y, z], -1).reshape(-1, 3) * u @ axes.T
+    shade = (0.25 + 0.75 * out**1.2) * (1 - 0.25 * np.abs(across) ** 3) * (1 - 0.18 * np.exp(-((across / 0.08) ** 2)))
+    shapes = _with_jaw(rig, points, 0.88)
+    stuck = np.stack([-0.03 * across * out, (0.02 + 0.10 * out) * out, 0.30 * out**1.5], -1).reshape(-1, 3)
+    shapes["tongueOut"] = stuck * u @ axes.T
+    colour = (shade[..., None] * np.array([0.66, 0.32, 0.34])).reshape(-1, 3) * light
+    return Part(points, both_sides(quad_grid(columns, rows)), PART, flat_uv(columns * rows), colour, shapes)
+
+
+def _plate(crop: NDArray[np.uint8], landmarks: Floats, rig: Rig, atlas: NDArray[np.float32]) -> Part:
+    """The teeth that the photo shows, on a curved plate behind the lips."""
+    width = float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]))
+    outline = landmarks[[*LIP_UPPER, *LIP_LOWER[::-1][1:-1]], :2]
+    opening = cv2.erode(polygon_mask(outline), np.ones((3, 3), np.uint8)).astype(np.float32)
+    (x0, y0), (x1, y1) = (
+        (outline.min(0) - 0.12 * width).clip(0, FRAME - 2).astype(int),
+        (outline.max(0) + 0.12 * width).clip(2, FRAME).astype(int),
+    )
+    picture = fill_smooth(crop[y0:y1, x0:x1].astype(np.float32), opening[y0:y1, x0:x1] + 1e-6)
+    scale = min(1, (WIDTH - 4) / picture.shape[1], 128 / picture.shape[0])
+    picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    h, w = picture.shape[:2]
+    patch = atlas[PLATE_ROW : PLATE_ROW + h, FRAME : FRAME + w]
+    patch[..., :3] = picture.clip(0, 255)
+    below = (
+        y0 + np.linspace(0, 1, h)[:, None] * (y1 - y0) - contour_y(landmarks, LIP_LOWER, x0 + np.linspace(0, 1, w) * (x1 - x0))
+    )
+    patch[..., 3] = 255 * smoothstep(0, -0.03 * width, below - 0.03 * width)
+    gx, gy = np.meshgrid(np.linspace(0, 1, 17), np.linspace(0, 1, 9))
+    px, py = x0 + gx * (x1 - 1 - x0), y0 + gy * (y1 - 1 - y0)
+    points, axes, u = rig.head.points, rig.head.axes, rig.head.u
+    across = px - points[[61, 291], 0].mean()
+    z = points[[13, 14], 2].mean() - 0.07 * u - 0.16 * u * np.clip(across / (0.5 * width), -1.2, 1.2) ** 2
+    z = z + across * axes[2, 0] / max(axes[0, 0], 0.3)
+    uv = np.stack([FRAME + gx * (w - 1.01), PLATE_ROW + gy * (h - 1.01)], -1).reshape(-1, 2)
+    return Part(np.stack([px, py, z], -1).reshape(-1, 3), quad_grid(17, 9), PART, uv, np.ones((153, 3)))
