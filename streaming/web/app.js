@@ -304,7 +304,7 @@ addEventListener("pagehide", () => live.abandon());
 async function load() {
   options = await server.options();
   fill($("size"), options.sizes, options.size, (size) => `${size} px`);
-  fill($("fps"), options.rates, options.fps, (fps) => `${fps}`);
+  fill($("fps"), options.rates, options.fps, (fps) => `${fps} fps`);
   motion.offer(options);
   await faces.load(options.portrait);
   await listMicrophones();

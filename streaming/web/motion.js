@@ -18,7 +18,7 @@ export class Motion {
   #pending = null;
   #timer = 0;
   #range = 30;
-  #presets = document.getElementById("presets");
+  #presets = [];
 
   // `send` takes a change of controls, see Controls on the server.
   constructor(send) {
@@ -40,24 +40,32 @@ export class Motion {
 
   offer({ presets, gaze_range_deg: range }) {
     this.#range = range;
-    this.#presets.replaceChildren(...presets.map((preset) => this.#preset(preset)));
+    this.#presets = presets.map((preset) => this.#preset(preset));
+    const moves = (id) => /^(look|nod|shake)/.test(id);
+    document.getElementById("looks").replaceChildren(...this.#presets.filter(({ dataset }) => moves(dataset.id)));
+    document.getElementById("presets").replaceChildren(...this.#presets.filter(({ dataset }) => !moves(dataset.id)));
   }
 
   #preset({ id, gesture }) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "preset";
+    button.dataset.id = id;
     button.textContent = (id.charAt(0).toUpperCase() + id.slice(1)).replaceAll("_", " ");
     if (!gesture) button.setAttribute("aria-pressed", "false");
     button.addEventListener("click", () => {
       if (!gesture) {
         this.#showNeutral();
-        for (const other of this.#presets.children) if (other.hasAttribute("aria-pressed")) other.setAttribute("aria-pressed", String(other === button));
+        this.#press(button);
       }
       this.#flush();
       this.#send({ preset: id });
     });
     return button;
+  }
+
+  #press(button) {
+    for (const other of this.#presets) if (other.hasAttribute("aria-pressed")) other.setAttribute("aria-pressed", String(other === button));
   }
 
   // A preset lets go of everything that was set by hand, so the sliders return to their middle.
@@ -69,7 +77,7 @@ export class Motion {
 
   #neutral() {
     this.#showNeutral();
-    for (const button of this.#presets.children) if (button.hasAttribute("aria-pressed")) button.setAttribute("aria-pressed", "false");
+    this.#press(null);
     this.#pending = null;
     this.#send({ preset: "neutral" });
   }
