@@ -31,7 +31,7 @@ SAMPLES = 8
 _OFFSETS = np.array([(1, -3), (-1, 3), (5, 1), (-3, -5), (-5, 5), (-7, -1), (3, 7), (7, -7)], np.int64) * 16
 """int64[SAMPLES, 2]: where a pixel is sampled, in 1/256 px from its centre; all rows and columns differ."""
 
-TILE_BITS = 3
+TILE_BITS = 2
 TILE = 1 << TILE_BITS  # px, side of the squares in which marked pixels are looked for
 _HIDDEN = 6.0  # px of the working frame: an outline this far behind what is seen there is hidden
 _MINIFIED = 1.3  # texels per pixel from which on a second tap is taken
@@ -385,6 +385,7 @@ def cover_edges(first, last, mesh, width, facing, slot, tiles, near, seen):
     `near` float32[N, SAMPLES] is the depth so far, `seen` int32[N, SAMPLES] the triangle so far.
     """
     reach = 128  # 1/256 px: samples lie within half a pixel of the centre
+    shift, rise = np.empty((3, SAMPLES), np.int64), np.empty(SAMPLES, np.float64)
     for number in range(first, last):
         k = np.uint64(number)
         if facing[k] == 0 or (facing[k] < 0 and mesh.kind[k] & 1 == 0):
@@ -403,34 +404,37 @@ def cover_edges(first, last, mesh, width, facing, slot, tiles, near, seen):
                 touched = touched or tiles[ty, tx] != 0
         if not touched:
             continue
-        share = 1.0 / abs(area)
-        z0, z1, z2 = mesh.near[a], mesh.near[b] - mesh.near[a], mesh.near[c] - mesh.near[a]
-        zx, zy = (z1 * (cy - ay) - z2 * (by - ay)) * share, (z2 * (bx - ax) - z1 * (cx - ax)) * share
-        own0, own1, own2 = _owns(cx - bx, cy - by), _owns(ax - cx, ay - cy), _owns(bx - ax, by - ay)
-        slack0 = reach * (abs(cx - bx) + abs(cy - by))
-        slack1 = reach * (abs(ax - cx) + abs(ay - cy))
-        slack2 = reach * (abs(bx - ax) + abs(by - ay))
+        slack0 = reach * (abs(cx - bx) + abs(cy - by)) - _owns(cx - bx, cy - by)
+        slack1 = reach * (abs(ax - cx) + abs(ay - cy)) - _owns(ax - cx, ay - cy)
+        slack2 = reach * (abs(bx - ax) + abs(by - ay)) - _owns(bx - ax, by - ay)
+        ready, z0, zx, zy = False, 0.0, 0.0, 0.0
         for y in range(y0, y1 + 1):
             for x in range(x0, x1 + 1):
                 at = slot[y * width + x]
                 if at < 0:
                     continue
                 px, py = x << 8, y << 8
-                e0 = (cx - bx) * (py - by) - (cy - by) * (px - bx) - own0
-                e1 = (ax - cx) * (py - cy) - (ay - cy) * (px - cx) - own1
-                e2 = (bx - ax) * (py - ay) - (by - ay) * (px - ax) - own2
+                e0 = (cx - bx) * (py - by) - (cy - by) * (px - bx)
+                e1 = (ax - cx) * (py - cy) - (ay - cy) * (px - cx)
+                e2 = (bx - ax) * (py - ay) - (by - ay) * (px - ax)
                 if ((e0 + slack0) | (e1 + slack1) | (e2 + slack2)) < 0:
                     continue
+                if not ready:
+                    ready = True
+                    share, z0 = 1.0 / abs(area), mesh.near[a]
+                    z1, z2 = mesh.near[b] - z0, mesh.near[c] - z0
+                    zx, zy = (z1 * (cy - ay) - z2 * (by - ay)) * share, (z2 * (bx - ax) - z1 * (cx - ax)) * share
+                    for s in range(SAMPLES):
+                        dx, dy = _OFFSETS[s, 0], _OFFSETS[s, 1]
+                        shift[0, s] = (cx - bx) * dy - (cy - by) * dx - _owns(cx - bx, cy - by)
+                        shift[1, s] = (ax - cx) * dy - (ay - cy) * dx - _owns(ax - cx, ay - cy)
+                        shift[2, s] = (bx - ax) * dy - (by - ay) * dx - _owns(bx - ax, by - ay)
+                        rise[s] = zx * dx + zy * dy
+                z = z0 + zx * (px - ax) + zy * (py - ay)
                 for s in range(SAMPLES):
-                    dx, dy = _OFFSETS[s, 0], _OFFSETS[s, 1]
-                    f0 = e0 + (cx - bx) * dy - (cy - by) * dx
-                    f1 = e1 + (ax - cx) * dy - (ay - cy) * dx
-                    f2 = e2 + (bx - ax) * dy - (by - ay) * dx
-                    if (f0 | f1 | f2) >= 0:
-                        z = z0 + zx * (px + dx - ax) + zy * (py + dy - ay)
-                        if z > near[at, s]:
-                            near[at, s] = z
-                            seen[at, s] = number
+                    if ((e0 + shift[0, s]) | (e1 + shift[1, s]) | (e2 + shift[2, s])) >= 0 and z + rise[s] > near[at, s]:
+                        near[at, s] = z + rise[s]
+                        seen[at, s] = number
 
 
 @kernel
@@ -503,6 +507,7 @@ def blend_soft(first, last, mesh, look, width, slot, near, rgb, depth):
             continue
         share = 1.0 / area
         _, _, _, _, du, dv, taps = _footprint(look.uv, a, b, c, ax, ay, bx, by, cx, cy, 256.0 * share)
+        plain = taps == 1 and mesh.kind[k] & 2 == 0 and _is_plain(look, k, a, b, c)
         own0, own1, own2 = _owns(cx - bx, cy - by), _owns(ax - cx, ay - cy), _owns(bx - ax, by - ay)
         for y in range(y0, y1 + 1):
             for x in range(x0, x1 + 1):
@@ -524,7 +529,14 @@ def blend_soft(first, last, mesh, look, width, slot, near, rgb, depth):
                             cover += 1.0 / SAMPLES
                 elif z <= depth[pixel]:
                     continue
-                red, green, blue, alpha = _colour(look, k, a, b, c, w0, w1, w2, du, dv, taps)
+                if plain:
+                    u = w0 * look.uv[a, 0] + w1 * look.uv[b, 0] + w2 * look.uv[c, 0]
+                    v = w0 * look.uv[a, 1] + w1 * look.uv[b, 1] + w2 * look.uv[c, 1]
+                    red, green, blue, alpha = _channels(_texel(look, u, v))
+                else:
+                    red, green, blue, alpha = _colour(look, k, a, b, c, w0, w1, w2, du, dv, taps)
+                if alpha == 0.0:
+                    continue
                 if alpha > 127.0 and z > depth[pixel]:
                     depth[pixel] = z
                 cover *= alpha * (1.0 / 255.0)
