@@ -26,7 +26,7 @@ Picture = NDArray[np.uint8]
 Controls = Mapping[str, float]
 
 TILE = 300  # px
-_LABEL = (40, 190, 60)
+_LABEL = (250, 250, 250)
 
 
 def both(**controls: float) -> dict[str, float]:
@@ -81,8 +81,8 @@ def tiled(pictures: Sequence[tuple[str, Picture]], columns: int, tile: int = TIL
     for label, picture in pictures:
         how = cv2.INTER_AREA if picture.shape[0] > tile else cv2.INTER_CUBIC
         cell = np.array(cv2.resize(picture, (tile, tile), interpolation=how), np.uint8)
-        cv2.putText(cell, label, (6, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 3, cv2.LINE_AA)
-        cv2.putText(cell, label, (6, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, _LABEL, 1, cv2.LINE_AA)
+        cell[:18] //= 3
+        cv2.putText(cell, label, (6, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _LABEL, 1, cv2.LINE_AA)
         cells.append(cell)
     cells += [np.full((tile, tile, 3), 40, np.uint8)] * (-len(cells) % columns)
     return np.vstack([np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)])

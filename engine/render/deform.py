@@ -21,7 +21,8 @@ def deform(
     whole numbers), z in px of the working frame, towards the camera; also
     `grid` int32[V, 2], x and y in 1/256 px, and `near` float32[V], z.
     """
-    posed[:] = rest
+    for i in range(rest.shape[0]):
+        posed[i, 0], posed[i, 1], posed[i, 2] = rest[i, 0], rest[i, 1], rest[i, 2]
     for k in range(weights.shape[0]):
         weight = weights[k]
         if weight != 0:

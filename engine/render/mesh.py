@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from engine.contract.motion import Motion
 from engine.media import VideoFrame
 from engine.render import raster
+from engine.render.badge import burn
 from engine.render.deform import deform
 from engine.render.scene import IRISES, Scene, Span, scene_of
 from engine.rig.avatar import Avatar, Drive
@@ -18,10 +19,13 @@ _RIM_MARGIN = 2.0  # px of the working frame around an opening within which what
 
 
 class MeshRenderer:
-    """Draws an avatar for one session; keeps nothing from one frame to the next but its buffers."""
+    """Draws an avatar for one session; keeps nothing from one frame to the next but its buffers.
 
-    def __init__(self, avatar: Avatar, size: int) -> None:
-        self._avatar = avatar
+    `badge` burns the mark of synthetic pictures into each frame, for callers that do not do so later on.
+    """
+
+    def __init__(self, avatar: Avatar, size: int, *, badge: bool = False) -> None:
+        self._avatar, self._badge = avatar, badge
         self._canvas = Canvas(scene_of(avatar, size))
         self._motion: Motion | None = None
 
@@ -39,6 +43,8 @@ class MeshRenderer:
         if self._motion is None:
             raise ValueError("finish() without prepare(); give prepare() the motion of the frame first")
         rgb = self._canvas.draw(drive(self._avatar, self._motion))
+        if self._badge:
+            burn(rgb)
         frame = VideoFrame(self._motion.sample, rgb)
         self._motion = None
         return frame

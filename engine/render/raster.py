@@ -463,7 +463,7 @@ def resolve_edges(count, marked, mesh, look, width, seen, still, rgb):
                     mx += _OFFSETS[other, 0]
                     my += _OFFSETS[other, 1]
             if first:
-                r, g, b = _seen_colour(mesh, look, k, pixel % width, pixel // width, mx / number, my / number)
+                r, g, b = _seen_colour(mesh, look, np.uint64(k), pixel % width, pixel // width, mx / number, my / number)
                 red += number * r
                 green += number * g
                 blue += number * b
