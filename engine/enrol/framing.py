@@ -22,7 +22,6 @@ _FRAME_PER_FACE_AT_LEAST: Final = 1.7
 _FRAME_LIFT: Final = 0.08  # of the square: how far its centre lies above the face's
 _EYES_SHUT: Final = 0.09  # opening over width, of the wider eye; laughing and narrow eyes go down to 0.10
 _EYES_NARROW: Final = 0.16
-_MOUTH_OPEN: Final = 0.25  # opening over width of the inner lips
 
 _EYE_CORNERS: Final = ((33, 133), (362, 263))
 _LIDS: Final = (((160, 159, 158), (144, 145, 153)), ((385, 386, 387), (380, 374, 373)))
@@ -98,8 +97,6 @@ def judge_face(face: Face, width: int, height: int) -> tuple[str, ...]:
         notes.append(f"turned {abs(yaw):.0f} degrees to the side: the far side of the face is guessed")
     if openness < _EYES_NARROW:
         notes.append("eyes nearly shut: gaze will hardly show")
-    if mouth_openness(face.landmarks) > _MOUTH_OPEN:
-        notes.append("mouth wide open: a photo with closed lips speaks more naturally")
     return tuple(notes)
 
 
@@ -124,12 +121,6 @@ def eye_openness(landmarks: NDArray[np.float32]) -> float:
         opening = np.linalg.norm(points[list(upper)] - points[list(lower)], axis=1).mean()
         ratios.append(float(opening / max(np.linalg.norm(points[outer] - points[inner]), 1e-6)))
     return max(ratios)
-
-
-def mouth_openness(landmarks: NDArray[np.float32]) -> float:
-    """Opening over width of the inner lips."""
-    points = landmarks[:, :2]
-    return float(np.linalg.norm(points[13] - points[14]) / max(np.linalg.norm(points[78] - points[308]), 1e-6))
 
 
 def upright_square(face: Face, width: int, height: int) -> NDArray[np.float64]:

@@ -76,6 +76,8 @@ def decode_photo(data: bytes, limits: PhotoLimits = UPLOAD) -> NDArray[np.uint8]
             raise UnreadablePhoto("this is not a JPEG, PNG, WebP or HEIC picture; choose a photo in one of these") from error
         except Image.DecompressionBombError as error:
             raise _too_many_pixels(limits.megapixels) from error
+        except MemoryError as error:
+            raise UnreadablePhoto("the photo needs too much memory to decode; save it smaller (2000 px is plenty)") from error
         except Exception as error:  # the decoders raise whatever a damaged file makes them stumble over
             raise UnreadablePhoto("the photo is damaged or cut short; export or download it again") from error
 
