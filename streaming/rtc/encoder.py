@@ -110,7 +110,7 @@ class Vp8Encoder:
 
     def __init__(self, size: int, fps: int, bitrate: int | None = None) -> None:
         self._size, self._fps = size, fps
-        self._target_bps = self._opened_bps = bitrate or start_bitrate(size, fps)
+        self._ceiling_bps = self._target_bps = self._opened_bps = bitrate or start_bitrate(size, fps)
         self._codec = self._reopened()
         self._age = 0
         self._picture_id = 0
@@ -122,7 +122,7 @@ class Vp8Encoder:
 
     def set_bitrate(self, bps: int) -> None:
         """Remember the target; `encode` reopens the codec when it is far off for long enough."""
-        self._target_bps = min(max(bps, BITRATE_FLOOR_BPS), start_bitrate(self._size, self._fps))
+        self._target_bps = min(max(bps, BITRATE_FLOOR_BPS), self._ceiling_bps)
 
     def encode(self, picture: NDArray[np.uint8], index: int, *, key: bool) -> EncodedPicture | None:
         """See `PictureEncoder`."""

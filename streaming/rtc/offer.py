@@ -99,23 +99,25 @@ def _check_media(media: MediaDescription, *, sends: bool) -> None:
 def _without_unwanted_candidates(text: str, *, private: bool) -> tuple[str, int]:
     """The offer with only the candidates that may be sent to, and their number.
 
-    The end of candidates is not passed on: a browser that hides its addresses
-    offers none that can be used and is found by its own checks.
+    Media are bundled, so only the first section's candidates are real; aiortc
+    takes the last section's for the bundle, so that is where they go. The end
+    of candidates is not passed on: a browser that hides its addresses offers
+    none that can be used and is found by its own checks.
     """
     kept: list[str] = []
-    candidates = usable = 0
+    usable: list[str] = []
+    candidates = sections = 0
     for line in text.splitlines():
+        sections += line.startswith("m=")
         if line.startswith("a=candidate"):
-            candidates += 1
+            candidates += sections <= 1
             if candidates > CANDIDATES_MAX:
                 raise OfferError(f"the offer has more than {CANDIDATES_MAX} candidates")
-            if not _is_usable(line, private=private):
-                continue
-            usable += 1
-        elif line.startswith("a=end-of-candidates"):
-            continue
-        kept.append(line)
-    return "\r\n".join(kept) + "\r\n", usable
+            if sections == 1 and _is_usable(line, private=private):
+                usable.append(line)
+        elif not line.startswith("a=end-of-candidates"):
+            kept.append(line)
+    return "\r\n".join([*kept, *usable]) + "\r\n", len(usable)
 
 
 def _is_usable(line: str, *, private: bool) -> bool:

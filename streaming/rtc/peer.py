@@ -216,18 +216,24 @@ class Peers:
     def _broadcast_of(self, session: LiveSession) -> Broadcast:
         broadcast = self._broadcasts.get(session.id)
         if broadcast is None:
-            hold_ms = session.settings.picture_hold_ms
-            broadcast = Broadcast(session, self._pool, hold_ms, on_end=lambda: self._ended(session.id))
+            broadcast = Broadcast(session, self._pool, on_end=lambda: self._ended(session.id))
             self._broadcasts[session.id] = broadcast
         return broadcast
 
     def _state_changed(self, peer: Peer) -> None:
         state = peer.connection.connectionState
-        if state == "connected" and peer.timeout is not None:
-            peer.timeout.cancel()
-            peer.timeout = None
+        if state == "connected":
+            if peer.timeout is not None:
+                peer.timeout.cancel()
+                peer.timeout = None
+            self._tell_viewers(peer.session_id)
         elif state in ("failed", "closed"):
             self._close(peer)
+
+    def _tell_viewers(self, session_id: str) -> None:
+        session = self._find_session(session_id)
+        if session is not None:
+            session.watched_by(self.viewers(session_id))
 
     def _give_up(self, peer: Peer) -> None:
         log.info("a peer of session %s did not connect in time", peer.session_id)
@@ -240,6 +246,7 @@ class Peers:
     def _close(self, peer: Peer) -> asyncio.Task[None]:
         if peer.closing is None:
             self._peers.pop(peer.id, None)
+            self._tell_viewers(peer.session_id)
             peer.closing = asyncio.create_task(self._closed(peer))
             self._tasks.add(peer.closing)
             peer.closing.add_done_callback(self._tasks.discard)

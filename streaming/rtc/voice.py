@@ -21,6 +21,7 @@ from engine.timeline import SAMPLE_RATE_HZ
 
 PATIENCE_PACKETS = 2  # this many successors declare a packet lost
 PATIENCE_S = 0.03  # so does this time
+RESTART_PACKETS = 1000  # numbers that jump further are those of a sender that began anew
 CONCEAL_MAX = SAMPLE_RATE_HZ * 60 // 1000  # samples: after 60 ms invention is worse than silence
 FILL_MAX = SAMPLE_RATE_HZ * 120 // 1000  # samples: a longer gap was a pause, and a pause has passed in real time too
 _FADE = SAMPLE_RATE_HZ * 25 // 10_000  # samples of cross-fade, 2.5 ms
@@ -57,6 +58,7 @@ class OpusStream:
         self._next: int | None = None  # unwrapped sequence number
         self._due = 0  # timestamp at which the next sample belongs, modulo 2**32
         self._tail = np.zeros(_LAG_MAX + _WINDOW, np.float32)  # the last sound given out
+        self._lead: NDArray[np.float32] | None = None  # how the invented sound would have gone on
 
     @property
     def waiting(self) -> bool:
@@ -71,9 +73,11 @@ class OpusStream:
         self.stats.packets += 1
         if self._next is None:
             self._next, self._due = sequence, timestamp
-        unwrapped = self._next + (sequence - self._next + 0x8000 & 0xFFFF) - 0x8000
-        if unwrapped < self._next - 0x1000:
-            self._restart(unwrapped, timestamp)
+        ahead = (sequence - self._next + 0x8000 & 0xFFFF) - 0x8000
+        if abs(ahead) > RESTART_PACKETS:
+            self._restart(sequence, timestamp)
+            ahead = 0
+        unwrapped = self._next + ahead
         if unwrapped < self._next or unwrapped in self._waiting:
             self.stats.late += 1
             return _NOTHING
@@ -93,15 +97,14 @@ class OpusStream:
         self.stats.lost += first - self._next
         concealed = self._concealed(_signed(self._waiting[first][0] - self._due))
         self._next = first
-        return _joined([concealed, *self._released(fade_in=len(concealed) > 0)])
+        return _joined([concealed, *self._released()])
 
     def _restart(self, sequence: int, timestamp: int) -> None:
-        """The sender began anew: numbers jumped further back than any reordering."""
         self._waiting.clear()
         self._next, self._due = sequence, timestamp
         self.stats.pauses += 1
 
-    def _released(self, *, fade_in: bool = False) -> list[NDArray[np.float32]]:
+    def _released(self) -> list[NDArray[np.float32]]:
         assert self._next is not None
         sound: list[NDArray[np.float32]] = []
         while self._next in self._waiting:
@@ -113,12 +116,7 @@ class OpusStream:
             elif gap:
                 self.stats.pauses += 1
             self._due = timestamp
-            decoded = self._decoded(payload)
-            if fade_in and len(decoded) >= _FADE:
-                ramp = np.linspace(0, 1, _FADE, dtype=np.float32)
-                decoded[:_FADE] = decoded[:_FADE] * ramp + self._continued(_FADE) * (1 - ramp) * 0.5
-            fade_in = False
-            sound.append(self._given(decoded))
+            sound.append(self._given(self._led_over(self._decoded(payload))))
         return sound
 
     def _decoded(self, payload: bytes) -> NDArray[np.float32]:
@@ -139,16 +137,21 @@ class OpusStream:
         """Up to 60 ms of the voice going on at its last pitch, fading, then silence; `gap` samples in all."""
         if not 0 < gap <= FILL_MAX:
             return _NOTHING
-        sound = np.zeros(gap, np.float32)
-        invented = min(gap, CONCEAL_MAX)
-        fade = 1 - np.arange(invented, dtype=np.float32) / CONCEAL_MAX
-        sound[:invented] = self._continued(invented) * fade
         self.stats.concealed += gap
-        return self._given(sound)
+        count = gap + _FADE
+        period = self._tail[-_pitch_lag(self._tail) :]
+        fade = np.maximum(1 - np.arange(count, dtype=np.float32) / CONCEAL_MAX, 0)
+        invented = np.resize(period, count) * fade
+        self._lead = invented[gap:]
+        return self._given(invented[:gap])
 
-    def _continued(self, count: int) -> NDArray[np.float32]:
-        lag = _pitch_lag(self._tail)
-        return np.resize(self._tail[-lag:], count)
+    def _led_over(self, decoded: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The sound after a gap, cross-faded with what was invented for it."""
+        lead, self._lead = self._lead, None
+        if lead is not None and len(decoded) >= _FADE:
+            ramp = np.linspace(0, 1, _FADE, dtype=np.float32)
+            decoded[:_FADE] = decoded[:_FADE] * ramp + lead * (1 - ramp)
+        return decoded
 
 
 _NOTHING = np.zeros(0, np.float32)

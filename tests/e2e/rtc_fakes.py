@@ -24,6 +24,7 @@ class ClockSession:
         self.pushed: list[tuple[NDArray[np.float32], float]] = []
         self.clicks_ms: dict[int, float] = {}
         self.closed = asyncio.Event()
+        self.viewers = 0
         self._anchor = now()
         size = self.settings.size
         rng = np.random.default_rng(0)
@@ -60,6 +61,11 @@ class ClockSession:
     def control(self, **changes: Any) -> None: ...
 
     def interrupt(self) -> None: ...
+
+    def record(self, stage: str, milliseconds: float) -> None: ...
+
+    def watched_by(self, viewers: int) -> None:
+        self.viewers = viewers
 
     def status(self) -> LiveStatus:
         return LiveStatus("live", self.settings.fps, 0, 0)

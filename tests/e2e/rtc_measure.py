@@ -11,7 +11,9 @@ import asyncio
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,6 +119,10 @@ def evaluated(raw: dict[str, Any], session: ClockSession, warm_up_frames: int = 
     return Watched(shown, np.array(audio), np.array(skew), raw)
 
 
+def say(*things: object) -> None:
+    sys.stdout.write(" ".join(map(str, things)) + "\n")
+
+
 def line(name: str, values: Any) -> str:
     if len(values) == 0:
         return f"{name}: none"
@@ -128,28 +134,28 @@ async def watch(seconds: float, config: RtcConfig, **settings: Any) -> None:
     async with served(config, **settings) as stand, chromium(stand.url) as page:
         raw = await page.evaluate(f"watch('/whep/s', {seconds}, {stand.session.settings.size})")
         seen = evaluated(raw, stand.session)
-        print(line("display delay ms", seen.display_delay))
-        print(line("audio delay ms", seen.audio_delay))
-        print(line("A/V skew ms (sound early +)", seen.skew))
-        print(f"answered {raw['answered']:.0f} connected {raw.get('connected', 0):.0f} first frame {raw['ttff']:.0f} ms")
+        say(line("display delay ms", seen.display_delay))
+        say(line("audio delay ms", seen.audio_delay))
+        say(line("A/V skew ms (sound early +)", seen.skew))
+        say(f"answered {raw['answered']:.0f} connected {raw.get('connected', 0):.0f} first frame {raw['ttff']:.0f} ms")
         half = len(seen.skew) // 2
-        print(line("skew second half", seen.skew[half:]))
+        say(line("skew second half", seen.skew[half:]))
         broadcast = stand.peers.broadcast("s")
         if broadcast:
-            print("server", {k: {n: round(v, 2) for n, v in s.items()} for k, s in broadcast.stats.times.summary().items()})
-            print("encoded", broadcast.stats.encoded, "keys", broadcast.stats.keys, "bitrate", broadcast.bitrate)
+            say("server", {k: {n: round(v, 2) for n, v in s.items()} for k, s in broadcast.stats.times.summary().items()})
+            say(broadcast.stats.lanes, "bitrate", broadcast.bitrate)
         for peer in stand.peers.peers("s"):
-            print([sender.stats for sender in peer.senders])
+            say([sender.stats for sender in peer.senders])
         for stats in raw["stats"]:
             if stats["type"] == "codec":
-                print(stats["mimeType"], stats.get("sdpFmtpLine"))
+                say(stats["mimeType"], stats.get("sdpFmtpLine"))
             if stats["type"] == "inbound-rtp":
                 count = stats.get("jitterBufferEmittedCount") or 1
                 wanted = (
-                    "kind framesDecoded framesDropped freezeCount keyFramesDecoded packetsLost jitter bytesReceived concealedSamples"
-                    " insertedSamplesForDeceleration removedSamplesForAcceleration pliCount nackCount"
+                    "kind framesDecoded framesDropped freezeCount keyFramesDecoded packetsLost jitter bytesReceived"
+                    " concealedSamples insertedSamplesForDeceleration removedSamplesForAcceleration pliCount nackCount"
                 )
-                print(
+                say(
                     {k: stats[k] for k in wanted.split() if k in stats},
                     f"jitter buffer {1000 * stats.get('jitterBufferDelay', 0) / count:.1f} ms",
                     f"decode {1000 * stats.get('totalDecodeTime', 0) / max(1, stats.get('framesDecoded', 1)):.2f} ms",
@@ -160,11 +166,11 @@ async def speak(seconds: float) -> None:
     async with served() as stand, chromium(stand.url) as page:
         task = asyncio.ensure_future(page.evaluate(f"speak('/whip/s', {seconds})"))
         raw = await task
-        print(line("click to push_audio ms", heard(raw["clicks"], stand.session)))
+        say(line("click to push_audio ms", heard(raw["clicks"], stand.session)))
         sound = sum(len(samples) for samples, _ in stand.session.pushed) / 48_000
         span = stand.session.pushed[-1][1] - stand.session.pushed[0][1]
-        print(f"sound {sound:.2f} s in {span:.2f} s, {len(stand.session.pushed)} pushes")
-        print(
+        say(f"sound {sound:.2f} s in {span:.2f} s, {len(stand.session.pushed)} pushes")
+        say(
             [
                 {k: s.get(k) for k in ("type", "roundTripTime", "fractionLost", "jitter", "sdpFmtpLine", "packetsSent")}
                 for s in raw["stats"]
@@ -174,8 +180,6 @@ async def speak(seconds: float) -> None:
 
 def heard(clicks_ms: list[float], session: ClockSession) -> list[float]:
     """Milliseconds from each click of the page to the push that brought it."""
-    import time
-
     offset_ms = (time.time() - time.monotonic()) * 1000
     delays: list[float] = []
     last = -1e9

@@ -253,6 +253,7 @@ def test_the_page_is_there_while_the_workers_warm_up(browser: Any) -> None:
         assert page.is_disabled("#start")
         server.sessions.ready = True
         visit.ready()
+        visit.clean()
         visit.context.close()
 
 

@@ -1,0 +1,98 @@
+import contextlib
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streaming.rtc.offer import CANDIDATES_MAX, SDP_MAX, Offer, OfferError, checked_offer
+from tests.unit.rtc_offers import CANDIDATES, FINGERPRINT, broken_offers, offer
+
+
+def checked(text: str, *, sends: bool = False, private: bool = True) -> Offer:
+    return checked_offer(text, sends=sends, private=private)
+
+
+def candidate(host: str, *, transport: str = "udp", port: int = 50_000) -> str:
+    return f"a=candidate:1 1 {transport} 2122194687 {host} {port} typ host"
+
+
+def kept(*hosts: str, private: bool) -> int:
+    return checked(offer(candidates=tuple(map(candidate, hosts))), private=private).candidates
+
+
+def test_a_browsers_offer_is_accepted_in_its_order():
+    assert checked(offer()).kinds == ("audio", "video")
+    assert checked(offer("video", "audio")).kinds == ("video", "audio")
+    assert checked(offer("audio", direction="sendonly"), sends=True).kinds == ("audio",)
+    assert checked(offer(direction="sendonly"), sends=True).kinds == ("audio", "video")
+
+
+def test_candidates_of_the_bundle_go_where_aiortc_looks_for_them():
+    cleaned = checked(offer())
+    assert cleaned.candidates == 2
+    last = cleaned.sdp.split("m=")[-1]
+    assert [line for line in last.split("\r\n") if "candidate" in line] == list(CANDIDATES[:2])
+    assert cleaned.sdp.count("a=candidate") == 2
+
+
+def test_nothing_is_sent_to_addresses_of_others():
+    unwanted = ("169.254.169.254", "169.254.7.7", "224.0.0.1", "0.0.0.0", "fe80::1", "ff02::1", "::", "fd00:ec2::254")
+    names = ("a8b2b4b5-0000-4000-8000-123456789abc.local", "example.org", "")
+    assert kept(*unwanted, *names, "::ffff:169.254.169.254", "100.100.100.200", private=True) == 0
+    private = ("127.0.0.1", "::1", "10.0.0.1", "192.168.0.1", "172.16.0.1", "fd12::1", "::ffff:10.0.0.1")
+    assert kept(*private, private=False) == 0
+    assert kept(*private, private=True) == len(private)
+    assert kept("8.8.8.8", "2a00:1450::7", private=False) == 2
+
+
+@pytest.mark.parametrize("line", [candidate("8.8.8.8", transport="tcp"), candidate("8.8.8.8", port=53), "a=candidate:1 1 udp"])
+def test_only_udp_on_ports_of_users(line: str):
+    assert checked(offer(candidates=(line,))).candidates == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "one audio or video section"),
+        ("hello", "one audio or video section"),
+        (offer() + "a=" + "x" * SDP_MAX, "larger than 32 kB"),
+        (offer(candidates=(candidate("8.8.8.8"),) * (CANDIDATES_MAX + 1)), "more than 20 candidates"),
+        (offer("audio", "audio"), "one audio or video section"),
+        (offer().replace("m=video", "m=application"), "one audio or video section"),
+        (offer(direction="sendonly"), "must be recvonly or sendrecv"),
+        (offer().replace("a=mid:1", "a=mid:0"), "own a=mid"),
+        (offer().replace("BUNDLE 0 1", "BUNDLE 0"), "bundle"),
+        (offer().replace("a=ice-pwd:DAZRGs2Rw5SerKzZRIzk9Lbr\r\n", ""), "ICE credentials"),
+        (offer().replace(FINGERPRINT, "00:11"), "SHA-256 fingerprint"),
+        (offer().replace("a=setup:actpass\r\n", ""), "SHA-256 fingerprint"),
+        (offer().replace("a=setup:actpass", "a=setup:holdconn"), "not valid SDP"),
+        (offer().replace("a=rtcp-mux\r\n", ""), "rtcp-mux"),
+        (offer().replace("a=extmap:2", "a=extmap:0"), "out of range"),
+        (offer().replace("opus/48000/2", "opus"), "not valid SDP"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_in_one_line(text: str, line: str):
+    with pytest.raises(OfferError, match=line) as caught:
+        checked(text)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 120
+
+
+def test_a_speaker_must_send_a_voice():
+    with pytest.raises(OfferError, match="sends no audio"):
+        checked(offer("video", direction="sendonly"), sends=True)
+    with pytest.raises(OfferError, match="audio must be sendonly"):
+        checked(offer(direction="recvonly"), sends=True)
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@given(broken_offers(), st.booleans())
+def test_a_broken_offer_raises_nothing_else(text: str, sends: bool):
+    with contextlib.suppress(OfferError):
+        assert checked(text, sends=sends).kinds
+
+
+@given(st.text(st.characters(codec="latin-1"), max_size=300))
+def test_any_text_raises_nothing_else(text: str):
+    with pytest.raises(OfferError):
+        checked(text)
