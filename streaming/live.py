@@ -1,0 +1,307 @@
+"""Live sessions as the event loop has them: `Live` opens them on workers, `Remote` is one of them."""
+
+import asyncio
+import dataclasses
+import logging
+import re
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakSet
+
+import numpy as np
+from numpy.typing import NDArray
+
+import engine.errors
+from engine.errors import MienError
+from engine.timeline import SAMPLE_RATE_HZ, Timeline
+from streaming.contract import SESSION_ID, CapacityReached, LiveStatus, Outgoing, SessionSettings, Stamps, now
+from streaming.worker.knobs import check_settings, checked_controls, remember
+from streaming.worker.messages import Closed, Control, Frame, Interrupt, Open, Opened, Refused, Sound
+from streaming.worker.meter import Meter
+from streaming.worker.options import WorkerOptions
+from streaming.worker.pool import Pool, Worker
+from streaming.worker.subscription import Subscription
+from streaming.worker.understudy import Understudy
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S: Final = 0.2
+"""A frame this much overdue is not waited for: the understudy steps in."""
+OPEN_S: Final = 30.0
+HEARING_S: Final = 1.0
+
+Locate = Callable[[str], Path]
+"""From a portrait's id to its file; raises PortraitError when there is none."""
+
+
+class Remote:
+    """A session on a worker. Implements `streaming.contract.LiveSession`."""
+
+    def __init__(
+        self, session_id: str, key: int, settings: SessionSettings, worker: Worker, locate: Locate, period: float
+    ) -> None:
+        self._id = session_id
+        self._key = key
+        self._settings = settings
+        self._worker = worker
+        self._locate = locate
+        self._period = period
+        self._portrait = str(locate(settings.portrait))
+        self._controls: dict[str, Any] = {}
+        self._subscribers: WeakSet[Subscription] = WeakSet()
+        self._anchor = 0.0
+        self._last: Outgoing | None = None
+        self._understudy: Understudy | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._state = "starting"
+        self._reason = ""
+        self._meter = Meter(settings.fps)
+        self._viewers = 0
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def id(self) -> str:
+        """See `LiveSession`."""
+        return self._id
+
+    @property
+    def key(self) -> int:
+        """See `Tenant`."""
+        return self._key
+
+    @property
+    def settings(self) -> SessionSettings:
+        """See `LiveSession`."""
+        return self._settings
+
+    @property
+    def state(self) -> str:
+        """As in `LiveStatus`."""
+        return self._state
+
+    def push_audio(self, samples: NDArray[np.float32], arrived: float) -> None:
+        """See `LiveSession`."""
+        if samples.ndim != 1 or samples.dtype != np.float32:
+            raise ValueError(f"expected float32[N], got {samples.dtype}{list(samples.shape)}")
+        if self._state == "closed" or len(samples) == 0:
+            return
+        self._meter.hear(samples, arrived)
+        if self._understudy is not None:
+            self._understudy.push(samples, arrived)
+        for start in range(0, len(samples), SAMPLE_RATE_HZ):  # a second at most in one message
+            self._worker.send(Sound(self._key, arrived, samples[start : start + SAMPLE_RATE_HZ]))
+
+    def subscribe(self) -> AsyncIterator[Outgoing]:
+        """See `LiveSession`."""
+        subscription = Subscription(self._settings.fps)
+        if self._state == "closed":
+            subscription.end()
+        self._subscribers.add(subscription)
+        return subscription
+
+    def control(self, **changes: Any) -> None:
+        """See `LiveSession`."""
+        checked = checked_controls(changes)
+        if (portrait := checked.get("portrait")) is not None:
+            self._portrait = checked["portrait"] = str(self._locate(portrait))
+        remember(self._controls, checked)
+        if checked:
+            self._worker.send(Control(self._key, checked))
+
+    def interrupt(self) -> None:
+        """See `LiveSession`."""
+        if self._understudy is not None:
+            self._understudy = self._new_understudy()
+        self._worker.send(Interrupt(self._key))
+
+    def record(self, stage: str, milliseconds: float) -> None:
+        """See `LiveSession`."""
+        self._meter.stages.add(stage, milliseconds)
+
+    def watched_by(self, viewers: int) -> None:
+        """See `LiveSession`."""
+        self._viewers = viewers
+
+    def status(self) -> LiveStatus:
+        """See `LiveSession`."""
+        meter = self._meter
+        return LiveStatus(
+            state=self._state,
+            fps=meter.fps(now()),
+            frames=meter.frames,
+            misses=meter.misses,
+            stages_ms=meter.stages.summary(),
+            level_dbfs=meter.level_dbfs(now()),
+            hearing=now() - meter.heard_at < HEARING_S,
+            viewers=self._viewers,
+            reason=self._reason,
+        )
+
+    async def close(self) -> None:
+        """See `LiveSession`."""
+        self._end("")
+
+    def opening(self, place: int) -> Open:
+        """See `Tenant`."""
+        index = self._last.index + 1 if self._last else 0
+        return Open(self._key, place, self._anchor, index, self._portrait, self._settings, dict(self._controls))
+
+    def hear(self, message: Opened | Frame | Refused | Closed) -> None:
+        """See `Tenant`."""
+        if isinstance(message, Frame):
+            self._show(message)
+        elif isinstance(message, Opened):
+            self._begin(message.anchor)
+        elif isinstance(message, Refused):
+            log.warning("a change of a session was refused", extra={"session": self._id, "reason": message.reason})
+        else:
+            self._end(message.reason, message.fault)
+
+    def lost(self) -> None:
+        """See `Tenant`."""
+        if self._state == "live":
+            self._step_in()
+
+    def _begin(self, anchor: float) -> None:
+        self._anchor = anchor
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._stand_by(), name=f"stand by for {self._id}")
+        if not self.opened.done():
+            self.opened.set_result(None)
+
+    def _show(self, frame: Frame) -> None:
+        if self._last is not None and frame.index <= self._last.index:
+            return  # its understudy was quicker
+        if self._state in ("starting", "recovering"):
+            self._state = "live"
+            self._understudy = None
+        picture = self._worker.picture(self._key, frame.slot, self._settings.size)
+        outgoing = Outgoing(frame.index, picture, frame.audio, frame.fresh, frame.missing, frame.stamps)
+        self._meter.show(outgoing)
+        self._deliver(outgoing)
+
+    def _deliver(self, outgoing: Outgoing) -> None:
+        self._last = outgoing
+        for subscriber in list(self._subscribers):
+            subscriber.put(outgoing)
+
+    async def _stand_by(self) -> None:
+        """Play frames that the worker does not bring, for as long as it does not."""
+        while True:
+            index = self._last.index + 1 if self._last else 0
+            due = self._anchor + index * self._period
+            await asyncio.sleep(max(0.0, due + (0.0 if self._understudy else PATIENCE_S) - now()))
+            if self._last is None or self._last.index >= index:
+                await asyncio.sleep(0 if self._last else self._period)
+                continue
+            if self._understudy is None:
+                self._step_in()
+            self._play(index, due)
+
+    def _step_in(self) -> None:
+        if self._understudy is None and self._last is not None:
+            self._state = "recovering"
+            self._understudy = self._new_understudy()
+            self._last = dataclasses.replace(self._last, video=self._last.video.copy())
+
+    def _play(self, index: int, due: float) -> None:
+        assert self._understudy is not None
+        assert self._last is not None
+        audio, missing = self._understudy.play(due)
+        outgoing = Outgoing(index, self._last.video, audio, False, missing, Stamps(due=due, colour=now()))
+        self._meter.show(outgoing)
+        self._deliver(outgoing)
+
+    def _new_understudy(self) -> Understudy:
+        timeline = Timeline(fps=self._settings.fps)
+        return Understudy(timeline.samples_per_frame, timeline.samples(self._settings.look_ahead_ms))
+
+    def _end(self, reason: str, fault: str = "") -> None:
+        if self._state == "closed":
+            return
+        self._state, self._reason = "closed", reason
+        self._worker.leave(self._key)
+        if self._watch is not None:
+            self._watch.cancel()
+        for subscriber in list(self._subscribers):
+            subscriber.end()
+        if not self.opened.done():
+            self.opened.set_exception(_error(fault, reason))
+            self.opened.exception()  # whoever opened it may have given up waiting
+
+
+class Live:
+    """All live sessions of a server. Implements `streaming.contract.LiveSessions`.
+
+    Args:
+        locate: finds a portrait's file by its id.
+        workers: processes; as many as there are cores if not given.
+        options: see `WorkerOptions`.
+    """
+
+    def __init__(self, locate: Locate, *, workers: int | None = None, options: WorkerOptions | None = None) -> None:
+        self._locate = locate
+        self._options = options or WorkerOptions()
+        self._pool = Pool(workers, self._options)
+        self._sessions: dict[str, Remote] = {}
+
+    @property
+    def pool(self) -> Pool:
+        """The worker processes."""
+        return self._pool
+
+    @property
+    def ready(self) -> bool:
+        """See `LiveSessions`."""
+        return self._pool.ready
+
+    async def start(self) -> None:
+        """See `LiveSessions`."""
+        await self._pool.start()
+
+    async def open(self, settings: SessionSettings, session_id: str | None = None) -> Remote:
+        """See `LiveSessions`."""
+        check_settings(settings)
+        name = session_id or secrets.token_hex(4)
+        if not re.match(SESSION_ID, name):
+            raise ValueError(f"a session's id consists of a-z, 0-9 and -, got {name!r}")
+        if self.get(name) is not None:
+            raise ValueError(f"there is a session {name!r} already")
+        worker = self._pool.choose(settings)
+        period = self._options.period_s(settings.fps)
+        remote = Remote(name, self._pool.next_key(), settings, worker, self._locate, period)
+        self._sessions[name] = remote
+        worker.admit(remote)
+        try:
+            await asyncio.wait_for(asyncio.shield(remote.opened), OPEN_S)
+        except TimeoutError:
+            raise CapacityReached(f"no worker took the session up within {OPEN_S:.0f} s; is the machine overloaded?") from None
+        finally:
+            if not remote.opened.done() or remote.opened.exception() is not None:
+                await remote.close()
+        return remote
+
+    def get(self, session_id: str) -> Remote | None:
+        """See `LiveSessions`."""
+        return self.all().get(session_id)
+
+    def all(self) -> Mapping[str, Remote]:
+        """See `LiveSessions`."""
+        self._sessions = {name: remote for name, remote in self._sessions.items() if remote.state != "closed"}
+        return self._sessions
+
+    async def close(self) -> None:
+        """See `LiveSessions`."""
+        for remote in list(self._sessions.values()):
+            await remote.close()
+        await self._pool.close()
+
+
+def _error(fault: str, reason: str) -> MienError:
+    """The error that a worker met, as one of our own."""
+    kind = getattr(engine.errors, fault, None)
+    if isinstance(kind, type) and issubclass(kind, MienError):
+        return kind(reason)
+    return MienError(reason or "the session was closed while it was being opened")

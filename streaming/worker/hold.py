@@ -1,0 +1,122 @@
+"""How much sound to keep in hand, and how fast to read it: arithmetic on arrival times alone.
+
+Sound of a far clock arrives in packets, late by varying amounts. Call `lead`
+of a packet its end on the far clock minus its arrival on ours. The largest
+recent lead belongs to the packets that were not held up; added to our clock it
+gives the far clock's present. The delay of a reader is that present minus the
+position it has read up to. It has to exceed one packet (a sample waits for the
+rest of its packet) plus the lateness of nearly all packets; more is waste.
+
+The reader's speed follows from the delay by a PI loop: the proportional part
+closes the error, the integral part learns the difference of the clocks. The
+reference simulation reads a level every 20 ms through a slow filter because
+levels jump by whole packets; measuring on arrival times instead leaves nothing
+to filter, so the loop may be a hundred times faster.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+HOLD_MIN_S: Final = 0.020
+HOLD_MAX_S: Final = 0.060
+MARGIN_S: Final = 0.003  # ours: what the arrival stamp and the tick may be off by
+RATE_LIMIT: Final = 0.005
+"""The reader's speed stays within 1 +- this: 9 cents of pitch."""
+
+_PROPORTIONAL = 0.6  # per second
+_INTEGRAL = _PROPORTIONAL**2 / 4  # per second squared: critically damped
+_LEARNT_LIMIT = 0.002  # no two clocks that work differ by more than 2000 ppm
+_BUCKET_S = 2.0  # leads are remembered for one to two of these
+_BINS_MS = 100
+_FORGET = 0.9975  # per packet: about 8 s at 20 ms a packet
+_QUANTILE = 0.98
+_RISE_S_PER_S = 0.2
+_FALL_S_PER_S = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLimits:
+    """Bounds of the delay in seconds. A packet longer than `most` is held whole all the same."""
+
+    least: float = HOLD_MIN_S
+    most: float = HOLD_MAX_S
+
+
+class Hold:
+    """Delay, target and speed of one reader. Positions are in seconds of the far clock, instants in seconds of ours."""
+
+    def __init__(self, limits: HoldLimits | None = None) -> None:
+        self._limits = limits or HoldLimits()
+        self._late = np.zeros(_BINS_MS + 1)
+        self._learnt = 0.0
+        self._packet = 0.0
+        self._target = self._limits.least
+        self.restart()
+
+    def restart(self) -> None:
+        """The stream has paused: its present is unknown until the next packet. Jitter and drift learnt so far are kept."""
+        self._lead = self._older = -np.inf
+        self._bucket_start = -np.inf
+
+    @property
+    def known(self) -> bool:
+        """Whether a packet has come since the last restart."""
+        return max(self._lead, self._older) > -np.inf
+
+    @property
+    def target(self) -> float:
+        """The delay aimed at, in seconds."""
+        return self._target
+
+    @property
+    def drift(self) -> float:
+        """How much faster the far clock runs than ours, as learnt so far (1e-6 is one ppm)."""
+        return self._learnt
+
+    def arrive(self, end: float, length: float, at: float) -> None:
+        """A packet of `length` seconds that ends at `end` has arrived."""
+        lead = end - at
+        if at - self._bucket_start > _BUCKET_S:
+            self._older, self._lead, self._bucket_start = self._lead, lead, at
+        self._lead = max(self._lead, lead)
+        self._packet = max(length, self._packet * 0.99)
+        late_ms = min(int(1000 * (max(self._lead, self._older) - lead)), _BINS_MS)
+        self._late *= _FORGET
+        self._late[late_ms] += 1
+
+    def present(self, at: float) -> float:
+        """The far clock's reading at our instant `at`."""
+        return at + max(self._lead, self._older)
+
+    def delay(self, position: float, at: float) -> float:
+        """How far behind the far clock a reader is that has read up to `position` at `at`, in seconds."""
+        return self.present(at) - position
+
+    def follow(self, error: float, elapsed: float) -> float:
+        """The speed (1.0 = nominal) for the next `elapsed` seconds, for a delay that is `error` seconds too long."""
+        push = _PROPORTIONAL * error + self._learnt
+        if abs(push) < RATE_LIMIT:
+            learnt = self._learnt + _INTEGRAL * error * elapsed
+            self._learnt = min(max(learnt, -_LEARNT_LIMIT), _LEARNT_LIMIT)
+        return 1 + min(max(push, -RATE_LIMIT), RATE_LIMIT)
+
+    def adapt(self, elapsed: float) -> float:
+        """Move the target towards what the jitter asks for, quickly up and slowly down; returns it."""
+        needed = self._packet + self._jitter() + MARGIN_S
+        needed = min(max(needed, self._limits.least), max(self._limits.most, self._packet + MARGIN_S))
+        rise, fall = _RISE_S_PER_S * elapsed, _FALL_S_PER_S * elapsed
+        self._target = min(max(needed, self._target - fall), self._target + rise)
+        return self._target
+
+    def settle(self) -> None:
+        """Take the target the jitter asks for at once: nobody is listening at this moment."""
+        self.adapt(1e3)
+
+    def _jitter(self) -> float:
+        """Lateness in seconds that `_QUANTILE` of the packets stay within."""
+        total = float(self._late.sum())
+        if total == 0:
+            return 0.0
+        return int(np.searchsorted(np.cumsum(self._late), _QUANTILE * total)) / 1000

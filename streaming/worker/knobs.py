@@ -1,0 +1,94 @@
+"""What may be asked of a session, checked before it travels to a worker."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any, Final
+
+from engine.contract import CHANNELS
+from engine.motion.script import GESTURES, PRESETS
+from streaming.contract import Controls, SessionSettings
+
+SIZES: Final = (256, 384, 512, 768)  # px
+RATES: Final = (25, 30, 50, 60)  # fps
+LOOK_AHEAD_MOST_MS: Final = 160
+PICTURE_HOLD_MOST_MS: Final = 50
+GAIN_MOST: Final = 2.0
+
+_NAMES: Final = tuple(field.name for field in fields(Controls))
+
+
+def check_settings(settings: SessionSettings) -> None:
+    """Nothing, if a session can be opened with these settings.
+
+    Raises:
+        ValueError: if not.
+    """
+    if settings.size not in SIZES:
+        raise ValueError(f"size: expected one of {SIZES}, got {settings.size}")
+    if settings.fps not in RATES:
+        raise ValueError(f"fps: expected one of {RATES}, got {settings.fps}")
+    if not 0 <= settings.look_ahead_ms <= LOOK_AHEAD_MOST_MS:
+        raise ValueError(f"look_ahead_ms: expected 0..{LOOK_AHEAD_MOST_MS}, got {settings.look_ahead_ms}")
+    if not 0 <= settings.picture_hold_ms <= PICTURE_HOLD_MOST_MS:
+        raise ValueError(f"picture_hold_ms: expected 0..{PICTURE_HOLD_MOST_MS}, got {settings.picture_hold_ms}")
+
+
+def checked_controls(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes that are not None, as they travel to a worker.
+
+    Raises:
+        ValueError: for an unknown name or a value out of range.
+    """
+    checked: dict[str, Any] = {}
+    for name, value in changes.items():
+        if name not in _NAMES:
+            raise ValueError(f"no control is called {name!r}{_hint(name, _NAMES)}")
+        if value is not None:
+            checked[name] = _checked(name, value)
+    return checked
+
+
+def remember(controls: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Merge checked changes into all that was changed so far, in place: applied to a new session, it is where the old one was.
+
+    A preset lets go of channels set before it; gestures pass.
+    """
+    if (preset := changes.get("preset")) is not None and preset not in GESTURES:
+        controls["preset"] = preset
+        controls.pop("channels", None)
+    if (channels := changes.get("channels")) is not None:
+        controls["channels"] = {**controls.get("channels", {}), **channels}
+    controls.update({name: value for name, value in changes.items() if name not in ("preset", "channels", "portrait")})
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name == "channels":
+        return {channel: _level(channel, level) for channel, level in value.items()}
+    if name == "preset":
+        if value not in PRESETS:
+            raise ValueError(f"no preset is called {value!r}{_hint(value, tuple(PRESETS))}")
+        return value
+    if name == "idle":
+        return bool(value)
+    if name == "portrait":
+        return str(value)
+    if not 0 <= float(value) <= GAIN_MOST:
+        raise ValueError(f"{name}: expected 0..{GAIN_MOST:g}, got {value}")
+    return float(value)
+
+
+def _level(channel: str, level: float | None) -> float | None:
+    if channel not in CHANNELS:
+        raise ValueError(f"no channel is called {channel!r}{_hint(channel, CHANNELS)}")
+    if level is not None and not math.isfinite(level):
+        raise ValueError(f"{channel}: expected a finite number, got {level}")
+    return None if level is None else float(level)
+
+
+def _hint(name: object, known: tuple[str, ...]) -> str:
+    close = get_close_matches(str(name), known, 1)
+    return (
+        f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known[:8])}{', ...' if len(known) > 8 else ''}"
+    )

@@ -1,0 +1,54 @@
+"""What takes long in a worker, done beside its loop: loading portraits, building sessions, warming up."""
+
+import queue
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A job that is done: what it returned, or how it failed."""
+
+    key: int
+    value: Any
+    error: Exception | None
+
+
+class Loader:
+    """One thread that does jobs in turn; `fileno` becomes readable when results wait in `take`."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[tuple[int, Callable[[], Any]]] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Loaded] = queue.SimpleQueue()
+        self._bell, self._ringer = socket.socketpair()
+        self._bell.setblocking(False)
+        threading.Thread(target=self._run, name="loader", daemon=True).start()
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return self._bell.fileno()
+
+    def submit(self, key: int, job: Callable[[], Any]) -> None:
+        """Do a job for the session `key`."""
+        self._jobs.put((key, job))
+
+    def take(self) -> list[Loaded]:
+        """All results so far."""
+        try:
+            self._bell.recv(4096)
+        except BlockingIOError:
+            return []
+        return [self._results.get() for _ in range(self._results.qsize())]
+
+    def _run(self) -> None:
+        while True:
+            key, job = self._jobs.get()
+            try:
+                loaded = Loaded(key, job(), None)
+            except Exception as error:  # the session's boundary: it ends with this as its reason
+                loaded = Loaded(key, None, error)
+            self._results.put(loaded)
+            self._ringer.send(b"!")

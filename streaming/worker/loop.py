@@ -1,0 +1,205 @@
+"""A worker's loop: waits for messages until the next deadline, then ticks the session that is due."""
+
+import gc
+import logging
+import select
+from collections.abc import Callable
+from typing import Any, Final
+
+from engine.errors import MienError
+from streaming.contract import SessionSettings
+from streaming.worker.arena import Arena
+from streaming.worker.loader import Loaded, Loader
+from streaming.worker.messages import (
+    Beat,
+    Close,
+    Closed,
+    Control,
+    Interrupt,
+    Message,
+    Open,
+    Opened,
+    Ready,
+    Refused,
+    Sound,
+    Stop,
+)
+from streaming.worker.options import PLACES, WorkerOptions
+from streaming.worker.session import WorkerSession
+from streaming.worker.studio import Clock, Performance, Studio
+from streaming.worker.wire import Wire
+
+log = logging.getLogger(__name__)
+
+BEAT_S: Final = 0.25
+STALL_EVERY: Final = 25  # frames, see WorkerOptions.inject_stall_ms
+WARM_FRAMES: Final = 12
+_SPARE_S = 0.010  # a pause at least this long is used to collect garbage
+_PHASES = 16
+_WARMING = 0  # no session has this key
+
+
+class Loop:
+    """Runs the sessions of one process until told to stop or left alone."""
+
+    def __init__(self, wire: Wire, arena: Arena, studio: Studio, options: WorkerOptions, clock: Clock) -> None:
+        self._wire = wire
+        self._arena = arena
+        self._studio = studio
+        self._options = options
+        self._clock = clock
+        self._loader = Loader()
+        self._sessions: dict[int, WorkerSession] = {}
+        self._opening: dict[int, tuple[Open, list[Message]]] = {}
+        self._beat_at = clock()
+        self._collect_at = clock()
+        self.stopping = False
+
+    def run(self) -> None:
+        """Warm up, then serve; returns when told to `Stop` or when the other side is gone."""
+        self._loader.submit(_WARMING, self._warm_up)
+        while self._wire.open and not self.stopping:
+            self._wait()
+            for message in self._wire.receive():
+                self._obey(message)
+            for loaded in self._loader.take():
+                self._begin(loaded)
+            self._tick_due()
+            self._beat()
+
+    def _wait(self) -> None:
+        upcoming = min((s.due for s in self._sessions.values()), default=self._beat_at)
+        pause = min(upcoming, self._beat_at) - self._clock()
+        if pause > _SPARE_S and self._clock() > self._collect_at:
+            gc.collect(1)
+            self._collect_at = self._clock() + 1.0
+            pause = min(upcoming, self._beat_at) - self._clock()
+        writers = [self._wire] if self._wire.waiting else []
+        _, writable, _ = select.select([self._wire, self._loader], writers, [], max(0.0, pause))
+        if writable:
+            self._wire.flush()
+
+    def _obey(self, message: Message) -> None:
+        if isinstance(message, Stop):
+            self.stopping = True
+        elif isinstance(message, Open):
+            self._opening[message.key] = (message, [])
+            self._loader.submit(message.key, lambda: self._studio.build(message.settings, message.portrait, self._clock))
+        elif isinstance(message, Close):
+            self._opening.pop(message.key, None)
+            self._sessions.pop(message.key, None)
+        elif isinstance(message, Sound | Control | Interrupt):
+            if message.key in self._sessions:
+                self._guard(message.key, lambda: self._change(self._sessions[message.key], message))
+            elif message.key in self._opening and isinstance(message, Control):
+                self._opening[message.key][1].append(message)
+
+    def _change(self, session: WorkerSession, message: Sound | Control | Interrupt) -> None:
+        if isinstance(message, Sound):
+            session.push(message.samples, message.arrived)
+        elif isinstance(message, Interrupt):
+            session.interrupt()
+        else:
+            self._control(session, dict(message.changes))
+
+    def _control(self, session: WorkerSession, changes: dict[str, Any]) -> None:
+        if (portrait := changes.pop("portrait", None)) is not None:
+            self._loader.submit(session.key, lambda: self._studio.renderer(session.settings, portrait))
+        try:
+            session.performance.apply(changes)
+        except ValueError as error:
+            self._wire.send(Refused(session.key, str(error)))
+
+    def _begin(self, loaded: Loaded) -> None:
+        """A session or a new face of one has been built."""
+        if loaded.key == _WARMING:
+            self._warm(loaded)
+        elif (session := self._sessions.get(loaded.key)) is not None:
+            if loaded.error is None:
+                session.show(loaded.value)
+            else:
+                self._wire.send(Refused(loaded.key, _line(loaded.error)))
+        elif loaded.key in self._opening:
+            opened, waiting = self._opening.pop(loaded.key)
+            if loaded.error is not None:
+                self._end(loaded.key, loaded.error)
+                return
+            self._guard(loaded.key, lambda: self._start(opened, loaded.value))
+            for message in waiting:
+                self._obey(message)
+
+    def _start(self, opened: Open, performance: Performance) -> None:
+        period = self._options.period_s(opened.settings.fps)
+        anchor = opened.anchor or self._free_phase(period)
+        session = WorkerSession(opened, performance, self._arena, anchor, period, self._clock)
+        session.resume(self._clock())
+        performance.apply({name: value for name, value in opened.controls.items() if name != "portrait"})
+        self._sessions[opened.key] = session
+        self._wire.send(Opened(opened.key, anchor))
+
+    def _free_phase(self, period: float) -> float:
+        """The next instant at which a frame would begin as far as possible from those of the other sessions."""
+        instant = self._clock()
+        taken = [s.due / period % 1 for s in self._sessions.values()]
+
+        def distance(phase: float) -> float:
+            return min((abs((phase - other + 0.5) % 1 - 0.5) for other in taken), default=1.0)
+
+        candidates = [instant + step * period / _PHASES for step in range(_PHASES)]
+        return max(candidates, key=lambda at: (round(distance(at / period % 1), 3), -at))
+
+    def _tick_due(self) -> None:
+        """Tick every session that is due, once, the most urgent first."""
+        for session in sorted(self._sessions.values(), key=lambda s: s.due):
+            if session.due <= self._clock():
+                self._guard(session.key, lambda session=session: self._tick(session))
+
+    def _tick(self, session: WorkerSession) -> None:
+        stalled = session.index % STALL_EVERY == STALL_EVERY - 1
+        self._wire.send(session.tick(self._options.inject_stall_ms / 1000 if stalled else 0.0))
+
+    def _guard(self, key: int, work: Callable[[], None]) -> None:
+        """Do a session's work; what goes wrong in it ends this session alone."""
+        try:
+            work()
+        except Exception as error:
+            log.exception("a session failed", extra={"session": key})
+            self._end(key, error)
+
+    def _end(self, key: int, error: Exception) -> None:
+        self._sessions.pop(key, None)
+        self._wire.send(Closed(key, type(error).__name__, _line(error)))
+
+    def _beat(self) -> None:
+        if self._clock() >= self._beat_at:
+            self._beat_at = self._clock() + BEAT_S
+            self._wire.send(Beat({str(s.key): s.cost() for s in self._sessions.values()}))
+
+    def _warm_up(self) -> float:
+        """Draw a few frames of each size, so that everything is compiled and cached; returns what the last kind cost."""
+        cost = 0.0
+        for size in self._options.sizes if self._options.warm else ():
+            settings = SessionSettings(portrait="", size=size)
+            built = self._studio.build(settings, self._options.warm, self._clock)
+            opened = Open(_WARMING, PLACES, 0.0, 0, self._options.warm, settings, {})
+            for _ in ("compile", "measure"):
+                session = WorkerSession(opened, built, self._arena, self._clock(), 1 / settings.fps, self._clock)
+                for _ in range(WARM_FRAMES):
+                    session.resume(self._clock())
+                    session.tick()
+                cost = session.cost()
+        return cost
+
+    def _warm(self, loaded: Loaded) -> None:
+        if loaded.error is not None:
+            log.error("warming up failed", exc_info=loaded.error)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self._wire.send(Ready(self._options.sizes[-1], loaded.value or 0.0))
+
+
+def _line(error: Exception) -> str:
+    """One line for the user: our own errors speak for themselves, others are named."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, MienError) else f"{type(error).__name__}: {text}"

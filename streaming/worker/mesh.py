@@ -1,0 +1,42 @@
+"""The studio of the mesh renderer: any portrait, no network."""
+
+from collections import OrderedDict
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from engine.motion.voice import VoiceSource
+
+from engine.render.mesh import MeshRenderer
+from engine.rig.archive import load
+from engine.rig.avatar import Avatar
+from streaming.contract import SessionSettings
+from streaming.worker.studio import Clock, Performance
+
+AVATARS_KEPT: Final = 12  # about 10 MB each
+
+
+class MeshStudio:
+    """Builds performances drawn by `MeshRenderer`; keeps the last `AVATARS_KEPT` portraits in memory."""
+
+    def __init__(self) -> None:
+        self._avatars: OrderedDict[tuple[str, int], Avatar] = OrderedDict()
+        self._lock = Lock()
+
+    def build(self, settings: SessionSettings, portrait: str, clock: Clock) -> Performance:
+        """See `Studio`."""
+        return Performance(settings, self.renderer(settings, portrait), VoiceSource(settings.look_ahead_ms), clock)
+
+    def renderer(self, settings: SessionSettings, portrait: str) -> MeshRenderer:
+        """See `Studio`."""
+        return MeshRenderer(self._avatar(Path(portrait)), settings.size)
+
+    def _avatar(self, file: Path) -> Avatar:
+        key = (str(file), file.stat().st_mtime_ns if file.exists() else 0)
+        with self._lock:
+            if key not in self._avatars:
+                self._avatars[key] = load(file)
+            self._avatars.move_to_end(key)
+            while len(self._avatars) > AVATARS_KEPT:
+                self._avatars.popitem(last=False)
+            return self._avatars[key]

@@ -1,0 +1,219 @@
+"""What the event loop and a worker tell each other, and how it looks on the socket between them.
+
+A message is a header (length of what follows, kind), then its body: JSON for
+what is rare, a fixed struct and raw PCM for what comes with every frame.
+Sessions are named by a number that is never used twice.
+"""
+
+import dataclasses
+import json
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.contract import SessionSettings, Stamps
+
+MAX_BODY: Final = 1 << 20
+"""Bytes; a longer message is refused, so that neither side can be made to hold more."""
+
+_HEADER: Final = struct.Struct("<IB")
+_SOUND: Final = struct.Struct("<Id")
+_FRAME: Final = struct.Struct("<IIIHHB8d")
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Begin a session; pictures go to `place` of the arena.
+
+    An `anchor` other than 0.0 continues a session of a worker that is gone:
+    frame `index` is due at `anchor + index * period`. Otherwise the worker
+    chooses the anchor.
+    """
+
+    key: int
+    place: int
+    anchor: float
+    index: int
+    portrait: str  # path of the portrait file
+    settings: SessionSettings
+    controls: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Change what can be changed live, as in `streaming.contract.Controls`; a portrait comes as the path of its file."""
+
+    key: int
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Barge-in."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End a session."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the worker."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """Sound for a session, float32[N] at 48 kHz, that arrived at `arrived`."""
+
+    key: int
+    arrived: float
+    samples: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker is warm; a frame of `size` px cost `frame_s` seconds."""
+
+    size: int
+    frame_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session has begun; its frame `index` is due at `anchor + index * period`."""
+
+    key: int
+    anchor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A session has ended by itself: `fault` is the name of the exception's class, `reason` one line."""
+
+    key: int
+    fault: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A change of a session was not possible; it goes on as it was."""
+
+    key: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The worker is alive. Per session key: seconds a frame costs (p95 of the last ones)."""
+
+    costs: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A picture lies in `slot` of the session's place; `audio` is its sound, int16[samples per frame]."""
+
+    key: int
+    index: int
+    missing: int
+    slot: int
+    repeats: int  # of the same picture, in a row, this one included
+    fresh: bool
+    stamps: Stamps
+    audio: NDArray[np.int16]
+
+
+Message = (
+    Open | Control | Interrupt | Close | Stop | Sound | Ready | Opened | Closed | Refused | Beat | Frame
+)  # in this order on the wire
+_KINDS: Final = (Open, Control, Interrupt, Close, Stop, Sound, Ready, Opened, Closed, Refused, Beat, Frame)
+
+
+class BrokenMessage(Exception):
+    """Bytes that no side of this version has sent."""
+
+
+def encode(message: Message) -> bytes:
+    """The message with its header."""
+    if isinstance(message, Sound):
+        body = _SOUND.pack(message.key, message.arrived) + message.samples.astype("<f4", copy=False).tobytes()
+    elif isinstance(message, Frame):
+        body = _encode_frame(message)
+    else:
+        body = json.dumps(dataclasses.asdict(message)).encode()
+    if len(body) > MAX_BODY:
+        raise BrokenMessage(f"a message of {len(body)} bytes; {MAX_BODY} are allowed")
+    return _HEADER.pack(len(body), _KINDS.index(type(message))) + body
+
+
+def decode(kind: int, body: memoryview) -> Message:
+    """A message from its kind and body.
+
+    Raises:
+        BrokenMessage: if there is no such message.
+    """
+    try:
+        made = _KINDS[kind]
+        if made is Sound:
+            key, arrived = _SOUND.unpack_from(body)
+            return Sound(key, arrived, np.frombuffer(body[_SOUND.size :], "<f4").astype(np.float32))
+        if made is Frame:
+            return _decode_frame(body)
+        return _from_json(made, json.loads(bytes(body)))
+    except (IndexError, KeyError, TypeError, ValueError, struct.error) as error:
+        raise BrokenMessage(f"message of kind {kind}, {len(body)} bytes: {error}") from error
+
+
+class Framer:
+    """Cuts a stream of bytes into messages; holds at most one unfinished message."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Message]:
+        """The messages that `data` completes.
+
+        Raises:
+            BrokenMessage: if the stream is none of ours.
+        """
+        self._held += data
+        start = 0
+        while len(self._held) - start >= _HEADER.size:
+            length, kind = _HEADER.unpack_from(self._held, start)
+            if length > MAX_BODY:
+                raise BrokenMessage(f"a message of {length} bytes; {MAX_BODY} are allowed")
+            end = start + _HEADER.size + length
+            if len(self._held) < end:
+                break
+            yield decode(kind, memoryview(bytes(self._held[start + _HEADER.size : end])))
+            start = end
+        del self._held[:start]
+
+
+def _encode_frame(frame: Frame) -> bytes:
+    head = _FRAME.pack(
+        frame.key, frame.index, frame.missing, frame.slot, frame.repeats, frame.fresh, *dataclasses.astuple(frame.stamps),
+    )  # fmt: skip
+    return head + frame.audio.astype("<i2", copy=False).tobytes()
+
+
+def _decode_frame(body: memoryview) -> Frame:
+    key, index, missing, slot, repeats, fresh, *stamps = _FRAME.unpack_from(body)
+    audio = np.frombuffer(body[_FRAME.size :], "<i2").astype(np.int16)
+    return Frame(key, index, missing, slot, repeats, bool(fresh), Stamps(*stamps), audio)
+
+
+def _from_json(made: Callable[..., Message], fields: dict[str, Any]) -> Message:
+    if made is Open:
+        fields["settings"] = SessionSettings(**fields["settings"])
+    return made(**fields)

@@ -1,0 +1,41 @@
+"""What a worker process is started with."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+PLACES = 16
+"""Sessions that one worker has memory for; how many it takes is a matter of their cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """Options of all workers of a pool.
+
+    Attributes:
+        studio: "module:callable" that makes the `Studio`; tests and benchmarks put their own here.
+        inject_ppm: run the worker's clock this much too fast, to prove what the drift control does.
+        inject_stall_ms: hold up every 25th frame of a session by this much, to prove that the measurements notice.
+        warm: portrait file that is loaded and drawn before the worker says it is ready, or "".
+        sizes: picture sizes to warm up, px; the cost of a frame is measured at the last.
+    """
+
+    studio: str = "streaming.worker.mesh:MeshStudio"
+    inject_ppm: float = 0.0
+    inject_stall_ms: float = 0.0
+    warm: str = ""
+    sizes: tuple[int, ...] = (512,)
+
+    def encode(self) -> str:
+        """One line of JSON for the worker's command line."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def decode(cls, text: str) -> "WorkerOptions":
+        """Inverse of `encode`."""
+        fields = json.loads(text)
+        return cls(**fields | {"sizes": tuple(fields["sizes"])})
+
+    def period_s(self, fps: int) -> float:
+        """Seconds from one frame to the next on the worker's clock."""
+        return 1 / fps / (1 + self.inject_ppm * 1e-6)

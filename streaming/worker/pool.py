@@ -1,0 +1,245 @@
+"""All workers of a server: started, watched, replaced, ended; and who is placed where."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.contract import CapacityReached, SessionSettings, now
+from streaming.worker.admission import Admission
+from streaming.worker.arena import Arena
+from streaming.worker.messages import Beat, Close, Closed, Frame, Message, Open, Opened, Ready, Refused
+from streaming.worker.options import PLACES, WorkerOptions
+from streaming.worker.process import WorkerProcess
+
+log = logging.getLogger(__name__)
+
+WATCH_S: Final = 0.1
+SILENCE_S: Final = 1.5
+"""A warm worker that says nothing for this long is stalled: it beats every 0.25 s."""
+START_S: Final = 60.0
+"""A worker that starts may be silent for this long: a first start compiles."""
+FALLS: Final = 4
+FALLS_WITHIN_S: Final = 60.0
+"""A worker that falls `FALLS` times within this takes its sessions along: one of them is what kills it."""
+REST_S: Final = 3.0
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Tenant(Protocol):
+    """A session that lives on a worker."""
+
+    @property
+    def key(self) -> int:
+        """Its number, never used twice."""
+        ...
+
+    @property
+    def settings(self) -> SessionSettings:
+        """What it was opened with."""
+        ...
+
+    def opening(self, place: int) -> Open:
+        """What its worker has to be told to begin, or to go on where the last one fell."""
+        ...
+
+    def hear(self, message: Opened | Frame | Refused | Closed) -> None:
+        """Its worker has something to say."""
+        ...
+
+    def lost(self) -> None:
+        """Its worker is gone; another one is on the way."""
+        ...
+
+
+class Worker:
+    """One worker's place in the pool; its processes come and go, its sessions and their pictures stay."""
+
+    def __init__(self, options: WorkerOptions, admission: Admission) -> None:
+        self._options = options
+        self._admission = admission
+        self._arena = Arena()
+        self._process: WorkerProcess | None = None
+        self._tenants: dict[int, tuple[Tenant, int]] = {}
+        self._costs: dict[int, float] = {}
+        self._falls: deque[float] = deque(maxlen=FALLS)
+        self._resting_until = 0.0
+        self.warm = False
+        self.ending = False
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, or None while there is no process."""
+        return self._process.pid if self._process else None
+
+    @property
+    def settings(self) -> list[SessionSettings]:
+        """Of all sessions placed here."""
+        return [tenant.settings for tenant, _ in self._tenants.values()]
+
+    @property
+    def share(self) -> float | None:
+        """The part of it that is taken; None when it can take nobody."""
+        if self.ending or len(self._tenants) >= PLACES:
+            return None
+        return sum(self._admission.share(t.settings, self._costs.get(t.key, 0.0)) for t, _ in self._tenants.values())
+
+    def picture(self, key: int, slot: int, size: int) -> NDArray[np.uint8]:
+        """The I420 picture in a slot of a session, read-only."""
+        picture = self._arena.picture(self._tenants[key][1], slot, size)
+        picture.flags.writeable = False
+        return picture
+
+    def admit(self, tenant: Tenant) -> None:
+        """Place a session here."""
+        taken = {place for _, place in self._tenants.values()}
+        place = next(place for place in range(PLACES) if place not in taken)
+        self._tenants[tenant.key] = (tenant, place)
+        self.send(tenant.opening(place))
+
+    def leave(self, key: int) -> None:
+        """End a session here."""
+        if self._tenants.pop(key, None) is not None:
+            self._costs.pop(key, None)
+            self.send(Close(key))
+
+    def send(self, message: Message) -> None:
+        """To the process, if there is one."""
+        if self._process is not None:
+            self._process.send(message)
+
+    async def start(self) -> None:
+        """Start a process and tell it of all sessions placed here."""
+        process = WorkerProcess(self._hear, self._fell)
+        self._process = process
+        await process.start(self._options, self._arena)
+        for tenant, place in list(self._tenants.values()):
+            process.send(tenant.opening(place))
+
+    async def watch(self) -> None:
+        """Kill a stalled process; start one where there is none."""
+        process = self._process
+        if process is None:
+            if now() >= self._resting_until:
+                await self.start()
+        elif now() - process.heard_at > (SILENCE_S if self.warm else START_S):
+            log.error("a worker has stalled and is replaced", extra={"pid": process.pid})
+            process.kill()
+            await process.reap()
+
+    async def close(self) -> None:
+        """End the process; returns when it is no more."""
+        self.ending = True
+        process, self._process = self._process, None
+        if process is not None:
+            await process.stop()
+        self._arena.close()
+
+    def _hear(self, message: Message) -> None:
+        if isinstance(message, Ready):
+            self.warm = True
+            self._admission.learn(message.size, message.frame_s)
+        elif isinstance(message, Beat):
+            self._costs = {int(key): cost for key, cost in message.costs.items()}
+            for key, cost in self._costs.items():
+                if key in self._tenants:
+                    self._admission.learn(self._tenants[key][0].settings.size, cost)
+        elif isinstance(message, Opened | Frame | Refused | Closed) and message.key in self._tenants:
+            tenant, _ = self._tenants[message.key]
+            tenant.hear(message)
+
+    def _fell(self) -> None:
+        """The process is gone."""
+        self.warm = False
+        process, self._process = self._process, None
+        if self.ending or process is None:
+            return
+        process.kill()
+        self._falls.append(now())
+        log.error("a worker has ended and is replaced", extra={"sessions": len(self._tenants)})
+        if len(self._falls) == FALLS and now() - self._falls[0] < FALLS_WITHIN_S:
+            self._falls.clear()
+            self._resting_until = now() + REST_S
+            for tenant, _ in list(self._tenants.values()):
+                tenant.hear(Closed(tenant.key, "WorkerFell", "its worker has failed again and again; see the log"))
+        for tenant, _ in list(self._tenants.values()):
+            tenant.lost()
+
+
+class Pool:
+    """A fixed number of workers."""
+
+    def __init__(self, count: int | None = None, options: WorkerOptions | None = None) -> None:
+        cores = available_cores()
+        self._admission = Admission(cores)
+        self._workers = [Worker(options or WorkerOptions(), self._admission) for _ in range(count or cores)]
+        self._keys = itertools.count(1)
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """All workers."""
+        return self._workers
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker is warm."""
+        return any(worker.warm for worker in self._workers)
+
+    def next_key(self) -> int:
+        """A number for a new session."""
+        return next(self._keys)
+
+    def choose(self, settings: SessionSettings) -> Worker:
+        """The worker for one more session.
+
+        Raises:
+            CapacityReached: when none has room.
+        """
+        warm_first = [None if self.ready and not worker.warm else worker.share for worker in self._workers]
+        running = [settings for worker in self._workers for settings in worker.settings]
+        chosen = self._admission.choose(settings, warm_first, running)
+        if chosen < 0:
+            raise CapacityReached(
+                f"no room for one more session of {settings.size} px at {settings.fps} fps beside the {len(running)} running"
+            )
+        return self._workers[chosen]
+
+    async def start(self) -> None:
+        """Start all workers."""
+        for worker in self._workers:
+            await worker.start()
+        self._watch = asyncio.create_task(self._keep(), name="watch over the workers")
+
+    async def close(self) -> None:
+        """End all workers; returns when no process is left."""
+        for worker in self._workers:
+            worker.ending = True
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        await asyncio.gather(*(worker.close() for worker in self._workers))
+
+    async def _keep(self) -> None:
+        while True:
+            before = now()
+            await asyncio.sleep(WATCH_S)
+            if now() - before > WATCH_S + SILENCE_S / 3:
+                continue  # it was us who stalled; let the workers' messages in first
+            for worker in self._workers:
+                try:
+                    await worker.watch()
+                except OSError:
+                    log.exception("a worker could not be started")

@@ -1,0 +1,133 @@
+"""One session inside a worker: sound in, frames out, on the deadlines it is given."""
+
+import math
+import time
+from collections import deque
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.contract import Renderer
+from engine.media import Emission
+from streaming.contract import Stamps
+from streaming.worker.arena import SLOTS, Arena
+from streaming.worker.badge import burn
+from streaming.worker.inlet import Inlet
+from streaming.worker.messages import Frame, Open
+from streaming.worker.pcm import to_int16
+from streaming.worker.studio import Clock, Performance
+
+REPEATS_MOST: Final = 4
+"""Pictures repeated in a row for being late; then one is drawn however late, so that a slow face is slow and not still."""
+BEHIND_MOST_S: Final = 0.4
+"""A session further behind than this (the machine slept) leaves the frames between out instead of hurrying through them."""
+
+
+class WorkerSession:
+    """Ticks a performance. `clock` is only read to stamp what was done when; deadlines are the caller's."""
+
+    def __init__(
+        self,
+        opened: Open,
+        performance: Performance,
+        arena: Arena,
+        anchor: float,
+        period: float,
+        clock: Clock,
+        cpu_clock: Clock = time.thread_time,
+    ) -> None:
+        self.key = opened.key
+        self.anchor = anchor
+        self.period = period
+        self.index = opened.index
+        self.settings = opened.settings
+        self.performance = performance
+        self._arena = arena
+        self._place = opened.place
+        self._clock = clock
+        self._cpu_clock = cpu_clock
+        self._inlet = Inlet()
+        self._samples = performance.session.timeline.samples_per_frame
+        self._lead = performance.session.lead
+        self._taken: deque[tuple[int, float, int]] = deque(maxlen=16)  # (samples taken so far, when, missing)
+        self._costs: deque[float] = deque(maxlen=256)
+        self._repeats = 0
+        self._drawn = 0
+        self._pad()
+
+    @property
+    def due(self) -> float:
+        """When the next frame is to be made."""
+        return self.anchor + self.index * self.period
+
+    def cost(self) -> float:
+        """Seconds of one core that a frame takes: the 95th percentile of the last 256, 0.0 before the first."""
+        return float(np.percentile(self._costs, 95)) if self._costs else 0.0
+
+    def push(self, samples: NDArray[np.float32], arrived: float) -> None:
+        """Take sound of the far clock."""
+        self._inlet.push(samples, arrived)
+
+    def interrupt(self) -> None:
+        """Barge-in: sound, motion and renderer forget, at once."""
+        self._inlet.clear()
+        self.performance.session.interrupt()
+        self._pad()
+
+    def show(self, renderer: Renderer) -> None:
+        """Draw with another renderer from the next frame on."""
+        self.performance.watch.renderer = renderer
+
+    def resume(self, instant: float) -> None:
+        """Go on with the first frame that is due at `instant` or later; frames that are past are left out."""
+        self.index = max(self.index, math.ceil((instant - self.anchor) / self.period))
+
+    def tick(self, stall_s: float = 0.0) -> Frame:
+        """Make the frame that is due; `stall_s` holds its drawing up (see `WorkerOptions.inject_stall_ms`)."""
+        begin, cpu_begin = self._clock(), self._cpu_clock()
+        if begin - self.due > BEHIND_MOST_S:
+            self.resume(begin - self.period)
+        due = self.due
+        self.performance.watch.stall_s = stall_s
+        sound, missing = self._inlet.pull(self._samples, due)
+        self._taken.append((self._inlet.pulled, begin, missing))
+        self.performance.session.push(sound)
+        late = begin + self._typical_cost() > due + self.period and self._repeats < REPEATS_MOST
+        emission = self.performance.session.tick(late=late)
+        colour = self._show(emission)
+        frame = self._frame(emission, begin, due, colour)
+        if emission.fresh:
+            self._costs.append(self._cpu_clock() - cpu_begin)
+        self.index += 1
+        return frame
+
+    def _typical_cost(self) -> float:
+        return float(np.median(list(self._costs)[-15:])) if self._costs else 0.0
+
+    def _pad(self) -> None:
+        """Silence for the look-ahead goes before the first sound, so that the sound itself stays whole."""
+        self.performance.session.push(np.zeros(self._lead, np.float32))
+
+    def _show(self, emission: Emission) -> float:
+        """Put the picture into the next slot; a repeated one stays where it is. Returns when that was done."""
+        if not emission.fresh:
+            self._repeats += 1
+            return self._clock()
+        self._repeats = 0
+        self._drawn += 1
+        picture = self._arena.picture(self._place, self._drawn, self.settings.size)
+        cv2.cvtColor(emission.video.rgb, cv2.COLOR_RGB2YUV_I420, dst=picture)
+        if self.settings.badge:
+            burn(picture)
+        return self._clock()
+
+    def _frame(self, emission: Emission, begin: float, due: float, colour: float) -> Frame:
+        newest = self._inlet.pulled - self._lead - 1
+        taken, missing = next(((at, gone) for end, at, gone in self._taken if end > newest), (begin, 0))
+        watch = self.performance.watch
+        asked, drawn = (watch.asked, watch.drawn) if emission.fresh else (begin, begin)
+        stamps = Stamps(due, self._inlet.arrived(newest), taken, asked, asked, drawn, colour, begin)
+        audio = to_int16(emission.audio.samples)
+        return Frame(self.key, self.index, missing, self._drawn % SLOTS, self._repeats, emission.fresh, stamps, audio)

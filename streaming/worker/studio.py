@@ -1,0 +1,140 @@
+"""Where a session's parts are put together: renderer, sources of motion, and the knobs on them."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.contract import GROUPS, GraphRequest, Motion, MotionSource, Renderer
+from engine.contract.motion import GROUP_OF
+from engine.media import VideoFrame
+from engine.motion.compositor import Compositor
+from engine.motion.idle import IdleSource
+from engine.motion.script import ScriptSource
+from engine.session import Session
+from engine.timeline import Timeline
+from streaming.contract import SessionSettings
+
+Clock = Callable[[], float]
+
+
+class VoiceMotion(MotionSource, Protocol):
+    """A motion source that is fed a voice."""
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """The next sound, float32[N] at 48 kHz."""
+        ...
+
+
+class Stopwatch:
+    """A renderer that notes when it was asked and when it had drawn (T3, T4, T5); otherwise the one inside.
+
+    `stall_s` holds every frame up by so much, for benchmarks that prove their own eyes.
+    """
+
+    def __init__(self, renderer: Renderer, clock: Clock) -> None:
+        self.renderer = renderer
+        self._clock = clock
+        self.asked = self.drawn = 0.0
+        self.stall_s = 0.0
+
+    @property
+    def size(self) -> int:
+        """See `Renderer`."""
+        return self.renderer.size
+
+    def prepare(self, motion: Motion) -> GraphRequest | None:
+        """See `Renderer`."""
+        self.asked = self._clock()
+        return self.renderer.prepare(motion)
+
+    def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame:
+        """See `Renderer`."""
+        frame = self.renderer.finish(outputs)
+        if self.stall_s:
+            time.sleep(self.stall_s)
+        self.drawn = self._clock()
+        return frame
+
+    def reset(self) -> None:
+        """See `Renderer`."""
+        self.renderer.reset()
+
+
+class Scaled:
+    """A motion source whose groups are turned up or down; 1 leaves them as they are."""
+
+    def __init__(self, source: MotionSource) -> None:
+        self._source = source
+        self._gain = np.ones(len(GROUPS), np.float32)
+
+    def set_gain(self, group: str, gain: float) -> None:
+        """How much of a group shows, 0..2.
+
+        Raises:
+            ValueError: if the gain is out of range.
+        """
+        if not 0 <= gain <= 2:
+            raise ValueError(f"a gain lies in 0..2, got {gain}")
+        self._gain[GROUPS.index(group)] = gain
+
+    @property
+    def look_ahead(self) -> int:
+        """See `MotionSource`."""
+        return self._source.look_ahead
+
+    def advance(self, until_sample: int) -> Sequence[Motion]:
+        """See `MotionSource`."""
+        factor = self._gain[GROUP_OF]
+        return [Motion(m.sample, m.values * factor, m.confidence) for m in self._source.advance(until_sample)]
+
+    def reset(self, sample: int = 0) -> None:
+        """See `MotionSource`."""
+        self._source.reset(sample)
+
+
+class Performance:
+    """What plays in one session: the engine's session and its knobs."""
+
+    def __init__(self, settings: SessionSettings, renderer: Renderer, voice: VoiceMotion, clock: Clock) -> None:
+        self.watch = Stopwatch(renderer, clock)
+        self._voice = Scaled(voice)
+        self._script = ScriptSource()
+        self._mixer = Compositor({"voice": self._voice, "script": self._script, "idle": IdleSource(settings.seed)})
+        self.session = Session(Timeline(fps=settings.fps), self.watch, self._mixer, voice)
+
+    def apply(self, changes: Mapping[str, Any]) -> None:
+        """Change controls (all of `Controls` but the portrait).
+
+        Raises:
+            ValueError: for an unknown name or a value out of range.
+        """
+        if (preset := changes.get("preset")) is not None:
+            self._script.play(preset, sample=self.session.sample)
+        if channels := changes.get("channels"):
+            self._script.set({name: 0.0 if value is None else float(value) for name, value in channels.items()})
+        if (gain := changes.get("mouth_gain")) is not None:
+            self._voice.set_gain("lips", float(gain))
+        if (gain := changes.get("head_gain")) is not None:
+            self._voice.set_gain("pose", float(gain))
+        if (idle := changes.get("idle")) is not None:
+            for group in GROUPS:
+                self._mixer.set_weight("idle", group, 1.0 if idle else 0.0)
+
+
+class Studio(Protocol):
+    """Builds performances. All of it may take long and is called in a thread of its own, one call at a time."""
+
+    def build(self, settings: SessionSettings, portrait: str, clock: Clock) -> Performance:
+        """A performance from the beginning.
+
+        Raises:
+            PortraitError: when the portrait file cannot be used.
+        """
+        ...
+
+    def renderer(self, settings: SessionSettings, portrait: str) -> Renderer:
+        """A renderer of another face for a performance under way."""
+        ...

@@ -1,0 +1,48 @@
+"""Emissions on their way to one reader, the newest first to stay."""
+
+import asyncio
+import math
+from collections import deque
+from typing import Final
+
+from streaming.contract import Outgoing
+
+HELD_S: Final = 0.2
+"""What a subscriber holds at most."""
+
+
+class Subscription:
+    """One subscriber's emissions, latest wins: an async iterator that holds at most `HELD_S`."""
+
+    def __init__(self, fps: int) -> None:
+        self._held: deque[Outgoing] = deque(maxlen=math.ceil(HELD_S * fps))
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+
+    def put(self, outgoing: Outgoing) -> None:
+        """One more emission; the oldest gives way."""
+        self._held.append(outgoing)
+        self._wake()
+
+    def end(self) -> None:
+        """No more will come."""
+        self._ended = True
+        self._wake()
+
+    def __aiter__(self) -> "Subscription":
+        return self
+
+    async def __anext__(self) -> Outgoing:
+        while not self._held:
+            if self._ended:
+                raise StopAsyncIteration
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._held.popleft()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,87 @@
+"""A studio without faces: pictures of one grey level, so that what a session shows can be told from its pixels.
+
+Named in `WorkerOptions.studio`, so that real worker processes run it. The
+portrait's file name steers it: "broken" cannot be loaded, "crash-N" fails at
+frame N, "freeze-N" stops the whole worker at frame N.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.contract import GROUPS, Motion
+from engine.contract.motion import CHANNELS
+from engine.errors import PortraitError
+from engine.media import VideoFrame
+from engine.timeline import MOTION_STEP
+from streaming.contract import SessionSettings
+from streaming.worker.studio import Clock, Performance
+
+
+class GreyRenderer:
+    """Grey of the portrait's number plus 100 times jawOpen."""
+
+    def __init__(self, size: int, portrait: Path) -> None:
+        word, _, number = portrait.stem.partition("-")
+        if word == "broken":
+            raise PortraitError(f"{portrait.name} is not a portrait")
+        self.size = size
+        self._word, self._number = word, int(number or 0)
+        self._rgb = np.zeros((size, size, 3), np.uint8)
+        self._drawn = 0
+        self._motion = Motion.of()
+
+    def prepare(self, motion: Motion) -> None:
+        self._motion = motion
+
+    def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame:
+        self._drawn += 1
+        if self._word == "crash" and self._drawn > self._number:
+            raise RuntimeError("a renderer fell over")
+        if self._word == "freeze" and self._drawn > self._number:
+            time.sleep(3600)
+        base = self._number if self._word == "grey" else 60
+        self._rgb[:] = np.uint8(base + round(100 * self._motion["jawOpen"]))
+        return VideoFrame(self._motion.sample, self._rgb)
+
+    def reset(self) -> None:
+        self._motion = Motion.of()
+
+
+class LoudVoice:
+    """jawOpen is how loud the last motion step was."""
+
+    look_ahead = 0
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        self._sound = np.concatenate((self._sound, samples))[-48_000:]
+
+    def advance(self, until_sample: int) -> Sequence[Motion]:
+        motions = list[Motion]()
+        while self._next <= until_sample:
+            values = np.zeros(len(CHANNELS), np.float32)
+            level = np.sqrt(np.mean(np.square(self._sound[-MOTION_STEP:]))) if len(self._sound) else 0.0
+            values[CHANNELS.index("jawOpen")] = min(1.0, float(level))
+            motions.append(Motion(self._next, values, np.ones(len(GROUPS), np.float32)))
+            self._next += MOTION_STEP
+        return motions
+
+    def reset(self, sample: int = 0) -> None:
+        self._next = -(-sample // MOTION_STEP) * MOTION_STEP
+        self._sound = np.zeros(0, np.float32)
+
+
+class FakeStudio:
+    """See the module."""
+
+    def build(self, settings: SessionSettings, portrait: str, clock: Clock) -> Performance:
+        return Performance(settings, self.renderer(settings, portrait), LoudVoice(), clock)
+
+    def renderer(self, settings: SessionSettings, portrait: str) -> GreyRenderer:
+        return GreyRenderer(settings.size, Path(portrait))
