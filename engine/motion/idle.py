@@ -7,8 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.contract.motion import CHANNELS, GROUPS, Channel, Motion
-from engine.motion.gaze import look_controls
+from engine.contract.motion import CHANNELS, GROUPS, Channel, Motion, gaze_controls
 from engine.timeline import MOTION_RATE_HZ, MOTION_STEP
 
 STEP_S: Final = 1 / MOTION_RATE_HZ
@@ -80,10 +79,9 @@ class IdleSource:
         if turned > BLINK_WITH_TURN_DEG:
             self._lids.provoke()
         head = self._head.step(self._gaze.goal)
-        controls = look_controls(self._gaze.left - GAZE_HOLDS * head[0], self._gaze.up - GAZE_HOLDS * head[1])
+        controls = gaze_controls(self._gaze.left - GAZE_HOLDS * head[0], self._gaze.up - GAZE_HOLDS * head[1])
         left, right, squint = self._lids.step()
-        controls["eyeBlinkLeft"] = max(controls["eyeBlinkLeft"], left)
-        controls["eyeBlinkRight"] = max(controls["eyeBlinkRight"], right)
+        controls["eyeBlinkLeft"], controls["eyeBlinkRight"] = left, right
         controls["eyeSquintLeft"] = controls["eyeSquintRight"] = squint
         controls["browInnerUp"] = self._head.brow
         values = np.zeros(len(CHANNELS), np.float32)

@@ -7,8 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.contract.motion import CHANNELS, GROUPS, Channel, Motion
-from engine.motion.gaze import look_controls
+from engine.contract.motion import CHANNELS, GROUPS, Channel, Motion, gaze_controls
 from engine.timeline import MOTION_STEP, SAMPLE_RATE_HZ
 
 POSE_RANGE: Final[Mapping[str, float]] = {"yaw": 45.0, "pitch": 45.0, "roll": 45.0, "tx": 0.5, "ty": 0.5, "tz": 0.5}
@@ -48,13 +47,13 @@ PRESETS: Final[Mapping[str, tuple[Key, ...]]] = {
     ),
     "surprised": (Key(0, _both("browOuterUp", 0.7) | _both("eyeWide", 0.6) | {"browInnerUp": 0.7, "jawOpen": 0.22}, 150),),
     "thoughtful": (
-        Key(0, look_controls(9, 8) | _both("browDown", 0.3) | _both("mouthPress", 0.25)
+        Key(0, gaze_controls(9, 8) | _both("browDown", 0.3) | _both("mouthPress", 0.25)
             | {"mouthLeft": 0.12, "roll": 3.0, "yaw": 4.0}, 450),
     ),
-    "look_left": (Key(0, look_controls(18, 0) | {"yaw": 6.0}),),
-    "look_right": (Key(0, look_controls(-18, 0) | {"yaw": -6.0}),),
-    "look_up": (Key(0, look_controls(0, 13) | {"pitch": 4.0}),),
-    "look_down": (Key(0, look_controls(0, -14) | {"pitch": -4.0}),),
+    "look_left": (Key(0, gaze_controls(18, 0) | {"yaw": 6.0}),),
+    "look_right": (Key(0, gaze_controls(-18, 0) | {"yaw": -6.0}),),
+    "look_up": (Key(0, gaze_controls(0, 13) | {"pitch": 4.0}),),
+    "look_down": (Key(0, gaze_controls(0, -14) | {"pitch": -4.0}),),
     "nod": (
         Key(0, {"pitch": -6.0}, 200), Key(220, {"pitch": 2.0}, 220), Key(460, {"pitch": -4.0}, 220), Key(700, {"pitch": 0.0}),
     ),
@@ -108,8 +107,8 @@ class ScriptSource:
         del self._pending[:-MAX_PENDING]
 
     def look(self, left_deg: float, up_deg: float, *, sample: int = 0, ease_ms: float = 60.0) -> None:
-        """Turn both eyes by degrees to the person's left and up; the lids follow."""
-        self.set(look_controls(left_deg, up_deg), sample=sample, ease_ms=ease_ms)
+        """Turn both eyes by degrees to the person's left and up."""
+        self.set(gaze_controls(left_deg, up_deg), sample=sample, ease_ms=ease_ms)
 
     def pose(
         self, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0, *, sample: int = 0, ease_ms: float = EASE_MS
