@@ -43,9 +43,14 @@ class Window:
             right=round(float(corners[:, 0].max())),
         )
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width, px."""
+        return self.bottom - self.top, self.right - self.left
+
     def cut(self, luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The window's part of a luma plane uint8[H, W], a copy."""
-        return luma[self.top : self.bottom, self.left : self.right].copy()
+        """The window's part of a luma plane uint8[H, W], a view."""
+        return luma[self.top : self.bottom, self.left : self.right]
 
 
 def opening(windows: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -1,0 +1,318 @@
+"""The engine's path as it is served: sound pushed in real time, worker processes, one clock, the shared encoder.
+
+Nothing here is a stand-in but the two ends: the voice comes from memory in
+20 ms packets at the instants at which a microphone would bring them, and the
+viewer notes what it is sent instead of sending it.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.environment import Busy, resident_mb
+from benchmarks.mouth import Window
+from benchmarks.studio import STUDIOS
+from engine.timeline import SAMPLE_RATE_HZ
+from streaming.contract import CapacityReached, Outgoing, SessionSettings, now
+from streaming.live import Live, Remote
+from streaming.rtc.broadcast import Broadcast
+from streaming.rtc.encoder import VIDEO_CLOCK_HZ
+from streaming.rtc.peer import ENCODER_THREADS
+from streaming.rtc.sender import MediaSender, SenderStats
+from streaming.worker.options import WorkerOptions
+
+PACKET: Final = SAMPLE_RATE_HZ // 50
+"""Samples of a packet: 20 ms, as a browser sends them."""
+WARM_S: Final = 3.0
+"""Sound that is played before anything counts: the inlet, the encoder and the caches settle."""
+READY_S: Final = 180.0
+LOOP_STEP_S: Final = 0.02
+SPARE_S: Final = 2.0
+"""Room beyond the seconds that count."""
+
+Watch = Callable[[float], None]
+"""Called twice a second with the seconds that count so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """What is run. `portrait` is a file."""
+
+    portrait: Path
+    seconds: float = 20.0
+    size: int = 512
+    fps: int = 25
+    look_ahead_ms: int = 40
+    sessions: int = 1
+    workers: int | None = None
+    renderer: str = "mesh"
+    codec: str = "H264"
+    stall_ms: float = 0.0
+    ppm: float = 0.0
+
+    @property
+    def period_s(self) -> float:
+        """From one frame to the next on the workers' clock."""
+        return 1 / self.fps / (1 + self.ppm * 1e-6)
+
+
+COLUMNS: Final = (
+    "due", "arrived", "taken", "asked", "began", "drawn", "colour", "received", "encoded", "spoken", "fresh", "missing",
+)  # fmt: skip
+
+
+class Take:
+    """What one session took in and brought out. Instants are seconds of the server's one clock, NaN where there is none.
+
+    All room is made and touched beforehand, so that measuring for hours does not look like a leak of the measured.
+
+    Attributes:
+        voice: float32[N], whole packets, pushed again and again from its beginning.
+        pushed: float64[P], when packet i was pushed (T1).
+        frames: float64[F, len(COLUMNS)], a row per frame from index `first` on. `due` to `colour` are the engine's
+            stamps; `received` is when the emission reached the event loop, `encoded` (T7) and `spoken` when the
+            bitstreams of its picture and of its first packet of sound were ready; `missing` are samples of silence.
+        sound: int16[F, samples], what left with each frame.
+        windows: uint8[F, h, w], the mouth in each frame; None when nobody asked.
+    """
+
+    def __init__(self, voice: NDArray[np.float32], settings: PipelineSettings, window: Window | None = None) -> None:
+        seconds = WARM_S + settings.seconds + SPARE_S
+        rows = math.ceil(seconds * settings.fps)
+        self.voice = voice
+        self.first = -1
+        self.bytes_sent = 0
+        self.pushed = np.full(math.ceil(seconds * SAMPLE_RATE_HZ / PACKET), np.nan)
+        self.frames = np.full((rows, len(COLUMNS)), np.nan)
+        self.sound = np.full((rows, SAMPLE_RATE_HZ // settings.fps), 1, np.int16)
+        self.sound[:] = 0
+        self.windows = None if window is None else np.zeros((rows, *window.shape), np.uint8)
+        self._window = window
+        self._fps = settings.fps
+
+    def see(self, outgoing: Outgoing, at: float) -> None:
+        """Note an emission that reached the event loop."""
+        if self.first < 0:
+            self.first = outgoing.index
+        row = outgoing.index - self.first
+        if not 0 <= row < len(self.frames):
+            return
+        stamps = outgoing.stamps
+        instants = (stamps.due, stamps.arrived, stamps.taken, stamps.features, stamps.inference_start, stamps.inference_end)
+        self.frames[row, :6] = [instant or math.nan for instant in instants]
+        self.frames[row, 6:8] = stamps.colour or math.nan, at
+        self.frames[row, 10:] = outgoing.fresh, outgoing.missing
+        self.sound[row] = outgoing.audio
+        if self.windows is not None and self._window is not None:
+            self.windows[row] = self._window.cut(outgoing.video[: outgoing.video.shape[1]])
+
+    def send(self, column: str, media_s: float, size: int) -> None:
+        """Note that the bitstream of the picture or sound at a media instant is ready."""
+        self.bytes_sent += size
+        row = round(media_s * self._fps) - self.first
+        place = COLUMNS.index(column)
+        if self.first >= 0 and 0 <= row < len(self.frames) and not self.frames[row, place] <= now():
+            self.frames[row, place] = now()
+
+    def source(self) -> NDArray[np.float32]:
+        """All sound pushed, in order."""
+        packets = int(np.isfinite(self.pushed).sum())
+        return np.resize(self.voice[: len(self.voice) // PACKET * PACKET], packets * PACKET)
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of the pipeline.
+
+    Attributes:
+        began: the instant from which on things count; what came before is warm-up.
+        ended: the instant up to which they count.
+        ready_s: from the start until the workers were warm.
+        opened_s: how long each session took to open.
+        cpu_s: CPU seconds between began and ended, of this process and the workers.
+        resident_mb: at the end.
+        loop_late_s: float64[N], how much too late the event loop woke up, each `LOOP_STEP_S`.
+        busy: see `Busy.summary`.
+    """
+
+    settings: PipelineSettings
+    takes: list[Take]
+    began: float = 0.0
+    ended: float = 0.0
+    ready_s: float = 0.0
+    opened_s: list[float] = field(default_factory=list[float])
+    cpu_s: float = 0.0
+    resident_mb: float = 0.0
+    loop_late_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    busy: dict[str, float] = field(default_factory=dict[str, float])
+
+
+class Viewer:
+    """Stands where a peer's `MediaSender` would and notes when it was handed what."""
+
+    def __init__(self, kind: str, codec: str, note: Callable[[int, int], None]) -> None:
+        self.kind = kind
+        self.codec_name = codec
+        self.wants_key = False
+        self.started = kind == "audio"
+        self.stats = SenderStats()
+        self._note = note
+
+    async def transmit(self, payloads: Sequence[bytes], timestamp: int) -> None:
+        """Note a picture or a packet of sound."""
+        self._note(timestamp, sum(map(len, payloads)))
+
+
+def worker_options(settings: PipelineSettings, *, clock: bool = False) -> WorkerOptions:
+    """The workers' options for a run, with or without a clock in the pictures."""
+    return WorkerOptions(
+        studio=STUDIOS[settings.renderer, clock],
+        inject_ppm=settings.ppm,
+        inject_stall_ms=settings.stall_ms,
+        warm=str(settings.portrait),
+        sizes=(settings.size,),
+    )
+
+
+async def run(
+    settings: PipelineSettings, voice: NDArray[np.float32], window: Window | None = None, watch: Watch | None = None
+) -> Run:
+    """Play `voice` (looped) to every session in real time for `WARM_S` and `seconds`; what happened.
+
+    Raises:
+        CapacityReached: when the workers do not admit as many sessions.
+        TimeoutError: when no worker gets ready.
+    """
+    found = Run(settings, [])
+    live = Live(lambda _: settings.portrait, workers=settings.workers, options=worker_options(settings))
+    pool = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
+    broadcasts: list[Broadcast] = []
+    try:
+        found.ready_s = await _ready(live)
+        sessions = [await _opened(live, settings, found) for _ in range(settings.sessions)]
+        for session in sessions:
+            take = Take(voice, settings, window if not found.takes else None)
+            found.takes.append(take)
+            broadcasts.append(_watched(session, pool, take, settings))
+        await _play(sessions, found, watch)
+    finally:
+        for broadcast in broadcasts:
+            await broadcast.close()
+        await live.close()
+        pool.shutdown(wait=True, cancel_futures=True)
+    return found
+
+
+async def _ready(live: Live) -> float:
+    began = now()
+    await live.start()
+    while not all(worker.warm for worker in live.pool.workers):
+        if now() - began > READY_S:
+            raise TimeoutError(f"the workers were not warm after {READY_S:.0f} s")
+        await asyncio.sleep(0.05)
+    return now() - began
+
+
+async def _opened(live: Live, settings: PipelineSettings, found: Run) -> Remote:
+    began = now()
+    wanted = SessionSettings("bench", settings.size, settings.fps, settings.look_ahead_ms)
+    session = await live.open(wanted)
+    found.opened_s.append(now() - began)
+    return session
+
+
+def _watched(session: Remote, pool: ThreadPoolExecutor, take: Take, settings: PipelineSettings) -> Broadcast:
+    """Encode a session for one viewer by the broadcast that all viewers share."""
+
+    def picture(timestamp: int, size: int) -> None:
+        take.send("encoded", timestamp / VIDEO_CLOCK_HZ, size)
+
+    def sound(timestamp: int, size: int) -> None:
+        take.send("spoken", timestamp / SAMPLE_RATE_HZ, size)
+
+    broadcast = Broadcast(session, pool, lambda: None)
+    broadcast.add(cast(MediaSender, Viewer("video", settings.codec, picture)))
+    broadcast.add(cast(MediaSender, Viewer("audio", "OPUS", sound)))
+    return broadcast
+
+
+async def _play(sessions: list[Remote], found: Run, watch: Watch | None) -> None:
+    total = WARM_S + found.settings.seconds
+    anchor = now() + 0.05
+    spread = PACKET / SAMPLE_RATE_HZ / max(len(sessions), 1)
+    pairs = list(zip(sessions, found.takes, strict=True))
+    late = np.zeros(math.ceil((total + SPARE_S) / LOOP_STEP_S))
+    tasks = [asyncio.create_task(_note(session, take)) for session, take in pairs]
+    tasks += [asyncio.create_task(_push(session, take, anchor + i * spread, total)) for i, (session, take) in enumerate(pairs)]
+    await asyncio.sleep(max(0.0, anchor + WARM_S - now()))
+    tasks.append(asyncio.create_task(_measure_loop(late)))
+    busy, found.began = Busy(), now()
+    while (left := anchor + total - now()) > 0:
+        await asyncio.sleep(min(0.5, left))
+        if watch:
+            watch(now() - found.began)
+    found.ended = now()
+    found.cpu_s, found.busy = busy.own_cpu_s(), busy.summary()
+    found.resident_mb = resident_mb()
+    found.loop_late_s = late[late > 0]
+    await asyncio.sleep(0.25)  # the last pictures come through the encoder
+    await _cancelled(tasks)
+    for index, session in enumerate(sessions):
+        if session.status().state == "closed":
+            raise RuntimeError(f"session {index} ended: {session.status().reason}")
+
+
+async def _push(session: Remote, take: Take, anchor: float, seconds: float) -> None:
+    """Packets at the instants at which a microphone brings them: late ones catch up, none is left out."""
+    for index in range(round(seconds * SAMPLE_RATE_HZ / PACKET)):
+        await asyncio.sleep(anchor + (index + 1) * PACKET / SAMPLE_RATE_HZ - now())
+        begin = index % (len(take.voice) // PACKET) * PACKET
+        instant = now()
+        session.push_audio(take.voice[begin : begin + PACKET], instant)
+        take.pushed[index] = instant
+
+
+async def _note(session: Remote, take: Take) -> None:
+    async for outgoing in session.subscribe():
+        take.see(outgoing, now())
+
+
+async def _measure_loop(late_s: NDArray[np.float64]) -> None:
+    """Note how much too late the loop wakes up, in seconds; a step that was on time counts as a nanosecond."""
+    for step in range(len(late_s)):
+        due = now() + LOOP_STEP_S
+        await asyncio.sleep(LOOP_STEP_S)
+        late_s[step] = max(now() - due, 1e-9)
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            raise result
+
+
+async def refusal(settings: PipelineSettings, most: int = 64) -> tuple[int, float] | None:
+    """How many sessions are admitted, and how many milliseconds the refusal of one more takes; None if none is refused."""
+    live = Live(lambda _: settings.portrait, workers=settings.workers, options=worker_options(settings))
+    try:
+        await _ready(live)
+        for admitted in range(most):
+            began = time.monotonic()
+            try:
+                await live.open(SessionSettings("bench", settings.size, settings.fps, settings.look_ahead_ms))
+            except CapacityReached:
+                return admitted, (time.monotonic() - began) * 1000
+        return None
+    finally:
+        await live.close()

@@ -1,0 +1,190 @@
+"""`mien bench`: how long does a voice take to become a moving face, and what does it cost?
+
+    --suite engine     voice in -> encoded picture out, no browser (the default)
+    --suite renderer   one frame on one core, per portrait and size
+    --suite browser    voice in a headless Chromium -> picture on its screen, through the real server
+    --suite soak       the engine's path for minutes: memory, threads, descriptors, drift
+
+End points and definitions: docs/benchmarks.md. The ceiling of `engine` is the
+null system, which is printed beside it: the same path with a renderer that does
+nothing. Output contract: a table, then as the last line one JSON object
+
+    {"suite", "environment", "settings", "metrics"}
+
+where a distribution is {"p1", "p50", "p95", "p99", "max", "n"}, a count or a
+ratio a plain number, and what was not measured null. The exit status is 1 when
+a control failed (an injected stall that does not show, a mouth that does not
+follow the sound): such figures mean nothing. A missed bar is a result: status 0.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.pipeline import PipelineSettings
+    from benchmarks.report import Outcome
+
+SUITES = ("engine", "renderer", "browser", "soak")
+SECONDS = {"engine": 30.0, "renderer": 12.0, "browser": 40.0, "soak": 600.0}
+QUICK_SECONDS = {"engine": 5.0, "renderer": 2.0, "browser": 10.0, "soak": 20.0}
+SIZES = (256, 384, 512, 768)
+RATES = (25, 30, 50, 60)
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add this command to the command line."""
+    add_options(
+        subparsers.add_parser(
+            "bench",
+            help="measure latency, cost and quality on this machine",
+            description=__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Everything that can be asked for."""
+    add = parser.add_argument
+    add("--suite", choices=SUITES, default="engine", help="what to measure, default engine")
+    add("--seconds", type=_positive, help=f"how long, after warm-up; default {_listed(SECONDS)}")
+    add("--size", type=int, choices=SIZES, help="px; default 512 (renderer: 512 and 256)")
+    add("--fps", type=int, choices=RATES, default=25, help="pictures per second, default 25")
+    add("--sessions", type=_sessions, default=1, metavar="N", help="at once, or auto: how many stay within budget; default 1")
+    add("--workers", type=int, metavar="N", help="worker processes; default: as many as use the cores")
+    add("--renderer", choices=("mesh", "null"), default="mesh", help="null: nothing is drawn, what is left is the path")
+    add("--device", choices=("cpu",), default="cpu", help="where the renderer runs")
+    add("--codec", choices=("H264", "VP8"), default="H264", help="of the picture, default H264")
+    add("--portrait", metavar="ID", help="a portrait that ships, or a .mien file; default: the first (renderer: all)")
+    add("--audio", type=Path, metavar="FILE", help="the voice; default: the sample that ships")
+    add("--look-ahead-ms", type=int, default=40, metavar="MS", help="of the voice driver, default 40")
+    add("--inject-stall-ms", type=float, default=0.0, metavar="MS", help="hold up one frame in 25: it must show")
+    add("--inject-ppm", type=float, default=0.0, metavar="PPM", help="run the server's media clock this much too fast")
+    add("--starts", type=int, metavar="N", help="browser: starts of which the time to first frame is taken")
+    add("--browser", action="store_true", help="soak: watch it in Chromium as well")
+    add("--json", type=Path, metavar="FILE", help="write the last line to a file, too")
+    add("--plots", type=Path, metavar="DIR", help="draw PNG plots into a folder")
+    add("--quick", action="store_true", help="a few seconds only, for a first look: the figures are coarse")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m benchmarks.run`, or `python benchmarks/run.py`."""
+    parser = argparse.ArgumentParser(
+        prog="mien bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_options(parser)
+    args = parser.parse_args(argv)
+    from engine.errors import MienError
+
+    try:
+        return run(args)
+    except MienError as error:
+        print(f"mien: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run a suite; return the exit status."""
+    from benchmarks import report
+    from benchmarks.environment import Busy
+
+    if args.plots:
+        args.plots.mkdir(parents=True, exist_ok=True)
+    busy = Busy()
+    suites = {"engine": _engine, "renderer": _renderer, "browser": _browser, "soak": _soak}
+    outcome = suites[args.suite](args)
+    report.show(args.suite, outcome, report.document(args.suite, outcome, busy.summary()), args.json)
+    return 1 if outcome.failures else 0
+
+
+def _engine(args: argparse.Namespace) -> "Outcome":
+    from benchmarks import engine_suite, inputs
+
+    settings = _pipeline_settings(args)
+    voice = inputs.voice(args.audio or inputs.sample())
+    if args.sessions == "auto":
+        outcome, found = engine_suite.capacity(settings, voice)
+    else:
+        outcome, found = engine_suite.run_suite(settings, voice, null_s=3.0 if args.quick else 8.0)
+    if args.plots and found:
+        from benchmarks import plots
+
+        outcome.lines += plots.engine(found, args.plots)
+    return outcome
+
+
+def _renderer(args: argparse.Namespace) -> "Outcome":
+    from benchmarks import inputs, renderer_suite
+
+    quick: bool = args.quick
+    files = [inputs.portrait(args.portrait)] if args.portrait or quick else list(inputs.portraits().values())
+    sizes = [args.size] if args.size else [512, 256]
+    frames = round(_seconds(args) * args.fps)
+    voice = inputs.voice(args.audio or inputs.sample())
+    return renderer_suite.run_suite(files or [inputs.portrait(None)], sizes, voice, frames, args.fps, args.look_ahead_ms)
+
+
+def _browser(args: argparse.Namespace) -> "Outcome":
+    from benchmarks import browser_suite
+
+    return browser_suite.run_suite(_pipeline_settings(args), args.starts or (5 if args.quick else 50), args.plots)
+
+
+def _soak(args: argparse.Namespace) -> "Outcome":
+    from benchmarks import inputs, soak_suite
+
+    voice = inputs.voice(args.audio or inputs.sample())
+    return soak_suite.run_suite(_pipeline_settings(args), voice, args.plots, browser=args.browser)
+
+
+def _pipeline_settings(args: argparse.Namespace) -> "PipelineSettings":
+    from benchmarks import inputs
+    from benchmarks.pipeline import PipelineSettings
+
+    return PipelineSettings(
+        portrait=inputs.portrait(args.portrait),
+        seconds=_seconds(args),
+        size=args.size or 512,
+        fps=args.fps,
+        look_ahead_ms=args.look_ahead_ms,
+        sessions=1 if args.sessions == "auto" else args.sessions,
+        workers=args.workers,
+        renderer=args.renderer,
+        codec=args.codec,
+        stall_ms=args.inject_stall_ms,
+        ppm=args.inject_ppm,
+    )
+
+
+def _seconds(args: argparse.Namespace) -> float:
+    return args.seconds or (QUICK_SECONDS if args.quick else SECONDS)[args.suite]
+
+
+def _positive(text: str) -> float:
+    seconds = float(text)
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"must be positive, got {text}")
+    return seconds
+
+
+def _sessions(text: str) -> int | str:
+    if text == "auto":
+        return text
+    if not text.isdigit() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"1 to 64, or auto; got {text}")
+    return int(text)
+
+
+def _listed(seconds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in seconds.items())
+
+
+if __name__ == "__main__":
+    if __package__ is None:  # started as a file
+        sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    sys.exit(main())
