@@ -22,6 +22,7 @@ from engine.motion.script import GESTURES, POSE_RANGE, PRESETS
 from streaming.config import RATES, SIZES, ServerConfig
 from streaming.contract import SESSION_ID, CapacityReached, SessionSettings, now
 from streaming.desk import Desk, Feed, Seat, Taken
+from streaming.enrolment import EnrolmentBusy
 from streaming.guard import refused
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,6 @@ JSON_LIMIT = 64 * 1024  # bytes
 PHOTO_LIMIT = 40 * 1024 * 1024  # bytes
 FIELD_LIMIT = 2000  # bytes of a name or a consent statement
 STATUS_S = 0.5
-ENROLMENTS_WAITING = 4  # photos that may wait while one is enrolled
 
 
 class Listed(Protocol):
@@ -81,6 +81,10 @@ class Library(Protocol):
         """Delete one of the user's own; `PortraitError` if there is none, or it is built in."""
         ...
 
+    async def close(self) -> None:
+        """End what enrolling may have left running."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class House:
@@ -92,7 +96,6 @@ class House:
     samples: Mapping[str, NDArray[np.float32]]  # mono at 48 kHz
     feeds: Mapping[str, Feed]  # this machine's own sources: "microphone", "file"
     enrolments: dict[str, str] = field(default_factory=dict[str, str])  # ticket: what is being done
-    one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 HOUSE = web.AppKey("house", House)
@@ -158,6 +161,8 @@ async def one_line_errors(request: web.Request, handler: Handler) -> web.StreamR
         return await handler(request)
     except CapacityReached as error:
         return refused(503, str(error) or "no room for one more session; stop another one first")
+    except EnrolmentBusy as error:
+        return refused(503, one_line(error))
     except Taken as error:
         return refused(409, f"another page holds the session {error}; close it there")
     except (ValidationError, ValueError) as error:
@@ -248,16 +253,12 @@ async def enrol(request: web.Request) -> web.Response:
         return refused(400, "photo: choose a picture first")
     if not consent:
         return refused(400, "consent: say that the person shown agrees, or the photo is not used")
-    if len(house.enrolments) > ENROLMENTS_WAITING:
-        return refused(503, "other photos are being prepared; try again in a moment")
     ticket = request.headers.get("X-Ticket", "")[:64] or f"{id(request)}"
-    house.enrolments[ticket] = "Waiting for another photo to finish"
+    house.enrolments[ticket] = "Looking for a face"
     try:
-        async with house.one_at_a_time:
-            house.enrolments[ticket] = "Looking for a face"
-            portrait = await house.library.enrol(
-                photo, name or "My face", consent, lambda line: house.enrolments.__setitem__(ticket, line)
-            )
+        portrait = await house.library.enrol(
+            photo, name or "My face", consent, lambda line: house.enrolments.__setitem__(ticket, line)
+        )
     finally:
         house.enrolments.pop(ticket, None)
     return web.json_response(_described(portrait), status=201)

@@ -113,6 +113,7 @@ async def _life(app: web.Application) -> AsyncIterator[None]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await desk.close()
+    await app[api.HOUSE].library.close()
 
 
 async def _warm_up(desk: Desk, failure: Failure) -> None:
@@ -140,6 +141,7 @@ def _add_pages(app: web.Application) -> None:
     app.router.add_post("/login", _login)
     app.router.add_get("/livez", _livez)
     app.router.add_get("/readyz", _readyz)
+    app.router.add_get("/api/readiness", _readiness)
 
 
 def _page(name: str) -> Handler:
@@ -172,6 +174,16 @@ async def _livez(_: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    if request.app[api.HOUSE].desk.ready:
-        return web.json_response({"ready": True})
-    return web.json_response({"ready": False, "error": request.app[FAILURE].line or "warming up"}, status=503)
+    waiting = _waiting_for(request)
+    return web.json_response({"ready": not waiting, **({"error": waiting} if waiting else {})}, status=503 if waiting else 200)
+
+
+async def _readiness(request: web.Request) -> web.Response:
+    """As `/readyz`, for the page: waiting is no error there."""
+    waiting = _waiting_for(request)
+    return web.json_response({"ready": not waiting, "waiting_for": waiting})
+
+
+def _waiting_for(request: web.Request) -> str | None:
+    ready = request.app[api.HOUSE].desk.ready
+    return None if ready else request.app[FAILURE].line or "warming up"

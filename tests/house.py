@@ -136,3 +136,6 @@ class FakeLibrary:
     def remove(self, portrait_id: str) -> None:
         if self.faces.pop(portrait_id, None) is None:
             raise PortraitError("there is no such portrait")
+
+    async def close(self) -> None:
+        """Nothing is running."""

@@ -329,7 +329,7 @@ async function keepInTouch() {
     }
     if (!live.wanted) {
       if (warm) say("ready", "Ready");
-      else say(reachable ? "busy" : "error", reachable ? (/warm/i.test(line) ? "Warming up" : line) : "Server away, trying again");
+      else say(reachable ? "busy" : "error", reachable ? (line === "warming up" ? "Warming up" : line) : "Server away, trying again");
     }
     drawButtons();
     await new Promise((resolve) => setTimeout(resolve, warm ? 5000 : 700));

@@ -38,10 +38,11 @@ export const removePortrait = (id) => ask(`/api/portraits/${encodeURIComponent(i
 export const openSession = async (request) => (await ask("/api/sessions", json(request))).json();
 export const closeSession = (id) => ask(`/api/sessions/${id}`, { method: "DELETE", keepalive: true });
 
+// {ready, reachable, line}: whether sessions can be opened, and what they wait for if not.
 export async function readiness() {
   try {
-    await ask("/readyz");
-    return { ready: true };
+    const { ready, waiting_for: line } = await (await ask("/api/readiness")).json();
+    return { ready, reachable: true, line };
   } catch (error) {
     return { ready: false, reachable: error.status !== 0, line: error.message };
   }

@@ -86,6 +86,7 @@ async def test_the_page_answers_while_the_workers_warm_up() -> None:
     async with house.client as client:
         assert (await client.get("/")).status == 200
         assert (await error(await client.get("/readyz"))) == (503, "warming up")
+        assert await (await client.get("/api/readiness")).json() == {"ready": False, "waiting_for": "warming up"}
         status, line = await error(await client.post("/api/sessions", json={"portrait": "amara"}))
         assert (status, "warming up" in line) == (503, True)
         assert house.sessions.opened == {}

@@ -1,0 +1,60 @@
+"""`mien serve`: the page, the workers and the peers, until Ctrl+C."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from streaming.config import DEFAULT_PORT, RATES, SIZES, ServerConfig
+
+SPEECH_DEFAULT = ""  # --microphone without a device
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add this command to the command line."""
+    parser: argparse.ArgumentParser = subparsers.add_parser("serve", help="open the avatar's page in your browser and talk")
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on; others than loopback need --token and a certificate")
+    add("--port", type=int, default=DEFAULT_PORT, help=f"port of the page, default {DEFAULT_PORT}")
+    add("--size", type=int, default=512, choices=SIZES, help="height and width of the picture in px, default 512")
+    add("--fps", type=int, default=25, choices=RATES, help="pictures per second, default 25")
+    add("--workers", type=int, metavar="N", help="rendering processes; default: as many as use the cores")
+    add("--microphone", nargs="?", const=SPEECH_DEFAULT, metavar="DEVICE", help="offer this machine's own microphone too")
+    add("--audio", metavar="FILE", help="offer a sound file or stream as a voice")
+    add("--portrait", metavar="ID", help="the face that is chosen when the page opens")
+    add("--portraits", type=Path, metavar="DIR", help="folder of your own portraits; default: ~/.local/share/mien/portraits")
+    add("--no-badge", action="store_true", help="do not mark the picture as synthetic; say so elsewhere then")
+    add("--token", default=os.environ.get("MIEN_TOKEN"), help="what a browser must show; also as MIEN_TOKEN")
+    add("--certificate", type=Path, metavar="PEM", help="certificate for https")
+    add("--key", type=Path, metavar="PEM", help="its private key")
+    add("--open", action="store_true", help="open the page in the browser")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until interrupted; return the exit status."""
+    config = ServerConfig(
+        host=args.host,
+        port=args.port,
+        size=args.size,
+        fps=args.fps,
+        workers=args.workers,
+        microphone=args.microphone,
+        audio=args.audio,
+        portrait=args.portrait,
+        badge=not args.no_badge,
+        portraits=args.portraits,
+        token=args.token or None,
+        certificate=args.certificate,
+        key=args.key,
+    )
+    from streaming import server  # heavy
+
+    def greet(address: str) -> None:
+        print(f"mien is at {address}   (Ctrl+C ends it)", flush=True)
+        if args.open:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    server.serve(config, greet)
+    return 0

@@ -1,0 +1,145 @@
+"""Runs the application: puts the real parts together, listens, and ends in order."""
+
+import asyncio
+import errno
+import gc
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from streaming.app import Parts, build_app
+from streaming.config import Refused, ServerConfig
+from streaming.contract import LiveSessions
+from streaming.live import Live
+from streaming.portraits import PortraitLibrary
+from streaming.rtc.peer import RtcConfig
+from streaming.rtc.routes import add_routes
+from streaming.tls import server_context
+from streaming.worker.options import WorkerOptions
+
+DRAIN_S: Final = 5.0  # for requests that are being answered when the server ends
+NEARBY: Final = 20  # ports that are tried when one is taken
+
+
+def serve(config: ServerConfig, greet: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM. `greet` is told the page's address as soon as it answers.
+
+    Raises:
+        Refused: if the server cannot listen, or an option names something that is not there.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(config, greet))
+
+
+async def _serve(config: ServerConfig, greet: Callable[[str], None]) -> None:
+    context = server_context(config.certificate, config.key) if config.certificate and config.key else None
+    with listen(config.host, config.port) as listener:
+        app = build_app(config, real_parts(config))
+        runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=DRAIN_S)
+        await runner.setup()
+        try:
+            await _answer(runner, listener, context)
+            gc.freeze()  # what is loaded now stays; collections need not walk it
+            greet(address(config, listener.getsockname()[1]))
+            await _told_to_end()
+        finally:
+            await runner.cleanup()
+
+
+def real_parts(config: ServerConfig) -> Parts:
+    """Workers, WebRTC and portraits as the operator wants them.
+
+    Raises:
+        Refused: if the configuration names a portrait that is not there.
+    """
+    library = PortraitLibrary(config.portraits)
+    known = [portrait.id for portrait in library.all()]
+    if not known:
+        raise Refused("mien's own portraits are missing; install it again, or clone it with its files")
+    if config.portrait is not None and config.portrait not in known:
+        raise Refused(f"--portrait {config.portrait}: there is no such face; there are {', '.join(known)}")
+    options = WorkerOptions(warm=str(library.path(config.portrait or known[0])), sizes=(config.size,))
+
+    def add_peers(app: web.Application, sessions: LiveSessions) -> None:
+        add_routes(app, sessions, RtcConfig(loopback=config.loopback))
+
+    return Parts(Live(library.path, workers=config.workers, options=options), library, add_peers)
+
+
+async def _answer(runner: web.AppRunner, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+    await web.SockSite(runner, listener, ssl_context=context).start()
+
+
+async def _told_to_end() -> None:
+    """Wait for SIGINT or SIGTERM; a second one ends the process at once."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        told.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, tell)
+    await told.wait()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        Refused: if the port is taken (naming a free one) or the address is not this machine's.
+    """
+    try:
+        return _bound(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            free = next((near for near in range(port + 1, min(port + NEARBY, 65_535)) if _free(host, near)), 0)
+            raise Refused(f"port {port} is in use, perhaps by another mien: start with --port {free}") from error
+        if error.errno == errno.EACCES:
+            raise Refused(f"port {port} needs root: start with --port {port + 8000 if port < 1024 else 8700}") from error
+        raise Refused(f"cannot listen on {host}: {error.strerror or error}; --host 127.0.0.1 always works") from error
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    host = host.strip("[]")
+    family, _, _, _, place = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(128)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _free(host: str, port: int) -> bool:
+    try:
+        _bound(host, port).close()
+    except OSError:
+        return False
+    return True
+
+
+def address(config: ServerConfig, port: int) -> str:
+    """What to type into a browser; it carries the token."""
+    host = "localhost" if config.loopback and config.host != "::1" else config.host.strip("[]")
+    host = socket.gethostname() if host in ("", "0.0.0.0", "::") else host
+    host = f"[{host}]" if ":" in host else host
+    return f"{config.scheme}://{host}:{port}/" + (f"?token={config.token}" if config.token else "")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # no wheel for this platform; asyncio's own loop serves too
+        return None
+    return uvloop.new_event_loop
