@@ -70,7 +70,7 @@ def _check(description: SessionDescription, *, sends: bool) -> None:
     if not all(mids) or len(set(mids)) < len(mids) or any(len(mid) > 16 or not mid.isascii() for mid in mids):
         raise OfferError("every section of the offer needs its own a=mid")
     bundles = [group.items for group in description.group if group.semantic == "BUNDLE"]
-    if len(mids) > 1 and mids not in bundles:
+    if bundles != [mids] and (bundles or len(mids) > 1):
         raise OfferError("the offer must bundle its sections (a=group:BUNDLE)")
     for media in description.media:
         _check_media(media, sends=sends)

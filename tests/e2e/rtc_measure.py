@@ -51,12 +51,16 @@ class Stand:
     url: str
 
 
+async def _page(_: web.Request) -> web.Response:
+    return web.Response(text=PAGE.read_text(), content_type="text/html")
+
+
 @contextlib.asynccontextmanager
 async def served(config: RtcConfig | None = None, **settings: Any) -> AsyncIterator[Stand]:
     session = ClockSession(**settings)
     app = web.Application()
     peers = add_routes(app, Sessions(session), config)
-    app.router.add_get("/", lambda _: web.Response(text=PAGE.read_text(), content_type="text/html"))  # type: ignore[arg-type]
+    app.router.add_get("/", _page)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -1,0 +1,308 @@
+"""Real WebRTC inside one process: aiortc as the browser."""
+
+import asyncio
+import contextlib
+import gc
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import aioice.ice
+import numpy as np
+import psutil
+import pytest
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from av import AudioFrame
+from hypothesis import HealthCheck, given, settings
+
+from streaming.rtc.offer import OfferError
+from streaming.rtc.peer import Crowded, Peers, RtcConfig
+from tests.e2e.rtc_fakes import ClockSession
+from tests.e2e.rtc_measure import Stand, served
+from tests.unit.rtc_offers import broken_offers, offer
+
+SDP = {"Content-Type": "application/sdp"}
+
+
+class Tone(MediaStreamTrack):
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = 0
+
+    async def recv(self) -> AudioFrame:
+        await asyncio.sleep(0.02)
+        sound = (8000 * np.sin(2 * np.pi * 300 * np.arange(self.at, self.at + 960) / 48_000)).astype(np.int16)
+        frame = AudioFrame.from_ndarray(sound[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = 48_000, self.at
+        self.at += 960
+        return frame
+
+
+class Client:
+    """A peer that speaks or watches, with no candidate in its offer."""
+
+    def __init__(self, *, watches: bool) -> None:
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.role = "whep" if watches else "whip"
+        self.location = ""
+        if watches:
+            self.pc.addTransceiver("audio", "recvonly")
+            self.pc.addTransceiver("video", "recvonly")
+        else:
+            self.pc.addTransceiver(Tone(), "sendonly")
+
+    async def connect(self, url: str) -> str:
+        connected = asyncio.Event()
+        self.pc.on("connectionstatechange", lambda: self.pc.connectionState == "connected" and connected.set())
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        lines = self.pc.localDescription.sdp.split("\r\n")
+        sdp = "\r\n".join(line for line in lines if "candidate" not in line)
+        async with aiohttp.ClientSession() as http, http.post(f"{url}{self.role}/s", data=sdp, headers=SDP) as response:
+            assert response.status == 201, await response.text()
+            self.location = response.headers["Location"]
+            answer = await response.text()
+        await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        async with asyncio.timeout(10):
+            await connected.wait()
+        return answer
+
+    def track(self, kind: str) -> MediaStreamTrack:
+        return next(t.receiver.track for t in self.pc.getTransceivers() if t.kind == kind)
+
+    async def picture(self) -> Any:
+        async with asyncio.timeout(10):
+            return await self.track("video").recv()
+
+
+@contextlib.asynccontextmanager
+async def client(stand: Stand, *, watches: bool) -> AsyncIterator[Client]:
+    one = Client(watches=watches)
+    try:
+        await one.connect(stand.url)
+        yield one
+    finally:
+        await one.pc.close()
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+async def test_a_viewer_sees_and_hears_the_session(codec: str):
+    async with served(RtcConfig(codecs=(codec,)), size=256) as stand, client(stand, watches=True) as viewer:
+        frame = await viewer.picture()
+        assert (frame.width, frame.height) == (256, 256)
+        heard = await viewer.track("audio").recv()
+        assert isinstance(heard, AudioFrame)
+        assert heard.sample_rate == 48_000
+        broadcast = stand.peers.broadcast("s")
+        assert broadcast is not None
+        assert list(broadcast.stats.lanes) == [codec]
+        await until(lambda: stand.session.viewers == 1)
+
+
+async def test_picture_and_voice_carry_the_timestamps_of_one_clock():
+    async with served(size=256) as stand, client(stand, watches=True) as viewer:
+        senders = stand.peers.peers("s")[0].senders
+        await viewer.picture()
+        await until(lambda: all(len(sender._reported) >= 3 for sender in senders))  # pyright: ignore[reportPrivateUsage]
+        broadcast = stand.peers.broadcast("s")
+        assert broadcast is not None
+        last = [sender._last_timestamp for sender in senders]  # pyright: ignore[reportPrivateUsage]
+        seconds = [stamp / rate for stamp, rate in zip(last, (48_000, 90_000), strict=True) if stamp is not None]
+        assert abs(seconds[0] - seconds[1]) < 0.2
+        assert broadcast.clock.ntp(seconds[0]) is not None
+
+
+async def test_all_viewers_share_one_encode_and_a_newcomer_sees_at_once():
+    async with served(size=256) as stand, client(stand, watches=True) as first:
+        await first.picture()
+        async with client(stand, watches=True) as second:
+            await second.picture()
+            broadcast = stand.peers.broadcast("s")
+            assert broadcast is not None
+            lane = broadcast.stats.lanes["H264"]
+            pictures, emissions = lane.pictures, broadcast.stats.emissions
+            await until(lambda: lane.pictures >= pictures + 25)
+            assert lane.pictures + lane.skipped - pictures == pytest.approx(broadcast.stats.emissions - emissions, abs=2)
+            assert lane.keys == 2
+            await until(lambda: stand.session.viewers == 2)
+        await until(lambda: stand.session.viewers == 1)
+
+
+async def test_a_key_frame_that_is_asked_for_comes_and_not_too_often():
+    async with served(size=256) as stand, client(stand, watches=True) as viewer:
+        await viewer.picture()
+        broadcast = stand.peers.broadcast("s")
+        assert broadcast is not None
+        lane = broadcast.stats.lanes["H264"]
+        receiver = next(t.receiver for t in viewer.pc.getTransceivers() if t.kind == "video")
+        sender = stand.peers.peers("s")[0].senders[1]
+        before = lane.keys
+        for _ in range(10):
+            await receiver._send_rtcp_pli(sender._ssrc)  # pyright: ignore[reportPrivateUsage]
+            await asyncio.sleep(0.02)
+        await until(lambda: lane.keys > before)
+        assert sender.stats.key_requests == 10
+        assert lane.keys - before <= 2
+
+
+async def test_a_speaker_is_heard_and_gets_reports():
+    async with served() as stand, client(stand, watches=False) as speaker:
+        await until(lambda: len(stand.session.pushed) > 30)
+        sound = np.concatenate([samples for samples, _ in stand.session.pushed[5:]])
+        assert sound.dtype == np.float32
+        assert 0.15 < np.abs(sound).max() < 0.27  # aiortc spreads mono over two channels, 3 dB lower
+        arrivals = [at for _, at in stand.session.pushed]
+        assert arrivals == sorted(arrivals)
+        assert stand.session.viewers == 0
+
+        async def reported() -> bool:
+            return any(stats.type == "remote-inbound-rtp" for stats in (await speaker.pc.getStats()).values())
+
+        async with asyncio.timeout(5):
+            while not await reported():
+                await asyncio.sleep(0.1)
+
+
+async def test_a_new_speaker_replaces_the_old_one():
+    async with served() as stand, client(stand, watches=False) as old, client(stand, watches=False):
+        await until(lambda: old.pc.connectionState == "closed")
+        assert len(stand.peers.peers("s")) == 1
+
+
+async def test_the_speakers_answer_asks_for_error_correction_and_declines_pictures():
+    async with served() as stand:
+        _, answer = await stand.peers.speak(stand.session, offer(direction="sendonly"))
+        audio, video = answer.split("m=")[1:]
+        assert "useinbandfec=1" in audio
+        assert "a=recvonly" in audio
+        assert "a=inactive" in video
+
+
+async def test_the_viewers_answer_negotiates_the_playout_delay_and_our_codec_first():
+    async with served() as stand:
+        _, answer = await stand.peers.watch(stand.session, offer())
+        video = answer.split("m=video")[1]
+        assert "playout-delay" in video
+        assert video.split("a=rtpmap:")[1].startswith("108 H264")
+        assert "a=sendonly" in video
+
+
+async def request(stand: Stand, method: str, path: str, **options: Any) -> tuple[int, str, Any]:
+    async with aiohttp.ClientSession() as http, http.request(method, stand.url + path, **options) as response:
+        return response.status, await response.text(), response.headers
+
+
+async def test_the_endpoints_speak_http_as_the_standard_says():
+    async with served(RtcConfig(viewers_max=1)) as stand:
+        assert (await request(stand, "POST", "whep/none", data=offer(), headers=SDP))[0] == 404
+        assert (await request(stand, "POST", "whep/s", data=offer()))[0] == 415
+        assert (await request(stand, "POST", "whep/s", data=b"v=0\r\n" + b"a" * 40_000, headers=SDP))[0] == 413
+        assert (await request(stand, "POST", "whep/s", data="nonsense", headers=SDP))[0] == 400
+        assert (await request(stand, "POST", "whip/s", data=b"\xff\xfe\x00", headers=SDP))[0] == 400
+        status, _, headers = await request(stand, "OPTIONS", "whip/s")
+        assert (status, headers["Accept-Post"]) == (204, "application/sdp")
+        for method in ("GET", "PUT", "PATCH"):
+            assert (await request(stand, method, "whip/s"))[0] == 405
+        status, text, headers = await request(stand, "POST", "whep/s", data=offer(), headers=SDP)
+        assert (status, headers["Content-Type"].split(";")[0]) == (201, "application/sdp")
+        assert text.startswith("v=0")
+        location = headers["Location"].lstrip("/")
+        assert (await request(stand, "POST", "whep/s", data=offer(), headers=SDP))[0] == 503
+        assert (await request(stand, "PATCH", location))[0] == 405
+        assert (await request(stand, "DELETE", location.replace("whep", "whip")))[0] == 404
+        assert (await request(stand, "DELETE", location))[0] == 200
+        assert (await request(stand, "DELETE", location))[0] == 404
+
+
+async def test_deleting_ends_the_connection():
+    async with served(size=256) as stand, client(stand, watches=True) as viewer:
+        await request(stand, "DELETE", viewer.location.lstrip("/"))
+        await until(lambda: viewer.pc.connectionState == "closed")
+        assert stand.peers.broadcast("s") is None
+        assert stand.session.viewers == 0
+
+
+async def test_viewers_leave_when_the_session_ends():
+    async with served(size=256) as stand, client(stand, watches=True) as viewer:
+        await viewer.picture()
+        await stand.session.close()
+        await until(lambda: viewer.pc.connectionState == "closed")
+        assert not stand.peers.peers("s")
+
+
+async def test_who_never_connects_is_forgotten():
+    async with served(RtcConfig(connect_timeout_s=0.3)) as stand:
+        await stand.peers.watch(stand.session, offer(candidates=()))
+        await stand.peers.watch(stand.session, offer())
+        assert len(stand.peers.peers("s")) == 2
+        await until(lambda: not stand.peers.peers("s"))
+        assert stand.peers.broadcast("s") is None
+
+
+async def test_a_vanished_viewer_is_noticed(monkeypatch: pytest.MonkeyPatch):
+    async with served(size=256) as stand:
+        monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.1)
+        async with client(stand, watches=True) as viewer:
+            await viewer.picture()
+            connection = viewer.pc.getTransceivers()[0].receiver.transport.transport._connection  # pyright: ignore[reportPrivateUsage]
+            for protocol in connection._protocols:  # pyright: ignore[reportPrivateUsage]
+                protocol.transport.abort()
+            await until(lambda: not stand.peers.peers("s"), 15)
+            assert stand.session.viewers == 0
+
+
+async def test_a_crowd_is_limited():
+    async with served(RtcConfig(viewers_max=2)) as stand:
+        for _ in range(2):
+            await stand.peers.watch(stand.session, offer())
+        with pytest.raises(Crowded, match="2 viewers"):
+            await stand.peers.watch(stand.session, offer())
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(broken_offers())
+def test_a_broken_offer_is_refused_or_answered_and_leaves_nothing_behind(text: str):
+    async def attempt() -> None:
+        session = ClockSession(size=64)
+        peers = Peers({"s": session}.get)
+        faults: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+        for attend in (peers.watch, peers.speak):
+            with contextlib.suppress(OfferError):
+                await attend(session, text)
+        await peers.close()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert len(left) <= 8, left  # aiortc's own, about to end
+        await asyncio.sleep(0.01)
+        assert not faults
+
+    asyncio.run(attempt())
+
+
+async def cycle(stand: Stand) -> None:
+    async with client(stand, watches=True) as viewer, client(stand, watches=False):
+        await viewer.picture()
+
+
+async def settled(act: Callable[[], Awaitable[None]], times: int) -> tuple[int, int, int]:
+    for _ in range(times):
+        await act()
+    await asyncio.sleep(1.0)
+    gc.collect()
+    return psutil.Process().num_fds(), threading.active_count(), len(asyncio.all_tasks())
+
+
+@pytest.mark.slow
+async def test_nothing_piles_up_when_peers_come_and_go():
+    async with served(size=256) as stand:
+        before = await settled(lambda: cycle(stand), 3)
+        after = await settled(lambda: cycle(stand), 30)
+        assert all(b <= a + 1 for a, b in zip(before, after, strict=True)), (before, after)
