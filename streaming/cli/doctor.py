@@ -1,0 +1,267 @@
+"""`mien doctor`: what is there, what is missing, and the command that mends it."""
+
+import argparse
+import contextlib
+import importlib
+import importlib.metadata
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from streaming.config import DEFAULT_PORT
+
+LIBRARIES: Final = {
+    "numpy": "numpy", "numba": "numba", "opencv-python-headless": "cv2", "av": "av", "aiortc": "aiortc", "aiohttp": "aiohttp",
+    "uvloop": "uvloop", "pydantic": "pydantic", "pillow": "PIL", "psutil": "psutil",
+}  # fmt: skip
+ENCODERS: Final = {"libx264": "H.264", "libvpx": "VP8", "libopus": "Opus"}
+CORES_WANTED: Final = 2
+MEMORY_WANTED_GB: Final = 2.0
+DISK_WANTED_GB: Final = 0.5
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check.
+
+    Attributes:
+        name: what was looked at.
+        state: "ok", "optional" (something works less well, or not at all until the cure) or "missing" (mien cannot run).
+        detail: what was found.
+        cure: the command, or the deed, that mends it; empty when all is well.
+    """
+
+    name: str
+    state: str
+    detail: str
+    cure: str = ""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add this command to the command line."""
+    parser: argparse.ArgumentParser = subparsers.add_parser("doctor", help="say what is missing, and the command that mends it")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"the page's port to look at, default {DEFAULT_PORT}")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look at everything; return 0 if nothing that mien needs is missing."""
+    findings = examine(args.port)
+    if args.json:
+        print(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=1))
+    else:
+        print(told(findings))
+    return int(any(finding.state == "missing" for finding in findings))
+
+
+def told(findings: Sequence[Finding]) -> str:
+    """The findings as lines."""
+    width = max(len(finding.name) for finding in findings)
+    marks = {"ok": "ok  ", "optional": "note", "missing": "MISS"}
+    lines: list[str] = []
+    for finding in findings:
+        first, *rest = finding.detail.split("\n")
+        lines.append(f"{marks[finding.state]}  {finding.name:{width}}  {first}")
+        lines += [f"      {'':{width}}  {line}" for line in rest]
+        if finding.cure:
+            lines.append(f"      {'':{width}}  -> {finding.cure}")
+    return "\n".join(lines)
+
+
+def examine(port: int = DEFAULT_PORT) -> list[Finding]:
+    """Every check in turn; one that fails itself is a finding too."""
+    checks: dict[str, Callable[[], Finding]] = {
+        "Python": python,
+        "libraries": libraries,
+        "encoders": encoders,
+        "microphone": microphone,
+        "new photos": new_photos,
+        "portraits": portraits,
+        "browser": browser,
+        "machine": machine,
+        "port": lambda: port_free(port),
+    }
+    findings: list[Finding] = []
+    for name, check in checks.items():
+        try:
+            findings.append(check())
+        except Exception as error:  # a doctor that falls ill must still report the rest
+            line = f"the check failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            findings.append(Finding(name, "optional", line, "report this, with the lines above and below"))
+    return findings
+
+
+def python() -> Finding:
+    """The interpreter and its environment."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    detail = f"{version} at {sys.executable}"
+    if not (3, 11) <= tuple(sys.version_info[:2]) < (3, 14):
+        return Finding("Python", "missing", detail, "install Python 3.12, remove .venv, and start ./mien again")
+    if sys.prefix == sys.base_prefix:
+        return Finding("Python", "optional", f"{detail}, in no virtual environment", "start mien as ./mien, which makes one")
+    return Finding("Python", "ok", detail)
+
+
+def libraries() -> Finding:
+    """The libraries without which nothing runs: installed, and loadable."""
+    found: list[str] = []
+    broken: dict[str, str] = {}
+    for package, module in LIBRARIES.items():
+        try:
+            importlib.import_module(module)
+            found.append(f"{package} {importlib.metadata.version(package)}")
+        except Exception as error:  # a damaged library fails in its own way
+            broken[package] = " ".join(str(error).split())[:80] or type(error).__name__
+    if broken:
+        detail = "\n".join(f"{package}: {why}" for package, why in broken.items())
+        return Finding("libraries", "missing", detail, _pip("install", "--force-reinstall", *broken))
+    return Finding("libraries", "ok", ", ".join(found))
+
+
+def encoders() -> Finding:
+    """What PyAV's FFmpeg can encode."""
+    import av
+
+    absent: list[str] = []
+    for codec in ENCODERS:
+        try:
+            av.Codec(codec, "w")
+        except ValueError:
+            absent.append(codec)
+    have = ", ".join(f"{name} ({codec})" for codec, name in ENCODERS.items() if codec not in absent)
+    if absent:
+        return Finding(
+            "encoders",
+            "missing",
+            f"without {', '.join(absent)}",
+            _pip("install", "--force-reinstall", "--only-binary=:all:", "av"),
+        )
+    return Finding("encoders", "ok", have)
+
+
+def microphone() -> Finding:
+    """PortAudio and the machine's own microphones; the browser's needs neither."""
+    from engine.errors import MienError
+    from streaming.capture.microphone import devices
+
+    try:
+        with _quiet():
+            found = devices()
+    except MienError as error:
+        line, _, cure = str(error).rpartition(": ")
+        return Finding("microphone", "optional", f"{line or error}; only --microphone needs it", cure)
+    if not found:
+        return Finding(
+            "microphone", "optional", "none at this machine; the browser's works without", "plug one in, for --microphone"
+        )
+    names = [f"{d.index}{'*' if d.default else ' '} {d.name} ({d.channels} channels, {d.rate_hz} Hz)" for d in found]
+    return Finding("microphone", "ok", "\n".join(["for --microphone (* default):", *names]))
+
+
+def new_photos() -> Finding:
+    """Whether photos can be enrolled."""
+    from engine.errors import MissingDependency
+    from engine.face.mediapipe_tracker import VERSION
+    from streaming import tracker_setup
+
+    try:
+        todo = tracker_setup.steps()
+    except MissingDependency as error:
+        return Finding("new photos", "optional", str(error), "MIEN_PYTHON=python3.12 ./mien serve   (after: rm -rf .venv)")
+    if todo:
+        size = sum(step.megabytes for step in todo)
+        by_hand = " && ".join(" ".join(_quoted(word) for word in step.command) for step in todo)
+        return Finding("new photos", "optional", f"the face tracker is downloaded with the first photo ({size} MB)", by_hand)
+    return Finding("new photos", "ok", f"MediaPipe {VERSION}")
+
+
+def portraits() -> Finding:
+    """The built-in people, and the folder of the user's own."""
+    from streaming.portraits import PortraitLibrary
+
+    library = PortraitLibrary()
+    listed = library.all()
+    builtin = sum(info.builtin for info in listed)
+    detail = f"{builtin} built in, {len(listed) - builtin} of your own in {library.root}"
+    if not builtin:
+        return Finding("portraits", "missing", detail, "git checkout -- engine/models/portraits")
+    nearest = next(folder for folder in (library.root, *library.root.parents) if folder.exists())
+    free_gb = shutil.disk_usage(nearest).free / 1e9
+    if not os.access(nearest, os.W_OK):
+        return Finding(
+            "portraits", "optional", f"{detail}, which may not be written", f"sudo chown -R {_user()} {_quoted(str(nearest))}"
+        )
+    if free_gb < DISK_WANTED_GB:
+        return Finding("portraits", "optional", f"{detail}, where {free_gb:.1f} GB are free", "make room on the disk")
+    return Finding("portraits", "ok", detail)
+
+
+def browser() -> Finding:
+    """Chromium, for the benchmark's suite `browser` and for the tests."""
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    application = Path("/Applications/Google Chrome.app")
+    if found is None and application.exists():
+        found = str(application)
+    if found:
+        return Finding("browser", "ok", f"{found} (for mien bench --suite browser)")
+    cure = "brew install --cask google-chrome" if sys.platform == "darwin" else "sudo apt-get install chromium"
+    return Finding("browser", "optional", "no Chromium; only mien bench --suite browser and mien test need it", cure)
+
+
+def machine() -> Finding:
+    """Cores and memory."""
+    import psutil
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
+    memory = psutil.virtual_memory()
+    detail = f"{cores} cores, {memory.total / 1e9:.1f} GB memory, {memory.available / 1e9:.1f} GB free"
+    if cores < CORES_WANTED:
+        return Finding("machine", "optional", detail, "two cores or more are needed for 512x512 at 25 fps; try --size 256")
+    if memory.available / 1e9 < MEMORY_WANTED_GB:
+        return Finding("machine", "optional", detail, "close other programs; 2 GB are needed")
+    return Finding("machine", "ok", detail)
+
+
+def port_free(port: int) -> Finding:
+    """Whether the page's port can be used."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            why = error.strerror or str(error)
+            return Finding("port", "optional", f"{port}: {why}", f"./mien serve --port {port + 1}   (or end what uses it)")
+    return Finding("port", "ok", f"{port} is free")
+
+
+def _pip(*words: str) -> str:
+    return " ".join([sys.executable, "-m", "pip", *(_quoted(word) for word in words)])
+
+
+def _quoted(word: str) -> str:
+    return f"'{word}'" if set(word) & set("<>= ") else word
+
+
+def _user() -> str:
+    return os.environ.get("USER", "$USER")
+
+
+@contextlib.contextmanager
+def _quiet() -> Generator[None, None, None]:
+    """Drop what ALSA and JACK write to standard error while PortAudio looks for devices."""
+    sys.stderr.flush()
+    kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(sink)
