@@ -10,10 +10,12 @@ from engine.media import VideoFrame
 from engine.render import raster
 from engine.render.badge import burn
 from engine.render.deform import deform
+from engine.render.lamp import RANGE, illuminate
 from engine.render.scene import IRISES, Scene, Span, scene_of
 from engine.rig.avatar import Avatar, Drive
 from engine.rig.controls import drive
 
+_LIGHT_BOUNDS = np.array(RANGE, np.float32)
 _FAR = np.float32(-1e9)
 _RIM_MARGIN = 2.0  # px of the working frame around an opening within which what lies behind it is drawn
 
@@ -70,6 +72,7 @@ class Canvas:
         self._screen = np.empty((vertices, 3), np.float32)
         self._clip = np.tile(np.array([0, 0, size - 1, size - 1], np.int64), (1 + len(scene.rims), 1))
         self._strength = np.zeros(len(scene.overlay_shape), np.float32)
+        self._normal = np.empty((vertices, 3), np.float32)
         self._light = np.ones(vertices, np.float32)
         self._mesh = raster.Mesh(
             np.empty((vertices, 2), np.int32), np.empty(vertices, np.float32), scene.triangles, scene.kind, self._clip
@@ -107,6 +110,10 @@ class Canvas:
         )  # fmt: skip
         if len(self._strength):
             self._strength[:] = np.clip(drive.weights[scene.overlay_shape] / scene.overlay_full_at, 0, 1)
+        illuminate(
+            self._posed, scene.skin, scene.lamp, drive.head, scene.head_weight, scene.exposure, scene.rest_brightness,
+            _LIGHT_BOUNDS, self._normal, self._light,
+        )  # fmt: skip
         self._bound_openings()
         rgb, depth, marked = self.rgb.reshape(-1), self._depth, self._marked
         raster.fill_opaque(span.first, span.opaque, span.last, mesh, look, width, rgb, depth, self._facing)

@@ -201,11 +201,8 @@ def _footprint(uv, a, b, c, ax, ay, bx, by, cx, cy, inverse):
 
 
 @kernel
-def _is_plain(look, k, a, b, c):
-    """Whether triangle k shows its texture as it is."""
-    light = look.light
-    if abs(light[a] - 1.0) + abs(light[b] - 1.0) + abs(light[c] - 1.0) > 0.004:
-        return False
+def _is_plain(look, k):
+    """Whether triangle k shows no overlay now."""
     for j in range(look.overlay_start[k], look.overlay_start[k + np.uint64(1)]):
         if look.strength[look.overlay_of[j]] > 0:
             return False
@@ -261,13 +258,18 @@ def fill_opaque(first, last, beyond, mesh, look, width, rgb, depth, facing):
         z0, z1, z2 = mesh.near[a], mesh.near[b], mesh.near[c]
         zx = ((z1 - z0) * (cy - ay) - (z2 - z0) * (by - ay)) * inverse
         zy = ((z2 - z0) * (bx - ax) - (z1 - z0) * (cx - ax)) * inverse
-        plain = taps == 1 and mesh.kind[k] & 2 == 0 and _is_plain(look, k, a, b, c)
+        plain = taps == 1 and mesh.kind[k] & 2 == 0 and _is_plain(look, k)
         ox, oy = x0 - ax * (1.0 / 256.0), y0 - ay * (1.0 / 256.0)
         z_row = z0 + zx * ox + zy * oy
         u_row = np.int64((look.uv[a, 0] + ux * ox + uy * oy) * 65536.0) + 128
         v_row = np.int64((look.uv[a, 1] + vx * ox + vy * oy) * 65536.0) + 128
         u_step, v_step = np.int64(ux * 65536.0), np.int64(vx * 65536.0)
         u_down, v_down = np.int64(uy * 65536.0), np.int64(vy * 65536.0)
+        l0, l1, l2 = look.light[a], look.light[b] - look.light[a], look.light[c] - look.light[a]
+        lx, ly = (l1 * (cy - ay) - l2 * (by - ay)) * inverse, (l2 * (bx - ax) - l1 * (cx - ax)) * inverse
+        l_row = np.int64((l0 + lx * ox + ly * oy) * 65536.0)
+        l_step, l_down = np.int64(lx * 65536.0), np.int64(ly * 65536.0)
+        lit = abs(l0 - 1.0) + abs(l1) + abs(l2) > 0.002
         row = y0 * width + x0
         for _ in range(y0, y1 + 1):
             f0, f1, f2 = e0, e1, e2
@@ -279,21 +281,28 @@ def fill_opaque(first, last, beyond, mesh, look, width, rgb, depth, facing):
                 x += 1
             at = np.uint64(row + x)
             z = z_row + x * zx
-            u, v = u_row + x * u_step, v_row + x * v_step
+            u, v, light = u_row + x * u_step, v_row + x * v_step, l_row + x * l_step
             while (f0 | f1 | f2) >= 0 and x <= x1 - x0:
                 if z > depth[at]:
                     depth[at] = z
                     if plain:
                         texel = _mix(look.texels, look.pitch, u >> 8, v >> 8)
-                        rgb[at * three] = np.uint8(texel & _LANE)
-                        rgb[at * three + one] = np.uint8((texel >> np.uint64(16)) & _LANE)
-                        rgb[at * three + one + one] = np.uint8((texel >> np.uint64(32)) & _LANE)
+                        red = np.int64(texel & _LANE)
+                        green = np.int64((texel >> np.uint64(16)) & _LANE)
+                        blue = np.int64((texel >> np.uint64(32)) & _LANE)
+                        if lit:
+                            red = min((red * light + 32768) >> 16, 255)
+                            green = min((green * light + 32768) >> 16, 255)
+                            blue = min((blue * light + 32768) >> 16, 255)
+                        rgb[at * three] = np.uint8(red)
+                        rgb[at * three + one] = np.uint8(green)
+                        rgb[at * three + one + one] = np.uint8(blue)
                     else:
                         w0, w1 = f0 * share, f1 * share
-                        red, green, blue, _ = _colour(look, k, a, b, c, w0, w1, 1.0 - w0 - w1, du, dv, taps)
-                        rgb[at * three] = _byte(red)
-                        rgb[at * three + one] = _byte(green)
-                        rgb[at * three + one + one] = _byte(blue)
+                        r, g, b8, _ = _colour(look, k, a, b, c, w0, w1, 1.0 - w0 - w1, du, dv, taps)
+                        rgb[at * three] = _byte(r)
+                        rgb[at * three + one] = _byte(g)
+                        rgb[at * three + one + one] = _byte(b8)
                 f0 += e0x
                 f1 += e1x
                 f2 += e2x
@@ -302,6 +311,7 @@ def fill_opaque(first, last, beyond, mesh, look, width, rgb, depth, facing):
                 z += zx
                 u += u_step
                 v += v_step
+                light += l_step
             e0 += e0y
             e1 += e1y
             e2 += e2y
@@ -309,6 +319,7 @@ def fill_opaque(first, last, beyond, mesh, look, width, rgb, depth, facing):
             z_row += zy
             u_row += u_down
             v_row += v_down
+            l_row += l_down
 
 
 @kernel
@@ -507,7 +518,7 @@ def blend_soft(first, last, mesh, look, width, slot, near, rgb, depth):
             continue
         share = 1.0 / area
         _, _, _, _, du, dv, taps = _footprint(look.uv, a, b, c, ax, ay, bx, by, cx, cy, 256.0 * share)
-        plain = taps == 1 and mesh.kind[k] & 2 == 0 and _is_plain(look, k, a, b, c)
+        plain = taps == 1 and mesh.kind[k] & 2 == 0 and _is_plain(look, k)
         own0, own1, own2 = _owns(cx - bx, cy - by), _owns(ax - cx, ay - cy), _owns(bx - ax, by - ay)
         for y in range(y0, y1 + 1):
             for x in range(x0, x1 + 1):
@@ -533,6 +544,8 @@ def blend_soft(first, last, mesh, look, width, slot, near, rgb, depth):
                     u = w0 * look.uv[a, 0] + w1 * look.uv[b, 0] + w2 * look.uv[c, 0]
                     v = w0 * look.uv[a, 1] + w1 * look.uv[b, 1] + w2 * look.uv[c, 1]
                     red, green, blue, alpha = _channels(_texel(look, u, v))
+                    lit = w0 * look.light[a] + w1 * look.light[b] + w2 * look.light[c]
+                    red, green, blue = lit * red, lit * green, lit * blue
                 else:
                     red, green, blue, alpha = _colour(look, k, a, b, c, w0, w1, w2, du, dv, taps)
                 if alpha == 0.0:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.render import raster
 from engine.render.deform import sparse_shapes
+from engine.render.lamp import exposure, lamp_of, rest_brightness
 from engine.render.texture import Atlas
 from engine.rig.avatar import CAMERA, FRAME, Avatar
 
@@ -35,6 +36,7 @@ class Scene:
     Attributes:
         scale: pixels of the picture per px of the working frame.
         still: the triangles that never move; moving: the others.
+        skin: int32[S, 3], the triangles of face, hair and torso; lamp, exposure, rest_brightness: see `engine.render.lamp`.
         rims: for each clip rectangle after the first, the vertices whose bounding box it is.
         iris_corner: intp[10, 3], vertices, and iris_weight: float32[10, 3], that carry the landmarks of the irises.
     """
@@ -67,6 +69,10 @@ class Scene:
     overlay_shape: NDArray[np.intp]
     overlay_full_at: NDArray[np.float32]
     backdrop: NDArray[np.uint8]
+    skin: NDArray[np.int32]
+    lamp: NDArray[np.float32]
+    exposure: NDArray[np.float32]
+    rest_brightness: NDArray[np.float32]
     iris_corner: NDArray[np.intp]
     iris_weight: NDArray[np.float32]
 
@@ -105,6 +111,8 @@ def _scene(avatar: Avatar, size: int) -> Scene:
     overlay_start, overlay_of = _overlays(avatar, triangles)
     start, touched, displacement = sparse_shapes(avatar.deltas)
     eyes = (avatar.eyes["Left"], avatar.eyes["Right"])
+    skin = np.ascontiguousarray(triangles[(part == FACE) | (part == OUTER)], np.int32)
+    lamp = lamp_of(avatar)
     count = len(avatar.overlays)
     iris_corner, iris_weight = _irises(avatar)
     names = {name: i for i, name in enumerate(avatar.shapes)}
@@ -137,6 +145,10 @@ def _scene(avatar: Avatar, size: int) -> Scene:
         overlay_shape=np.array([names[o.control] for o in avatar.overlays], np.intp),
         overlay_full_at=np.array([o.full_at for o in avatar.overlays], np.float32),
         backdrop=_backdrop(avatar, size),
+        skin=skin,
+        lamp=lamp,
+        exposure=exposure(avatar, skin, _rim_of(skin)),
+        rest_brightness=rest_brightness(avatar, skin, lamp),
         iris_corner=iris_corner,
         iris_weight=iris_weight,
     )
@@ -203,6 +215,12 @@ def _edges(triangles: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.
     return edges.astype(np.int32), sides
 
 
+def _rim_of(triangles: NDArray[np.int32]) -> NDArray[np.int32]:
+    """int32[E, 2]: the edges that only one triangle has."""
+    edges, sides = _edges(triangles)
+    return edges[sides[:, 1] < 0]
+
+
 def _rims(
     avatar: Avatar, triangles: NDArray[np.int32], part: NDArray[np.intp]
 ) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.intp]]:
@@ -211,8 +229,7 @@ def _rims(
     index = np.zeros(len(triangles), np.intp)
     if not len(skin):
         return (), index
-    edges, sides = _edges(skin)
-    rim = edges[sides[:, 1] < 0]
+    rim = _rim_of(skin)
     label = _pieces(rim, len(avatar.vertices))
     loops = [np.flatnonzero(label == name) for name in np.unique(label[rim[:, 0]])]
     found: list[NDArray[np.intp]] = []
