@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.enrol.closed_lids import overlays_of
+from engine.enrol.depth import drawn_depth
 from engine.enrol.eyes import TEXTURE as EYE_TEXTURE
 from engine.enrol.eyes import build_eye
 from engine.enrol.face import Face, build_face
@@ -17,13 +18,9 @@ from engine.enrol.teeth import dentition_of
 from engine.errors import UnusableFace
 from engine.rig.avatar import FRAME, Avatar, Eye
 from engine.rig.camera import unproject
-from engine.rig.mesh import Floats, smoothstep
+from engine.rig.mesh import Floats
 from engine.rig.shapes import build_rig
 from engine.rig.topology import OVAL, POINTS, SIDES, face_triangles
-
-DEPTH_GAIN = 1.08
-"""The tracker's depth is slightly too flat for a head of its width."""
-
 
 def build_avatar(crop_rgb: NDArray[np.uint8], landmarks: NDArray[np.float32], matte: NDArray[np.float32]) -> Avatar:
     """An avatar from a square crop with an upright face.
@@ -42,7 +39,7 @@ def build_avatar(crop_rgb: NDArray[np.uint8], landmarks: NDArray[np.float32], ma
     layers = split_layers(crop_rgb, matte, marks)
     points, triangles = marks[:POINTS], face_triangles()
     rig = build_rig(points, triangles)
-    face = build_face(crop_rgb, points, _drawn_depth(points), triangles, rig)
+    face = build_face(crop_rgb, points, drawn_depth(points), triangles, rig)
     sheet = build_sheet(face, marks, layers.alpha)
     still = 1 - moving(sheet, face)[..., None]
     background = layers.background * (1 - still) + crop_rgb * still
@@ -107,16 +104,6 @@ def _refuse_unusable(marks: Floats) -> None:
     turned = abs(float(np.degrees(np.arctan2(x[2], x[0]))))
     if turned > 40:
         raise UnusableFace(f"the face is turned {turned:.0f} degrees away; use a photo that looks towards the camera")
-
-
-def _drawn_depth(points: Floats) -> Floats:
-    """The depth to draw with: the outermost part flattened, or its frontal texture smears when the head turns."""
-    outline = points[list(OVAL), :2]
-    centre = outline.mean(0)
-    reach = np.linalg.norm(points[:, :2] - centre, axis=1) / np.median(np.linalg.norm(outline - centre, axis=1))
-    depth = points[:, 2] * DEPTH_GAIN
-    flat = 0.70 * smoothstep(0.72, 1.02, reach)
-    return depth * (1 - flat) + flat * np.maximum(depth, np.percentile(depth, 30))
 
 
 def _height(marks: Floats) -> float:

@@ -22,6 +22,7 @@ from engine.rig.topology import LIP_LOWER, LIP_UPPER
 
 UPPER_ROW, LOWER_ROW, PLATE_ROW = 200, 270, 340  # rows of the atlas
 PART = 5
+HIDDEN = {"mouthPucker": (0.115, 0.10), "mouthFunnel": (0.070, 0.06)}  # u that a row of teeth moves apart and back
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +49,7 @@ def build_mouth(
     parts: list[Part] = []
     if face.closed:
         upper = _Arch(-0.100, 0.040, 0.06, 0.245 * scale, UPPER_ROW, 0)
-        parts.append(_teeth(upper, lips, rig, light, lambda v: 0.46 + 0.44 * smoothstep(0.45, 1, v)))
+        parts.append(_teeth(upper, lips, rig, light, lambda v: 0.60 + 0.30 * smoothstep(0.35, 1, v)))
     else:
         parts.append(_plate(crop, landmarks, rig, atlas))
     lower = _Arch(0.082, 0.19, 0.095, 0.215 * scale, LOWER_ROW, 1.0)
@@ -78,6 +79,9 @@ def _teeth(arch: _Arch, lips: Floats, rig: Rig, light: Floats, dim: Callable[[Fl
     uv = np.stack([FRAME + 1 + (across + 1) / 2 * (WIDTH - 3), arch.row + 0.5 + down * (HEIGHT - 1.5)], -1).reshape(-1, 2)
     lit = dim(down) * (1 - 0.55 * np.abs(across) ** 1.6)
     shapes = _with_jaw(rig, points, arch.follow) if arch.follow else {}
+    away = 1 if arch.follow else -1  # rounded lips hide the teeth: the rows draw back and apart
+    for name, (y, z) in HIDDEN.items():
+        shapes[name] = np.tile(rig.head.axes @ np.array([0, away * y, -z]) * u, (len(points), 1))
     return Part(points, quad_grid(columns, rows), PART, uv, (lit[..., None] * light).reshape(-1, 3), shapes)
 
 
@@ -101,6 +105,8 @@ def _tongue(lips: Floats, rig: Rig, light: Floats) -> Part:
     shade = (0.25 + 0.75 * out**1.2) * (1 - 0.25 * np.abs(across) ** 3) * (1 - 0.18 * np.exp(-((across / 0.08) ** 2)))
     shapes = _with_jaw(rig, points, 0.88)
     stuck = np.stack([-0.03 * across * out, (0.02 + 0.10 * out) * out, 0.30 * out**1.5], -1).reshape(-1, 3)
+    for name, (y, z) in HIDDEN.items():
+        shapes[name] = np.tile(axes @ np.array([0, 0.6 * y, -1.2 * z]) * u, (len(points), 1))
     shapes["tongueOut"] = stuck * u @ axes.T
     colour = (shade[..., None] * np.array([0.66, 0.32, 0.34])).reshape(-1, 3) * light
     return Part(points, both_sides(quad_grid(columns, rows)), PART, flat_uv(columns * rows), colour, shapes)
@@ -132,4 +138,5 @@ def _plate(crop: NDArray[np.uint8], landmarks: Floats, rig: Rig, atlas: NDArray[
     z = points[[13, 14], 2].mean() - 0.07 * u - 0.16 * u * np.clip(across / (0.5 * width), -1.2, 1.2) ** 2
     z = z + across * axes[2, 0] / max(axes[0, 0], 0.3)
     uv = np.stack([FRAME + gx * (w - 1.01), PLATE_ROW + gy * (h - 1.01)], -1).reshape(-1, 2)
-    return Part(np.stack([px, py, z], -1).reshape(-1, 3), quad_grid(17, 9), PART, uv, np.ones((153, 3)))
+    shapes = {k: np.tile(axes @ np.array([0, -0.7 * y, -z]) * u, (153, 1)) for k, (y, z) in HIDDEN.items()}
+    return Part(np.stack([px, py, z], -1).reshape(-1, 3), quad_grid(17, 9), PART, uv, np.ones((153, 3)), shapes)

@@ -48,8 +48,8 @@ def build_sheet(face: Face, landmarks: Floats, alpha: Plane) -> Sheet:
     rim = face.points[face.outline, 2][nearest]
     prior = _depth_prior(below, distance, rim, width, float(face.points[face.outline, 2].mean()))
     depth = harmonic(lap, free, border, face.points[border, 2], 0.25, prior)
-    head = 1 - smoothstep(-0.02, 0.60, below) * smoothstep(0.04 * width, 0.22 * width, distance)
-    weight = np.clip(harmonic(lap, free, border, np.ones(len(border)), 0.3, head), 0, 1)
+    head = 1 - smoothstep(-0.04, 0.42, below) * smoothstep(0.04 * width, 0.22 * width, distance)
+    weight = np.clip(harmonic(lap, free, border, np.ones(len(border)), 0.5, head), 0, 1)
     edge = np.minimum.reduce([grid[:, 0], FRAME - 1 - grid[:, 0], FRAME - 1 - grid[:, 1]])
     weight = np.clip((weight * smoothstep(-5, BORDER, edge) - 0.01) / 0.99, 0, 1)
     names = list(face.shapes)
@@ -80,7 +80,7 @@ def _depth_prior(below: Floats, distance: Floats, rim: Floats, width: float, mea
     z = rim - 0.12 * width * (1 - np.exp(-distance / (0.25 * width)))
     neck = smoothstep(0.06 * width, 0.42 * width, distance) * smoothstep(-0.10, 0.30, below)
     z = z * (1 - neck) + np.minimum(z, mean_rim - 0.16 * width) * neck
-    skull = rim - 0.42 * width * (1 - np.sqrt(np.clip(1 - (distance / (0.75 * width)) ** 2, 0, 1)))
+    skull = rim - 0.34 * width * (1 - np.sqrt(np.clip(1 - (distance / (0.75 * width)) ** 2, 0, 1)))
     return np.where(below < -0.75, skull, z)
 
 

@@ -103,7 +103,7 @@ def _lips(w: dict[str, float], mouth_close: float) -> None:
     sneer = 0.25 * (w["noseSneerLeft"] + w["noseSneerRight"]) + 0.6 * max(w["mouthShrugUpper"], 0.0)
     opening = jaw - w["mouthClose"] + 0.7 * (lifted + w["mouthFunnel"]) + sneer * (1 - firm)
     w["lipSeal"] = 1 - _ease(0.0, SEAL_OPENING, opening)
-    articulated = 0.35 * _ease(0.0, 0.4, jaw) + 0.6 * w["mouthPucker"] + 0.5 * w["mouthFunnel"]
+    articulated = 0.35 * _ease(0.0, 0.4, jaw) + 0.95 * w["mouthPucker"] + 0.6 * w["mouthFunnel"]
     w["photoClose"] = min(1.0, max(articulated, firm, mouth_close - jaw, w["mouthClose"]))
 
 

@@ -52,6 +52,26 @@ def _lips(
     return {p: v for points, ends in contours for p, v in zip(points, _profile(*ends), strict=True)}
 
 
+def _gathered(narrower: float, upper_y: tuple[float, ...], lower_y: tuple[float, ...]) -> Handles:
+    """Lips drawn together to a narrower mouth and pushed forward, thicker as they are narrower.
+
+    `upper_y` and `lower_y` move the rims, corner to middle: the sides stay shut, so that the opening is round.
+    """
+    half = 0.26  # u, half the width of a mouth
+    inwards = -narrower * half * (1 - ALONG)
+    forward = 0.045 + 0.06 * ALONG
+    swell = 0.030 * np.sin(ALONG * np.pi / 2)
+    rows = (
+        (UPPER_INNER, np.array(upper_y), forward),
+        (LOWER_INNER, np.array(lower_y), forward),
+        (UPPER_OUTER, np.array(upper_y) * 0.4 - swell, forward - 0.01),
+        (LOWER_OUTER, np.array(lower_y) * 0.4 + swell * 0.8, forward - 0.012),
+    )
+    return {
+        p: (float(x), float(y), float(z)) for points, ys, zs in rows for p, x, y, z in zip(points, inwards, ys, zs, strict=True)
+    }
+
+
 SPLIT: Final[dict[str, Handles]] = {
     "mouthSmile": _lips(
         ((0.085, -0.088, -0.055), (0, -0.008, -0.02)),
@@ -99,13 +119,9 @@ SPLIT: Final[dict[str, Handles]] = {
 """Expressions that each half of the face makes by itself; the rig cuts them along the mid line."""
 
 WHOLE: Final[dict[str, Handles]] = {
-    "mouthPucker": _lips(
-        ((-0.108, 0, 0.045), (0, 0.010, 0.105)),
-        ((-0.108, 0, 0.045), (0, -0.010, 0.10)),
-        ((-0.098, 0, 0.035), (0, -0.022, 0.095)),
-        ((-0.098, 0, 0.035), (0, 0.020, 0.09)),
-    )
-    | {207: (-0.035, -0.004, 0.02), 212: (-0.065, -0.006, 0.03), 43: (-0.07, 0, 0.03), 206: (-0.025, -0.004, 0.02)}
+    "mouthPucker": _gathered(0.50, (0, 0.012, 0.012, 0.006, 0.002, 0), (0, -0.026, -0.028, -0.016, -0.006, -0.002))
+    | {207: (-0.04, -0.004, 0.025), 212: (-0.085, -0.006, 0.035), 43: (-0.09, 0, 0.03), 206: (-0.03, -0.004, 0.02)}
+    | {202: (-0.05, 0, 0.02), 216: (-0.06, -0.004, 0.03), 92: (-0.06, -0.01, 0.04)}
     | {164: (0, -0.008, 0.03), 18: (0, 0.012, 0.04), 200: (0, 0.004, 0.01), 205: (-0.012, 0, 0.01)},
     "mouthFunnel": _lips(
         ((-0.075, 0.004, 0.05), (0, -0.040, 0.075)),
