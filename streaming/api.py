@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, TypeVar
@@ -24,6 +25,7 @@ from streaming.contract import SESSION_ID, CapacityReached, SessionSettings, now
 from streaming.desk import Desk, Feed, Seat, Taken
 from streaming.enrolment import EnrolmentBusy
 from streaming.guard import refused
+from streaming.posters import Posters
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +97,7 @@ class House:
     library: Library
     samples: Mapping[str, NDArray[np.float32]]  # mono at 48 kHz
     feeds: Mapping[str, Feed]  # this machine's own sources: "microphone", "file"
+    posters: Posters
     enrolments: dict[str, str] = field(default_factory=dict[str, str])  # ticket: what is being done
 
 
@@ -147,6 +150,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/api/portraits", enrol)
     app.router.add_delete("/api/portraits/{portrait}", remove_portrait)
     app.router.add_get("/api/portraits/{portrait}/thumbnail", thumbnail)
+    app.router.add_get("/api/portraits/{portrait}/poster", poster)
     app.router.add_get("/api/enrolments/{ticket}", enrolment)
     app.router.add_post("/api/sessions", open_session)
     app.router.add_get("/api/sessions/{session}", session_status)
@@ -214,6 +218,7 @@ def _described(portrait: Listed) -> dict[str, Any]:
         "builtin": portrait.builtin,
         "notes": list(portrait.notes),
         "thumbnail": f"/api/portraits/{portrait.id}/thumbnail",
+        "poster": f"/api/portraits/{portrait.id}/poster",
     }
 
 
@@ -229,6 +234,19 @@ async def thumbnail(request: web.Request) -> web.Response:
     except PortraitError as error:
         return refused(404, one_line(error))
     return web.Response(body=body, content_type=media_type, headers={"Cache-Control": "private, max-age=3600"})
+
+
+async def poster(request: web.Request) -> web.Response:
+    """The first frame that would be live of a portrait; its thumbnail when no worker is free to draw it."""
+    house, name = request.app[HOUSE], request.match_info["portrait"]
+    try:
+        body, media_type = house.library.thumbnail(name)
+    except PortraitError as error:
+        return refused(404, one_line(error))
+    drawn = await house.posters.get(name, zlib.crc32(body), badge=house.config.badge)
+    if drawn is None:
+        return web.Response(body=body, content_type=media_type, headers={"Cache-Control": "no-store"})
+    return web.Response(body=drawn, content_type="image/jpeg", headers={"Cache-Control": "private, max-age=60"})
 
 
 async def remove_portrait(request: web.Request) -> web.Response:

@@ -17,6 +17,7 @@ from streaming import api, guard
 from streaming.config import ServerConfig
 from streaming.contract import SESSION_ID, LiveSessions
 from streaming.desk import Desk, Feed
+from streaming.posters import Posters
 from streaming.tls import certificate_names
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ def build_app(config: ServerConfig, parts: Parts) -> web.Application:
         library=parts.library,
         samples=parts.samples,
         feeds=parts.feeds,
+        posters=Posters(parts.sessions),
     )
     api.add_routes(app)
     parts.add_peers(app, app[api.HOUSE].desk)

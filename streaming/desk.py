@@ -12,6 +12,7 @@ import numpy as np
 from aiohttp import web
 from numpy.typing import NDArray
 
+from engine.errors import MienError
 from engine.timeline import SAMPLE_RATE_HZ
 from streaming.contract import LiveSession, LiveSessions, LiveStatus, Outgoing, SessionSettings, now
 
@@ -121,10 +122,19 @@ class Seat:
                 await work()
             except asyncio.CancelledError:
                 raise
+            except MienError as error:
+                log.warning("a source of a session ended: %s", error)
+                await self.tell({"error": str(error)})
             except Exception:
                 log.exception("a source of a session failed", extra={"session": self.id, "source": name})
 
         self.tasks[name] = asyncio.create_task(run(), name=f"{name} of {self.id}")
+
+    async def tell(self, message: Mapping[str, Any]) -> None:
+        """Send a message to every page of this session."""
+        for page in list(self.pages):
+            with contextlib.suppress(ConnectionError):
+                await page.send_json(message)
 
     def in_use(self) -> bool:
         """Whether a page is connected, somebody watches, or a peer's voice arrives."""

@@ -12,8 +12,12 @@ from typing import Final
 from aiohttp import web
 
 from streaming.app import Parts, build_app
+from streaming.capture import microphone
+from streaming.capture.file import FileVoice, SoundReader
+from streaming.capture.sample import samples
 from streaming.config import Refused, ServerConfig
 from streaming.contract import LiveSessions
+from streaming.desk import Feed
 from streaming.live import Live
 from streaming.portraits import PortraitLibrary
 from streaming.rtc.peer import RtcConfig
@@ -67,7 +71,25 @@ def real_parts(config: ServerConfig) -> Parts:
     def add_peers(app: web.Application, sessions: LiveSessions) -> None:
         add_routes(app, sessions, RtcConfig(loopback=config.loopback))
 
-    return Parts(Live(library.path, workers=config.workers, options=options), library, add_peers)
+    live = Live(library.path, workers=config.workers, options=options)
+    return Parts(live, library, add_peers, samples(), own_sources(config))
+
+
+def own_sources(config: ServerConfig) -> dict[str, Feed]:
+    """The microphone of this machine and a sound file, if the operator offers them.
+
+    Raises:
+        AudioError: if there is no such microphone, or the file cannot be read.
+        MissingDependency: if the microphone needs something that is not installed.
+    """
+    feeds: dict[str, Feed] = {}
+    if config.microphone is not None:
+        microphone.find(config.microphone, microphone.devices())
+        feeds["microphone"] = microphone.Microphone(config.microphone).feed
+    if config.audio is not None:
+        SoundReader(config.audio).close()
+        feeds["file"] = FileVoice(config.audio, loop=True).feed
+    return feeds
 
 
 async def _answer(runner: web.AppRunner, listener: socket.socket, context: ssl.SSLContext | None) -> None:

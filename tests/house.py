@@ -75,7 +75,7 @@ class FakeSessions:
         await asyncio.sleep(0)
         if sum(not session.closed for session in self.opened.values()) >= self.room:
             raise CapacityReached("no room for one more session; stop another one first")
-        session = FakeSession(session_id or "fake", settings)
+        session = FakeSession(session_id or f"fake-{len(self.opened)}", settings)
         self.opened[session.id] = session
         return session
 
@@ -83,7 +83,7 @@ class FakeSessions:
         return self.opened.get(session_id)
 
     def all(self) -> Mapping[str, FakeSession]:
-        return self.opened
+        return {name: session for name, session in self.opened.items() if not session.closed}
 
     async def start(self) -> None:
         """Ready as it was made."""

@@ -75,6 +75,14 @@ function drawButtons() {
   $("pip").disabled = !on || !document.pictureInPictureEnabled;
 }
 
+// The face as it will appear; a small picture until the workers can draw it.
+function drawPoster() {
+  const face = faces.chosen;
+  if (!face || live.wanted) return;
+  const source = ready ? face.poster : face.thumbnail;
+  if ($("poster").getAttribute("src") !== source) $("poster").src = source;
+}
+
 // The face is silent by default: hearing oneself late is confusing. A sample is always heard.
 function drawSound() {
   const heard = $("hear").getAttribute("aria-pressed") === "true" || live.status?.speaking || source() !== "browser";
@@ -182,6 +190,7 @@ live.addEventListener("ended", () => {
   if (document.pictureInPictureElement) document.exitPictureInPicture().catch(() => {});
   say(ready ? "ready" : "busy", ready ? "Ready" : "Warming up");
   drawButtons();
+  drawPoster();
 });
 
 function awaitFrames() {
@@ -270,7 +279,7 @@ faces.addEventListener("error", ({ detail }) => notice(detail));
 faces.addEventListener("chosen", () => {
   const face = faces.chosen;
   if (!face) return;
-  $("poster").src = face.thumbnail;
+  drawPoster();
   if (live.wanted) live.control({ portrait: face.id });
   drawButtons();
 });
@@ -332,6 +341,7 @@ async function keepInTouch() {
       else say(reachable ? "busy" : "error", reachable ? (line === "warming up" ? "Warming up" : line) : "Server away, trying again");
     }
     drawButtons();
+    drawPoster();
     await new Promise((resolve) => setTimeout(resolve, warm ? 5000 : 700));
   }
 }

@@ -37,11 +37,7 @@ export class Live extends EventTarget {
       await this.#open();
     } catch (error) {
       // What the server refuses now it would refuse again; what it did not hear is tried again.
-      if (error.status && error.status !== 503) {
-        await this.stop();
-        throw error;
-      }
-      if (error.status === 503 && !/warm/i.test(error.message)) {
+      if (error.status && !/warming up/i.test(error.message)) {
         await this.stop();
         throw error;
       }
@@ -52,9 +48,10 @@ export class Live extends EventTarget {
   async stop() {
     this.#wanted = false;
     const session = this.session;
-    this.#drop();
+    const ending = this.#drop();
     this.#controls = {};
     this.dispatchEvent(new Event("ended"));
+    await ending;
     if (session) await closeSession(session.id).catch(() => {});
   }
 
@@ -67,8 +64,7 @@ export class Live extends EventTarget {
   async speakWith(track) {
     this.#track = track;
     if (!track) {
-      this.up?.close();
-      this.up = null;
+      await this.#lose("up");
     } else if (this.up) {
       await this.up.sender.replaceTrack(track).catch(() => this.#lose("up"));
     }
@@ -126,7 +122,7 @@ export class Live extends EventTarget {
     socket.addEventListener("close", ({ code }) => {
       if (this.#socket !== socket) return;
       this.#socket = null;
-      if (code === 4404) this.#lose("session");
+      if (code === 4404) this.#drop();
     });
   }
 
@@ -145,23 +141,20 @@ export class Live extends EventTarget {
     await peer.negotiate(this.session.whip);
   }
 
-  #lose(part) {
-    if (part === "session") {
-      this.#drop();
-    } else {
-      this[part]?.close();
-      this[part] = null;
-    }
+  async #lose(part) {
+    const peer = this[part];
+    this[part] = null;
+    await peer?.close();
   }
 
-  #drop() {
-    this.#lose("down");
-    this.#lose("up");
+  async #drop() {
+    const peers = [this.#lose("down"), this.#lose("up")];
     const socket = this.#socket;
     this.#socket = null;
     socket?.close();
     this.session = null;
     this.status = null;
+    await Promise.all(peers);
   }
 
   // -- mending -----------------------------------------------------------------------------------------------------
@@ -172,7 +165,7 @@ export class Live extends EventTarget {
         await this.#mend();
       } catch (error) {
         if (!this.#wanted) return;
-        if (error.status === 404) this.#lose("session");
+        if (error.status === 404) this.#drop();
         this.#failures += 1;
         this.#say("busy", error.status === 0 ? "Server away, trying again" : `Reconnecting: ${error.message}`);
         await sleep(WAITS_MS[Math.min(this.#failures, WAITS_MS.length - 1)]);

@@ -23,8 +23,8 @@ export class Peer {
     await gathered(pc);
     const answer = await offer(path, pc.localDescription.sdp);
     this.#resource = answer.resource;
-    if (pc.signalingState === "closed") return withdraw(this.#resource);
-    await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    if (pc.signalingState === "closed") return this.close();
+    return pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
   }
 
   // Seconds since the connection was lost; 0 while it stands or is being made.
@@ -33,9 +33,11 @@ export class Peer {
     return this.#lostAt === null ? 0 : (performance.now() - this.#lostAt) / 1000;
   }
 
-  close() {
-    withdraw(this.#resource);
+  // Ends both sides, the far one first; the server finds out by itself about a connection that is already lost.
+  async close() {
+    const resource = this.lostFor > 0 ? null : this.#resource;
     this.#resource = null;
+    if (resource) await withdraw(resource);
     this.connection.close();
   }
 }

@@ -74,6 +74,6 @@ export async function offer(path, sdp) {
   return { sdp: await response.text(), resource: response.headers.get("Location") };
 }
 
-export function withdraw(resource) {
-  if (resource) fetch(resource, { method: "DELETE", keepalive: true }).catch(() => {});
+export async function withdraw(resource) {
+  await fetch(resource, { method: "DELETE", keepalive: true }).catch(() => {});
 }

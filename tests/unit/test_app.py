@@ -1,6 +1,6 @@
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import numpy as np
 import pytest
@@ -8,10 +8,12 @@ from aiohttp import ClientSession, FormData, WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
+from engine.errors import AudioError
 from streaming import api
 from streaming.app import Parts, build_app
 from streaming.config import ServerConfig
 from streaming.contract import LiveSessions
+from streaming.desk import Feed, Push
 from tests.house import FakeLibrary, FakeSessions
 
 TOKEN = "a-token-of-sixteen-or-more"
@@ -25,10 +27,13 @@ def no_peers(app: web.Application, sessions: LiveSessions) -> None:
 class House:
     """One server and what it serves."""
 
-    def __init__(self, config: ServerConfig | None = None, *, ready: bool = True) -> None:
+    def __init__(
+        self, config: ServerConfig | None = None, *, ready: bool = True, feeds: Mapping[str, Feed] | None = None
+    ) -> None:
         self.sessions, self.library = FakeSessions(ready=ready), FakeLibrary()
         sample = np.zeros(480, np.float32)
-        self.app = build_app(config or ServerConfig(), Parts(self.sessions, self.library, no_peers, {"hello": sample}))
+        parts = Parts(self.sessions, self.library, no_peers, {"hello": sample}, feeds or {})
+        self.app = build_app(config or ServerConfig(), parts)
         self.client: Client = TestClient(TestServer(self.app))
 
     async def open(self, **wishes: object) -> str:
@@ -278,6 +283,21 @@ async def test_the_socket_closes_when_its_session_ends(house: House) -> None:
         assert socket.close_code == 4404
         assert message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
         assert (await ending).status == 204
+
+
+async def test_a_source_of_the_machine_that_ends_tells_the_page_why() -> None:
+    async def unplugged(push: Push) -> None:
+        push(np.zeros(480, np.float32), 0.0)
+        await asyncio.sleep(0.05)
+        raise AudioError("the microphone has ended; is it still connected?")
+
+    house = House(feeds={"microphone": unplugged})
+    async with house.client as client:
+        assert (await (await client.get("/api/options")).json())["sources"] == ["browser", "microphone"]
+        name = await house.open(source="microphone")
+        async with client.ws_connect(f"/api/sessions/{name}/events") as socket:
+            assert await next_error(socket) == "the microphone has ended; is it still connected?"
+        assert house.sessions.opened[name].pushed == [480]
 
 
 # -- token ------------------------------------------------------------------------------------------------------------

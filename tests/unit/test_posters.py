@@ -1,0 +1,48 @@
+import io
+
+import numpy as np
+from PIL import Image
+
+from streaming.contract import SessionSettings
+from streaming.posters import Posters, jpeg
+from tests.house import FakeSessions
+
+
+async def test_a_poster_is_the_first_frame_and_its_session_is_gone() -> None:
+    sessions = FakeSessions()
+    drawn = await Posters(sessions).get("amara")
+    assert drawn is not None
+    with Image.open(io.BytesIO(drawn)) as picture:
+        assert picture.size == (512, 512)
+    assert all(session.closed for session in sessions.opened.values())
+
+
+async def test_nobody_is_disturbed_for_a_poster() -> None:
+    sessions = FakeSessions()
+    await sessions.open(SessionSettings("mei"), "live")
+    assert await Posters(sessions).get("amara") is None
+    assert list(sessions.opened) == ["live"]
+
+
+async def test_a_poster_is_drawn_once() -> None:
+    sessions = FakeSessions(room=1)
+    posters = Posters(sessions)
+    first = await posters.get("amara")
+    sessions.opened.clear()
+    assert await posters.get("amara") is first
+    assert sessions.opened == {}
+
+
+async def test_no_room_no_poster() -> None:
+    assert await Posters(FakeSessions(room=0)).get("amara") is None
+
+
+def test_a_picture_is_encoded_in_its_colours() -> None:
+    i420 = np.full((96, 64), 128, np.uint8)
+    i420[:64] = 82  # pure red, BT.601 limited: 82, 90, 240
+    i420[64:80], i420[80:] = 90, 240
+    with Image.open(io.BytesIO(jpeg(i420))) as picture:
+        r, g, b = picture.convert("RGB").getpixel((32, 32))  # pyright: ignore[reportGeneralTypeIssues]
+    assert r > 245
+    assert g < 12
+    assert b < 12
