@@ -55,6 +55,7 @@ def build_sheet(face: Face, landmarks: Floats, alpha: Plane) -> Sheet:
     names = list(face.shapes)
     stacked = np.concatenate([face.shapes[k][border] for k in names], 1)
     spread = harmonic(lap, free, border, stacked, 0.03, 0.0)
+    spread *= smoothstep(0, 0.15, weight)[:, None]  # what stands still for the head does so for the face
     shapes = {k: spread[:, 3 * i : 3 * i + 3] for i, k in enumerate(names)}
     return Sheet(np.concatenate([grid, depth[:, None]], 1), triangles, weight, shapes)
 
