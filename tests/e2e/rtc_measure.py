@@ -24,6 +24,7 @@ from aiohttp import web
 
 from streaming.rtc.peer import Peers, RtcConfig
 from streaming.rtc.routes import add_routes
+from streaming.rtc.stats import peer_stats
 from tests.e2e.rtc_fakes import BITS, ClockSession, Sessions
 
 CHROMIUM = os.environ.get("MIEN_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome") or ""
@@ -144,12 +145,11 @@ async def watch(seconds: float, config: RtcConfig, **settings: Any) -> None:
         say(f"answered {raw['answered']:.0f} connected {raw.get('connected', 0):.0f} first frame {raw['ttff']:.0f} ms")
         half = len(seen.skew) // 2
         say(line("skew second half", seen.skew[half:]))
-        broadcast = stand.peers.broadcast("s")
-        if broadcast:
-            say("server", {k: {n: round(v, 2) for n, v in s.items()} for k, s in broadcast.stats.times.summary().items()})
-            say(broadcast.stats.lanes, "bitrate", broadcast.bitrate)
-        for peer in stand.peers.peers("s"):
-            say([sender.stats for sender in peer.senders])
+        server = peer_stats(stand.peers, "s")
+        say("server", {k: {n: round(v, 2) for n, v in s.items()} for k, s in server.stages_ms.items()})
+        say(server.pictures, server.keys, "skipped", server.skipped, "bitrate", server.bitrate_bps)
+        for peer in server.peers:
+            say(*peer.sent.values())
         for stats in raw["stats"]:
             if stats["type"] == "codec":
                 say(stats["mimeType"], stats.get("sdpFmtpLine"))

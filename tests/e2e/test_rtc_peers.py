@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 
 from streaming.rtc.offer import OfferError
 from streaming.rtc.peer import Crowded, Peers, RtcConfig
+from streaming.rtc.stats import peer_stats
 from tests.e2e.rtc_fakes import ClockSession
 from tests.e2e.rtc_measure import Stand, served
 from tests.unit.rtc_offers import broken_offers, offer
@@ -151,6 +152,20 @@ async def test_a_key_frame_that_is_asked_for_comes_and_not_too_often():
         await until(lambda: lane.keys > before)
         assert sender.stats.key_requests == 10
         assert lane.keys - before <= 2
+
+
+async def test_the_state_of_the_connections_can_be_asked_for():
+    async with served(size=256) as stand, client(stand, watches=True) as viewer, client(stand, watches=False):
+        await viewer.picture()
+        await until(lambda: peer_stats(stand.peers, "s").peers[0].round_trip_ms is not None)
+        stats = peer_stats(stand.peers, "s")
+        assert (stats.viewers, len(stats.peers)) == (1, 2)
+        assert stats.pictures["H264"] > 10
+        assert stats.bitrate_bps > 0
+        assert set(stats.stages_ms) == {"encode", "send", "voice", "residence"}
+        assert stats.peers[1].heard is not None
+        assert stats.peers[1].heard.packets > 10
+        assert peer_stats(stand.peers, "other").peers == ()
 
 
 async def test_a_speaker_is_heard_and_gets_reports():
