@@ -1,0 +1,102 @@
+"""`mien render PORTRAIT SOUND -o OUT.mp4`: the same engine and the same frames as live, as fast as the machine goes."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from engine.errors import MienError, PortraitError
+from streaming.contract import SessionSettings
+
+BAR = 30  # characters
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Say what the command takes."""
+    parser = subparsers.add_parser(
+        "render",
+        help="portrait + sound file -> mp4",
+        description="Make a video of a portrait that speaks a sound file: the same engine and the same frames as live.",
+    )
+    parser.add_argument("portrait", help="a built-in or uploaded portrait's id (mei, samuel, ...) or a .mien file")
+    parser.add_argument("sound", help="any file with sound: wav, mp3, ogg, mp4, ...")
+    parser.add_argument("-o", "--out", type=Path, help="the video to write (default: SOUND's name with .mp4)")
+    parser.add_argument("--size", type=int, default=512, help="height and width in pixels, even (default 512)")
+    parser.add_argument("--fps", type=int, default=25, choices=(25, 30, 50, 60), help="pictures per second (default 25)")
+    parser.add_argument("--crf", type=int, default=18, help="x264's quality: 0 best .. 51 worst (default 18)")
+    parser.add_argument("--seed", type=int, default=0, help="of blinks, glances and breath (default 0)")
+    parser.add_argument("--preset", help="an expression or look to wear: smile, happy, sad, thoughtful, ...")
+    parser.add_argument("--mouth-gain", type=float, help="how far the mouth opens, 0..2 (default 1)")
+    parser.add_argument("--no-badge", action="store_true", help="do not mark the picture as synthetic; say so elsewhere then")
+    parser.add_argument("--force", action="store_true", help="overwrite OUT if it exists")
+    parser.add_argument("--portraits", type=Path, help="folder of uploaded portraits (default: the server's)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render; return the exit status."""
+    from streaming.capture.file import read_all
+    from streaming.film import Film, frames_of
+
+    out: Path = args.out or Path(Path(args.sound).stem + ".mp4")
+    if not 64 <= args.size <= 2048 or args.size % 2:
+        raise MienError(f"--size is an even number of pixels from 64 to 2048, got {args.size}")
+    if out.exists() and not args.force:
+        raise MienError(f"{out} exists; choose another name with -o, or overwrite it with --force")
+    settings = SessionSettings(args.portrait, size=args.size, fps=args.fps, badge=not args.no_badge, seed=args.seed)
+    controls = {"preset": args.preset, "mouth_gain": args.mouth_gain}
+    portrait = _portrait(args.portrait, args.portraits)
+    sound = read_all(args.sound)
+    try:
+        count, emissions = frames_of(settings, portrait, sound, {k: v for k, v in controls.items() if v is not None})
+    except ValueError as error:
+        raise MienError(str(error)) from error
+    progress = Progress(count, args.fps)
+    with Film(out, settings, args.crf) as film:
+        for emission in emissions:
+            film.add(emission)
+            progress.show(emission.index + 1)
+    progress.end(out)
+    return 0
+
+
+class Progress:
+    """A bar on a terminal's standard error; a single line at the end elsewhere."""
+
+    def __init__(self, count: int, fps: int) -> None:
+        self._count, self._fps = count, fps
+        self._began = time.monotonic()
+        self._shown = 0.0
+        self._live = sys.stderr.isatty()
+
+    def show(self, done: int) -> None:
+        """So many frames are done."""
+        instant = time.monotonic()
+        if self._live and (instant - self._shown > 0.1 or done == self._count):
+            self._shown = instant
+            rate = done / (instant - self._began)
+            filled = BAR * done // self._count
+            left = (self._count - done) / rate
+            bar = "█" * filled + "·" * (BAR - filled)
+            sys.stderr.write(f"\r{bar} {done}/{self._count} frames  {rate / self._fps:.1f}x real time  {left:.0f} s left  ")
+
+    def end(self, out: Path) -> None:
+        """Say what was made."""
+        took = time.monotonic() - self._began
+        if self._live:
+            sys.stderr.write("\n")
+        print(f"{out}: {self._count / self._fps:.1f} s of video in {took:.1f} s")
+
+
+def _portrait(name: str, folder: Path | None) -> Path:
+    from streaming.portraits import PortraitLibrary
+
+    if name.endswith(".mien"):
+        if not Path(name).is_file():
+            raise PortraitError(f"there is no portrait file {name}")
+        return Path(name)
+    library = PortraitLibrary(folder)
+    try:
+        return library.path(name)
+    except MienError as error:
+        known = ", ".join(info.id for info in library.all())
+        raise PortraitError(f"{error}; there are {known}. A photo is enrolled by: mien enrol {name}") from error
