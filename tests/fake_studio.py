@@ -55,6 +55,7 @@ class LoudVoice:
     """jawOpen is how loud the last motion step was."""
 
     look_ahead = 0
+    mouth_gain = 1.0
 
     def __init__(self) -> None:
         self.reset()
@@ -67,7 +68,7 @@ class LoudVoice:
         while self._next <= until_sample:
             values = np.zeros(len(CHANNELS), np.float32)
             level = np.sqrt(np.mean(np.square(self._sound[-MOTION_STEP:]))) if len(self._sound) else 0.0
-            values[CHANNELS.index("jawOpen")] = min(1.0, float(level))
+            values[CHANNELS.index("jawOpen")] = min(1.0, self.mouth_gain * float(level))
             motions.append(Motion(self._next, values, np.ones(len(GROUPS), np.float32)))
             self._next += MOTION_STEP
         return motions

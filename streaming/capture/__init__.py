@@ -1,1 +1,1 @@
-"""Sound from the sound card, from files and from streams."""
+"""Voices that do not come over WebRTC: this machine's microphone, files and streams, the built-in samples."""

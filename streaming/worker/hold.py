@@ -14,10 +14,11 @@ levels jump by whole packets; measuring on arrival times instead leaves nothing
 to filter, so the loop may be a hundred times faster.
 """
 
+import bisect
+import math
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
-
-import numpy as np
 
 HOLD_MIN_S: Final = 0.020
 HOLD_MAX_S: Final = 0.060
@@ -32,6 +33,8 @@ _BUCKET_S = 2.0  # leads are remembered for one to two of these
 _BINS_MS = 100
 _FORGET = 0.9975  # per packet: about 8 s at 20 ms a packet
 _QUANTILE = 0.98
+_EVERY = 10  # packets between two looks at the quantile
+_HEAVY = 1e9
 _RISE_S_PER_S = 0.2
 _FALL_S_PER_S = 0.002
 
@@ -49,7 +52,10 @@ class Hold:
 
     def __init__(self, limits: HoldLimits | None = None) -> None:
         self._limits = limits or HoldLimits()
-        self._late = np.zeros(_BINS_MS + 1)
+        self._late = [0.0] * (_BINS_MS + 1)
+        self._weight = 1.0
+        self._jitter = 0.0
+        self._heard = 0
         self._learnt = 0.0
         self._packet = 0.0
         self._target = self._limits.least
@@ -57,13 +63,13 @@ class Hold:
 
     def restart(self) -> None:
         """The stream has paused: its present is unknown until the next packet. Jitter and drift learnt so far are kept."""
-        self._lead = self._older = -np.inf
-        self._bucket_start = -np.inf
+        self._lead = self._older = -math.inf
+        self._bucket_start = -math.inf
 
     @property
     def known(self) -> bool:
         """Whether a packet has come since the last restart."""
-        return max(self._lead, self._older) > -np.inf
+        return max(self._lead, self._older) > -math.inf
 
     @property
     def target(self) -> float:
@@ -83,8 +89,11 @@ class Hold:
         self._lead = max(self._lead, lead)
         self._packet = max(length, self._packet * 0.99)
         late_ms = min(int(1000 * (max(self._lead, self._older) - lead)), _BINS_MS)
-        self._late *= _FORGET
-        self._late[late_ms] += 1
+        self._weight /= _FORGET  # the new weigh more, which is the same as letting the old fade
+        self._late[late_ms] += self._weight
+        self._heard += 1
+        if self._heard % _EVERY == 0 or self._heard < _EVERY:
+            self._measure_jitter()
 
     def present(self, at: float) -> float:
         """The far clock's reading at our instant `at`."""
@@ -104,7 +113,7 @@ class Hold:
 
     def adapt(self, elapsed: float) -> float:
         """Move the target towards what the jitter asks for, quickly up and slowly down; returns it."""
-        needed = self._packet + self._jitter() + MARGIN_S
+        needed = self._packet + self._jitter + MARGIN_S
         needed = min(max(needed, self._limits.least), max(self._limits.most, self._packet + MARGIN_S))
         rise, fall = _RISE_S_PER_S * elapsed, _FALL_S_PER_S * elapsed
         self._target = min(max(needed, self._target - fall), self._target + rise)
@@ -114,9 +123,9 @@ class Hold:
         """Take the target the jitter asks for at once: nobody is listening at this moment."""
         self.adapt(1e3)
 
-    def _jitter(self) -> float:
-        """Lateness in seconds that `_QUANTILE` of the packets stay within."""
-        total = float(self._late.sum())
-        if total == 0:
-            return 0.0
-        return int(np.searchsorted(np.cumsum(self._late), _QUANTILE * total)) / 1000
+    def _measure_jitter(self) -> None:
+        """Note the lateness in seconds that `_QUANTILE` of the packets stay within."""
+        if self._weight > _HEAVY:
+            self._late = [weight / self._weight for weight in self._late]
+            self._weight = 1.0
+        self._jitter = bisect.bisect_left(list(accumulate(self._late)), _QUANTILE * sum(self._late)) / 1000

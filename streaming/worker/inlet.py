@@ -126,9 +126,9 @@ class Inlet:
         self._drop_to(begin + wait)
         self._dry = False
         speed = 1 + self._hold.drift
-        given = fade_in(self._take(count - wait, speed))
-        silence[wait : wait + len(given)] = given
-        return silence, count - len(given)
+        given = np.concatenate((silence[:wait], fade_in(self._take(count - wait, speed))))
+        sound, missing = self._complete(given, count)
+        return sound, missing + wait
 
     def _go_on(self, count: int, due: float, elapsed: float) -> tuple[NDArray[np.float32], int]:
         target = self._hold.adapt(elapsed)

@@ -12,7 +12,7 @@ from streaming.contract import Controls, SessionSettings
 
 SIZES: Final = (256, 384, 512, 768)  # px
 RATES: Final = (25, 30, 50, 60)  # fps
-LOOK_AHEAD_MOST_MS: Final = 160
+LOOK_AHEAD_MOST_MS: Final = 40
 PICTURE_HOLD_MOST_MS: Final = 50
 GAIN_MOST: Final = 2.0
 

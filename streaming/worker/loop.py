@@ -56,7 +56,12 @@ class Loop:
         self.stopping = False
 
     def run(self) -> None:
-        """Warm up, then serve; returns when told to `Stop` or when the other side is gone."""
+        """Serve; returns when told to `Stop` or when the other side is gone.
+
+        Sessions that wait for a worker's return are built before anything is warmed up.
+        """
+        for message in self._wire.receive():
+            self._obey(message)
         self._loader.submit(_WARMING, self._warm_up)
         while self._wire.open and not self.stopping:
             self._wait()

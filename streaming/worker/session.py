@@ -5,15 +5,15 @@ import time
 from collections import deque
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract import Renderer
 from engine.media import Emission
+from engine.render.badge import burn
+from engine.render.colour import to_i420
 from streaming.contract import Stamps
 from streaming.worker.arena import SLOTS, Arena
-from streaming.worker.badge import burn
 from streaming.worker.inlet import Inlet
 from streaming.worker.messages import Frame, Open
 from streaming.worker.pcm import to_int16
@@ -118,9 +118,9 @@ class WorkerSession:
         self._repeats = 0
         self._drawn += 1
         picture = self._arena.picture(self._place, self._drawn, self.settings.size)
-        cv2.cvtColor(emission.video.rgb, cv2.COLOR_RGB2YUV_I420, dst=picture)
         if self.settings.badge:
-            burn(picture)
+            burn(emission.video.rgb)
+        to_i420(emission.video.rgb, picture)
         return self._clock()
 
     def _frame(self, emission: Emission, begin: float, due: float, colour: float) -> Frame:

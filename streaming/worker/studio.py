@@ -23,6 +23,14 @@ Clock = Callable[[], float]
 class VoiceMotion(MotionSource, Protocol):
     """A motion source that is fed a voice."""
 
+    @property
+    def mouth_gain(self) -> float:
+        """How far the mouth opens, 0..2."""
+        ...
+
+    @mouth_gain.setter
+    def mouth_gain(self, gain: float) -> None: ...
+
     def push(self, samples: NDArray[np.float32]) -> None:
         """The next sound, float32[N] at 48 kHz."""
         ...
@@ -100,9 +108,10 @@ class Performance:
 
     def __init__(self, settings: SessionSettings, renderer: Renderer, voice: VoiceMotion, clock: Clock) -> None:
         self.watch = Stopwatch(renderer, clock)
-        self._voice = Scaled(voice)
+        self._voice = voice
+        self._head = Scaled(voice)
         self._script = ScriptSource()
-        self._mixer = Compositor({"voice": self._voice, "script": self._script, "idle": IdleSource(settings.seed)})
+        self._mixer = Compositor({"voice": self._head, "script": self._script, "idle": IdleSource(settings.seed)})
         self.session = Session(Timeline(fps=settings.fps), self.watch, self._mixer, voice)
 
     def apply(self, changes: Mapping[str, Any]) -> None:
@@ -116,9 +125,9 @@ class Performance:
         if channels := changes.get("channels"):
             self._script.set({name: 0.0 if value is None else float(value) for name, value in channels.items()})
         if (gain := changes.get("mouth_gain")) is not None:
-            self._voice.set_gain("lips", float(gain))
+            self._voice.mouth_gain = float(gain)
         if (gain := changes.get("head_gain")) is not None:
-            self._voice.set_gain("pose", float(gain))
+            self._head.set_gain("pose", float(gain))
         if (idle := changes.get("idle")) is not None:
             for group in GROUPS:
                 self._mixer.set_weight("idle", group, 1.0 if idle else 0.0)
