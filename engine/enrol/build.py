@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.enrol.closed_lids import overlays_of
+from engine.enrol.creases import creases_of
 from engine.enrol.depth import drawn_depth
 from engine.enrol.eyes import TEXTURE as EYE_TEXTURE
 from engine.enrol.eyes import build_eye
@@ -18,9 +19,11 @@ from engine.enrol.teeth import dentition_of
 from engine.errors import UnusableFace
 from engine.rig.avatar import FRAME, Avatar, Eye
 from engine.rig.camera import unproject
+from engine.rig.controls import CUES
 from engine.rig.mesh import Floats
 from engine.rig.shapes import build_rig
 from engine.rig.topology import OVAL, POINTS, SIDES, face_triangles
+
 
 def build_avatar(crop_rgb: NDArray[np.uint8], landmarks: NDArray[np.float32], matte: NDArray[np.float32]) -> Avatar:
     """An avatar from a square crop with an upright face.
@@ -57,7 +60,7 @@ def build_avatar(crop_rgb: NDArray[np.uint8], landmarks: NDArray[np.float32], ma
         centres[side] = (centre, len(parts))
         parts += [ball, back]
     parts += build_mouth(crop_rgb, marks, rig, face, dentition_of(marks, white), atlas)
-    names = tuple(sorted({*face.shapes, "tongueOut"}))
+    names = tuple(sorted({*face.shapes, "tongueOut", *CUES}))
     mesh = join(parts, names)
     pivot = points[[234, 454]].mean(0) + rig.head.axes @ np.array(
         [0, 0.35 * _height(marks), -0.10 * np.ptp(marks[list(OVAL), 0])]
@@ -75,7 +78,10 @@ def build_avatar(crop_rgb: NDArray[np.uint8], landmarks: NDArray[np.float32], ma
         pivot=unproject(pivot).astype(np.float32),
         eyes={side: Eye(unproject(c).astype(np.float32), *mesh.ranges[k]) for side, (c, k) in centres.items()},
         texture=np.round(atlas).clip(0, 255).astype(np.uint8),
-        overlays=overlays_of(crop_rgb, marks, uv, face.shapes, len(face.points)),
+        overlays=(
+            *overlays_of(crop_rgb, marks, uv, {s: face.shapes[f"eyeBlink{s}"] for s in SIDES}),
+            *creases_of(crop_rgb, marks, uv, len(face.points), rig.head.u),
+        ),
         background=np.round(background).clip(0, 255).astype(np.uint8),
         landmarks=marks.astype(np.float32),
         eye_distance=rig.head.u,

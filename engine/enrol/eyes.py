@@ -91,11 +91,11 @@ def _white(colour: Image, seen: NDArray[np.bool_], from_iris: Floats) -> Image:
     visible = colour[seen & (from_iris > 1.2)]
     if len(visible) > 20:
         bright = visible.sum(1)
-        white = np.median(visible[bright > np.percentile(bright, 55)], 0)
+        white = np.median(visible[bright > np.percentile(bright, 70)], 0)
     white = np.minimum(white, 215)
     known = (seen & (from_iris > 1.15)).astype(np.float32)
     out = np.empty_like(colour)
     out[:] = white
     if known.sum() > 30:
-        out = 0.65 * np.minimum(fill_smooth(colour, known + 1e-6), 230) + 0.35 * white
+        out = 0.55 * np.minimum(fill_smooth(colour, known + 1e-6), 230) + 0.45 * white
     return out.astype(np.float32)

@@ -19,6 +19,9 @@ SEAL_OPENING: Final = 0.10
 LINEAR_PART: Final = 0.6
 """Share of a limit up to which a turn is followed one to one; beyond it the turn eases towards the limit."""
 
+CUES: Final = ("eyeClosedLeft", "eyeClosedRight", "eyesNarrowedLeft", "eyesNarrowedRight", "browRaised", "browKnit")
+"""Shapes that move nothing; overlays are shown by them."""
+
 _SAME: Final = tuple(
     name
     for name in ARKIT
@@ -82,6 +85,8 @@ def _shape_weights(motion: Motion) -> dict[str, float]:
     w["jawSide"] = c[Channel["jawLeft"]] - c[Channel["jawRight"]]
     w["mouthSide"] = c[Channel["mouthLeft"]] - c[Channel["mouthRight"]]
     _lips(w, c[Channel["mouthClose"]])
+    w["browRaised"] = max(w["browInnerUp"], 0.5 * (w["browOuterUpLeft"] + w["browOuterUpRight"]))
+    w["browKnit"] = 0.5 * (w["browDownLeft"] + w["browDownRight"])
     for side in ("Left", "Right"):
         _lids(w, side, motion.gaze_deg(side)[1])
     return w
@@ -112,6 +117,8 @@ def _lids(w: dict[str, float], side: str, gaze_up_deg: float) -> None:
     open_share = 1 - min(max(w[f"eyeBlink{side}"], 0.0), 1.0)
     up = ease_to_limit(gaze_up_deg, GAZE_LIMIT_DEG[1])
     w[f"lidDown{side}"] = (-up / 24 if up < 0 else -up / 50) * open_share
+    w[f"eyeClosed{side}"] = _ease(0.7, 1.0, 1 - open_share)
+    w[f"eyesNarrowed{side}"] = max(w[f"eyeSquint{side}"], w[f"cheekSquint{side}"], 0.55 * w[f"mouthSmile{side}"])
     w[f"eyeSquint{side}"] *= open_share
     w[f"eyeWide{side}"] *= open_share
 

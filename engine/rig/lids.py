@@ -54,6 +54,6 @@ def lid_shapes(lap: Sparse, points: Floats, axes: Floats, side: Side) -> dict[st
     return {
         f"eyeBlink{side}": blink,
         f"eyeSquint{side}": field(up * 0.22, low * 1.1, ring=0.10, brow=0.05, cheek=-0.16),
-        f"eyeWide{side}": field(-opening[inner] * 0.24, opening[inner] * 0.04, ring=-0.16, brow=-0.12),
+        f"eyeWide{side}": field(-opening[inner] * 0.17, opening[inner] * 0.03, ring=-0.13, brow=-0.10),
         f"lidDown{side}": field(opening[inner] * 0.48, opening[inner] * 0.10, ring=0.22, brow=0.04),
     }

@@ -9,7 +9,7 @@ from engine.rig.jaw import Jaw, jaw_of
 from engine.rig.lids import lid_shapes
 from engine.rig.lips import closing_of_jaw, closing_of_photo
 from engine.rig.mesh import Floats, Ints, Sparse, biharmonic, laplacian, smoothstep
-from engine.rig.topology import POINTS, SIDES, mirror_of
+from engine.rig.topology import LID_LOWER, LID_UPPER, POINTS, SIDES, mirror_of
 
 SPLIT_WIDTH = 0.16  # u, half the width over which one half's expression fades into the other half
 
@@ -71,7 +71,8 @@ def build_rig(points: Floats, triangles: Ints) -> Rig:
 
 def _held(name: str, pulled: table.Handles) -> tuple[int, ...]:
     moved = {q for p in pulled for q in (p, int(mirror_of()[p]))}
-    base = table.HELD_UNDER_BROWS if name.startswith("brow") else table.HELD
+    lids = [p for side in SIDES for p in (*LID_UPPER[side], *LID_LOWER[side])]
+    base = (*table.HELD_UNDER_BROWS, *lids) if name.startswith("brow") else table.HELD
     return tuple(p for p in base if p not in moved)
 
 
