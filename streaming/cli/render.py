@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from engine.errors import MienError, PortraitError
 from streaming.contract import SessionSettings
@@ -11,7 +12,7 @@ from streaming.contract import SessionSettings
 BAR = 30  # characters
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser(subparsers: Any) -> None:
     """Say what the command takes."""
     parser = subparsers.add_parser(
         "render",
