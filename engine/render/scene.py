@@ -158,7 +158,9 @@ def _merge_twins(
     triangles: NDArray[np.int32], part: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int32], NDArray[np.intp], NDArray[np.bool_]]:
     """Triangles without repetition, their parts, and which of them appeared both ways round."""
-    _, first, counts = np.unique(np.sort(triangles, axis=1), axis=0, return_index=True, return_counts=True)
+    low, middle, high = np.sort(triangles.astype(np.int64), axis=1).T
+    name = (low << 42) | (middle << 21) | high  # fewer than two million vertices
+    _, first, counts = np.unique(name, return_index=True, return_counts=True)
     order = np.argsort(first)
     kept = first[order]
     return triangles[kept], part[kept].astype(np.intp), counts[order] > 1
@@ -201,18 +203,17 @@ def _pieces(links: NDArray[np.int32], count: int) -> NDArray[np.intp]:
 
 def _edges(triangles: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """All edges int32[E, 2] and the triangles beside each int32[E, 2], -1 where there is none."""
-    ends = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    owner = np.repeat(np.arange(len(triangles)), 3)
-    edges, which = np.unique(ends, axis=0, return_inverse=True)
-    sides = np.full((len(edges), 2), -1, np.int32)
-    order = np.argsort(which.ravel(), kind="stable")
-    sorted_edge, sorted_owner = which.ravel()[order], owner[order]
-    begins = np.searchsorted(sorted_edge, np.arange(len(edges)))
-    sides[:, 0] = sorted_owner[begins]
-    second = np.minimum(begins + 1, len(order) - 1)
-    has_second = (second > begins) & (sorted_edge[second] == np.arange(len(edges)))
-    sides[has_second, 1] = sorted_owner[second[has_second]]
-    return edges.astype(np.int32), sides
+    ends = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64), axis=1)
+    name = (ends[:, 0] << 32) | ends[:, 1]
+    order = np.argsort(name, kind="stable")
+    name, owner = name[order], order // 3
+    new = np.concatenate([[True], name[1:] != name[:-1]])
+    begins = np.flatnonzero(new)
+    shared = np.concatenate([begins[1:], [len(name)]]) - begins > 1
+    sides = np.full((len(begins), 2), -1, np.int32)
+    sides[:, 0] = owner[begins]
+    sides[shared, 1] = owner[begins[shared] + 1]
+    return ends[order[begins]].astype(np.int32), sides
 
 
 def _rim_of(triangles: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -3,10 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract import ARKIT
+from engine.contract import Motion
+from engine.rig import controls
 from engine.rig.avatar import CAMERA, FRAME, Avatar, Eye, Overlay
 
-SHAPES = (*ARKIT, "jawSide", "mouthSide", "lipSeal", "photoClose", "lidDownLeft", "lidDownRight")
+SHAPES = tuple(sorted(controls._shape_weights(Motion.of())))  # pyright: ignore[reportPrivateUsage]
+"""All that motion may ask for; most of them move nothing here."""
 MOUTH, LEFT_EYE, RIGHT_EYE = (256.0, 320.0), (300.0, 220.0), (212.0, 220.0)
 COLUMNS, ROWS = 24, 26
 FACE_BOX = (150, 120, 362, 390)  # x0, y0, x1, y1
