@@ -1,9 +1,10 @@
-"""A clock painted into pictures: two rows of Gray-coded numbers that any receiver of the picture can read.
+"""A clock painted into pictures: rows of Gray-coded numbers that any receiver of the picture can read.
 
-The upper row is the media instant that the picture depicts, the lower one that
-of the latest click in the sound, both in units of `TICK` samples. With them a
-viewer knows which sound belongs to a picture, and when a click came, without
-asking the server. Neighbouring numbers differ in one cell, so that a picture
+The first row is the media instant that the picture depicts, the second that of
+the latest click in the sound, the third the time of day when it was painted, in
+units of `TICK` samples. With them a viewer knows which sound belongs to a
+picture, when a click came and how old the picture is, without asking the
+server. Neighbouring numbers differ in one cell, so that a picture
 read while it changes is off by one at most.
 """
 
@@ -32,11 +33,14 @@ class Clock:
         self._click = 0
         self._loud = -CLICK_QUIET
 
-    def mark(self, emission: Emission) -> None:
-        """Paint the clock into the emission's picture, which must be writeable."""
+    def mark(self, emission: Emission, time_s: float = 0.0) -> None:
+        """Paint the clock into the emission's picture, which must be writeable; one that is repeated keeps its own."""
         self._listen(emission)
-        paint(emission.video.rgb[:ROW_PX], emission.video.sample // TICK)
-        paint(emission.video.rgb[ROW_PX : 2 * ROW_PX], self._click // TICK)
+        if not emission.fresh:
+            return
+        numbers = (emission.video.sample // TICK, self._click // TICK, int(time_s * SAMPLE_RATE_HZ / TICK))
+        for row, number in enumerate(numbers):
+            paint(emission.video.rgb[row * ROW_PX : (row + 1) * ROW_PX], number)
 
     def _listen(self, emission: Emission) -> None:
         loud = np.flatnonzero(np.abs(emission.audio.samples) > CLICK_LEVEL) + emission.audio.start

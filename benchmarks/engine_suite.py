@@ -95,10 +95,10 @@ def lead_ms(settings: PipelineSettings) -> float:
     return session.timeline.milliseconds(session.lead)
 
 
-def measure(settings: PipelineSettings, voice: NDArray[np.float32], what: str) -> Findings:
-    """Run the pipeline and read it."""
+def measure(settings: PipelineSettings, voice: NDArray[np.float32], what: str, *, mouth_seen: bool = True) -> Findings:
+    """Run the pipeline and read it; `mouth_seen`: look at the mouth in the pictures, too."""
     window = None
-    if settings.renderer == "mesh":
+    if settings.renderer == "mesh" and mouth_seen:
         window = Window.around(archive.load(settings.portrait).landmarks, settings.size, FRAME)
     progress = ProgressBar(what)
     run = _in_loop(pipeline.run(settings, voice, window, lambda s: progress(s / settings.seconds)))

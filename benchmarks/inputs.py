@@ -4,18 +4,18 @@ import difflib
 from pathlib import Path
 from typing import Final
 
-import av
-import av.error
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import AudioError, PortraitError
 from engine.timeline import SAMPLE_RATE_HZ
+from streaming.capture.file import read_all
+from streaming.capture.sample import SUFFIXES
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PORTRAITS: Final = ROOT / "engine" / "models" / "portraits"
+SAMPLES: Final = ROOT / "engine" / "models" / "samples"
 PACKET: Final = SAMPLE_RATE_HZ // 50
-SOUNDS: Final = ("opus", "ogg", "flac", "wav", "mp3", "m4a")
 GAP_S: Final = 0.6
 """Silence between two rounds of a voice that is repeated."""
 
@@ -51,9 +51,9 @@ def sample() -> Path:
     Raises:
         AudioError: when there is none.
     """
-    found = [file for ending in SOUNDS for file in sorted((ROOT / "streaming").rglob(f"*.{ending}"))]
+    found = [file for file in sorted(SAMPLES.glob("*")) if file.suffix in SUFFIXES]
     if not found:
-        raise AudioError("no voice is shipped; name a sound file with --audio")
+        raise AudioError("no voice is shipped in engine/models/samples; name a sound file with --audio")
     return found[0]
 
 
@@ -63,13 +63,5 @@ def voice(file: Path) -> NDArray[np.float32]:
     Raises:
         AudioError: when it cannot be read.
     """
-    try:
-        with av.open(str(file)) as container:
-            resampler = av.AudioResampler("flt", "mono", SAMPLE_RATE_HZ)
-            parts = [part.to_ndarray()[0] for frame in container.decode(audio=0) for part in resampler.resample(frame)]
-            parts += [part.to_ndarray()[0] for part in resampler.resample(None)]
-    except (av.error.FFmpegError, IndexError, OSError) as error:
-        raise AudioError(f"{file.name} cannot be read as sound: {error}") from error
-    parts.append(np.zeros(round(GAP_S * SAMPLE_RATE_HZ), np.float32))
-    sound = np.concatenate(parts).astype(np.float32)
+    sound = np.concatenate([read_all(file), np.zeros(round(GAP_S * SAMPLE_RATE_HZ), np.float32)])
     return np.concatenate([sound, np.zeros(-len(sound) % PACKET, np.float32)])

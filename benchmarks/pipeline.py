@@ -117,7 +117,7 @@ class Take:
     def send(self, column: str, media_s: float, size: int) -> None:
         """Note that the bitstream of the picture or sound at a media instant is ready."""
         self.bytes_sent += size
-        row = round(media_s * self._fps) - self.first
+        row = math.floor(media_s * self._fps + 1e-6) - self.first
         place = COLUMNS.index(column)
         if self.first >= 0 and 0 <= row < len(self.frames) and not self.frames[row, place] <= now():
             self.frames[row, place] = now()

@@ -5,6 +5,7 @@ NullStudio        everything but the renderer: a grey picture that costs nothing
 NullClockStudio   the same with the clock
 """
 
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -95,7 +96,7 @@ def mark_emissions(session: Session) -> None:
 
     def marked(outputs: Mapping[str, NDArray[np.generic]] | None) -> Emission:
         emission = finish(outputs)
-        clock.mark(emission)
+        clock.mark(emission, time.time())
         return emission
 
     session.finish = marked

@@ -44,8 +44,18 @@ def test_the_clock_shows_the_instant_of_the_picture_and_of_the_latest_click() ->
     found = int(np.flatnonzero(np.abs(click) > clock.CLICK_LEVEL)[0])
     for index in range(12):
         made = emission(index, click if index in (5, 6) else np.zeros(1920))
-        marks.mark(made)
+        marks.mark(made, 5000.25)
         luma = made.video.rgb[..., 0]
         assert clock.read(luma[:ROW_PX]) == (index * 1920 + 960) // TICK
         expected = 5 * 1920 + found if index >= 5 else 0  # that of frame 6 comes too soon after it
         assert clock.read(luma[ROW_PX : 2 * ROW_PX]) == expected // TICK
+        assert clock.read(luma[2 * ROW_PX : 3 * ROW_PX]) == 5000.25 * 3000
+
+
+def test_a_repeated_picture_keeps_its_clock() -> None:
+    marks = Clock()
+    first = emission(3, np.zeros(1920))
+    marks.mark(first, 1.0)
+    shown = first.video.rgb.copy()
+    marks.mark(Emission(4, first.video, AudioChunk(4 * 1920, np.ones(1920, np.float32)), fresh=False), 2.0)
+    np.testing.assert_array_equal(first.video.rgb, shown)

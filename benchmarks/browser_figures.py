@@ -1,0 +1,165 @@
+"""From what the page saw and heard to latencies: pure arithmetic on a `Seen`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.clock import BITS, TICK
+from benchmarks.metrics import Distribution, Metric, freezes, slope_per_hour
+from engine.timeline import SAMPLE_RATE_HZ
+
+REACH_MS = 1150.0
+"""A click's picture is looked for this long: less than the shortest pause between two clicks."""
+_PER_MS = SAMPLE_RATE_HZ / 1000
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What a page noted. Instants are milliseconds of its performance.now().
+
+    Attributes:
+        said: float64[C], clicks that left the source.
+        heard: float64[H], clicks that left the loudspeaker.
+        frames: float64[F, 5]: displayed, media instant, latest click (both in `TICK`s), time of day when painted, read.
+        origin: time of day of instant 0, ms.
+        began, ended: between them things count.
+        before, stats: getStats at these instants: "audio", "video", "codec".
+        server: the session's status as the server tells it.
+        output_ms: base and output latency of the page's sound, as Chromium tells them.
+    """
+
+    said: Floats
+    heard: Floats
+    frames: Floats
+    origin: float
+    began: float
+    ended: float
+    before: Mapping[str, Any]
+    stats: Mapping[str, Any]
+    server: Mapping[str, Any]
+    output_ms: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matched:
+    """Clicks found in the pictures. float64[N] each; instants in ms, NaN where one was not heard.
+
+    Attributes:
+        sample: of the media clock.
+        said, shown, heard: when it left the source, its picture was displayed, it left the loudspeaker.
+    """
+
+    sample: Floats
+    said: Floats
+    shown: Floats
+    heard: Floats
+
+
+def matched(seen: Seen, fps: int) -> Matched:
+    """Each click with its picture: the first one displayed that depicts its instant or, that one lost, a later one."""
+    samples_per_frame = SAMPLE_RATE_HZ // fps
+    shown = seen.frames[:, 0]
+    index = np.floor(seen.frames[:, 1] * TICK / samples_per_frame)
+    rows: list[tuple[float, float, float, float]] = []
+    for click in np.unique(seen.frames[:, 2]).tolist():
+        at = np.flatnonzero((seen.frames[:, 2] == click) & (index >= click * TICK // samples_per_frame))
+        if len(at) == 0 or not seen.began <= shown[at[0]] < seen.ended:
+            continue
+        said = seen.said[(seen.said < shown[at[0]]) & (seen.said > shown[at[0]] - REACH_MS)]
+        near = seen.heard[np.abs(seen.heard - shown[at[0]]) < REACH_MS / 2]
+        if len(said):
+            heard = float(near[np.abs(near - shown[at[0]]).argmin()]) if len(near) else np.nan
+            rows.append((click * TICK, float(said[-1]), float(shown[at[0]]), heard))
+    return Matched(*np.array(rows, np.float64).reshape(-1, 4).T)
+
+
+def skew(seen: Seen, clicks: Matched, fps: int) -> tuple[Floats, Floats]:
+    """When each picture was displayed, and how much later than its sound was heard, in ms.
+
+    The loudspeaker's clock is known at clicks; between them it is taken to run straight.
+    """
+    known = np.isfinite(clicks.heard)
+    if known.sum() < 2:
+        return np.zeros(0), np.zeros(0)
+    at, lead = clicks.sample[known], clicks.heard[known] - clicks.sample[known] / _PER_MS
+    samples_per_frame = SAMPLE_RATE_HZ // fps
+    begin = np.floor(seen.frames[:, 1] * TICK / samples_per_frame) * samples_per_frame
+    counted = (begin >= at.min()) & (begin <= at.max()) & (seen.frames[:, 0] >= seen.began) & (seen.frames[:, 0] < seen.ended)
+    shown, begin = seen.frames[counted, 0], begin[counted]
+    return shown, shown - (begin / _PER_MS + np.interp(begin, at, lead))
+
+
+def figures(seen: Seen, fps: int) -> dict[str, Metric]:
+    """All figures by name."""
+    clicks = matched(seen, fps)
+    at, apart = skew(seen, clicks, fps)
+    displayed = seen.frames[(seen.frames[:, 0] >= seen.began) & (seen.frames[:, 0] < seen.ended)]
+    painted = _since_painted(displayed, seen.origin)
+    stages = _medians(seen.server)
+    after_drawing = sum(stages.get(name, 0.0) for name in ("colour", "encode", "send"))
+    window = min(60_000.0, (seen.ended - seen.began) / 4)
+    return {
+        "m2s_ms": Distribution.of(clicks.shown - clicks.said),
+        "av_skew_ms": Distribution.of(apart),
+        "av_skew_slope_ms_per_h": slope_per_hour(at / 1000, apart) if len(at) else None,
+        "av_skew_drift_ms": _moved(at, apart, window),
+        "click_to_ear_ms": Distribution.of(clicks.heard - clicks.said),
+        "render_to_screen_ms": Distribution.of(painted),
+        "display_delay_ms": Distribution.of(painted - after_drawing),
+        "frame_interval_ms": Distribution.of(np.diff(displayed[:, 0])),
+        "freeze_count": _counted(seen, "video", "freezeCount"),
+        "freezes_recomputed": freezes(displayed[:, 0]),
+        "concealed_ratio": _ratio(seen, "audio", "concealedSamples", "totalSamplesReceived"),
+        "jitter_buffer_video_ms": _mean_ms(seen, "video"),
+        "jitter_buffer_audio_ms": _mean_ms(seen, "audio"),
+        "stage_jitter_buffer_ms": None,
+        "frames_decoded": _counted(seen, "video", "framesDecoded"),
+        "frames_dropped_by_browser": _counted(seen, "video", "framesDropped"),
+        "clicks": f"{len(clicks.said)}/{int(((seen.said >= seen.began) & (seen.said < seen.ended)).sum())}",
+        "video_codec": str(seen.stats.get("codec") or "") or None,
+        "server_stages_p50_ms": dict(stages),
+        "output_latency_ms": " + ".join(f"{ms:.0f}" for ms in seen.output_ms) or None,
+    }
+
+
+def _since_painted(frames: Floats, origin: float) -> Floats:
+    """Ms from the painting of each picture to its display, by the time of day both were noted in."""
+    span = (1 << BITS) * TICK / _PER_MS
+    apart = (frames[:, 0] + origin - frames[:, 3] * TICK / _PER_MS) % span
+    return np.where(apart > span / 2, apart - span, apart)
+
+
+def _moved(at_ms: Floats, values: Floats, window_ms: float) -> float | None:
+    if len(values) == 0:
+        return None
+    first, last = values[at_ms < at_ms[0] + window_ms], values[at_ms > at_ms[-1] - window_ms]
+    return float(np.median(last) - np.median(first))
+
+
+def _medians(server: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(stage["p50"]) for name, stage in dict(server.get("stages_ms") or {}).items()}
+
+
+def _delta(seen: Seen, kind: str, name: str) -> float | None:
+    after, before = seen.stats.get(kind, {}).get(name), seen.before.get(kind, {}).get(name, 0)
+    return None if after is None else float(after) - float(before or 0)
+
+
+def _counted(seen: Seen, kind: str, name: str) -> int | None:
+    value = _delta(seen, kind, name)
+    return None if value is None else round(value)
+
+
+def _ratio(seen: Seen, kind: str, part: str, whole: str) -> float | None:
+    a, b = _delta(seen, kind, part), _delta(seen, kind, whole)
+    return a / b if a is not None and b else None
+
+
+def _mean_ms(seen: Seen, kind: str) -> float | None:
+    seconds, count = _delta(seen, kind, "jitterBufferDelay"), _delta(seen, kind, "jitterBufferEmittedCount")
+    return 1000 * seconds / count if seconds is not None and count else None

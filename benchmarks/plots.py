@@ -1,0 +1,128 @@
+"""Plots of what was measured, as PNG. Needs matplotlib."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import MissingDependency
+
+if TYPE_CHECKING:
+    from benchmarks.browser_figures import Seen
+    from benchmarks.engine_suite import Findings
+    from benchmarks.soak_suite import Health
+
+COLOURS = ("#3b6ea5", "#e0a030", "#8c8c8c", "#b5432e", "#5a9e6f", "#6b4f8f")
+
+
+def engine(found: "Findings", folder: Path) -> list[str]:
+    """Histogram of the residence, and the stages of the median and the slow journeys as stacked bars."""
+    return [
+        _histogram(
+            found.whole - found.lead_ms, (60, 100), "engine residence, ms (look-ahead excluded)", folder / "residence.png"
+        ),
+        _stages(found, folder / "stages.png"),
+    ]
+
+
+def soak(found: "Findings", health: "Health", folder: Path) -> list[str]:
+    """Delay and skew over time, and memory over time."""
+    frames = found.frames[0]
+    at = frames["due"] - found.run.began
+    plt = _pyplot()
+    figure, axes = plt.subplots(2, 1, figsize=(9, 6), sharex=True)
+    _over_time(axes[0], found.journeys[0].at_s, found.journeys[0].whole, "T1 to T7, ms")
+    _over_time(axes[1], at, (frames["encoded"] - frames["spoken"]) * 1000, "picture after its sound, ms")
+    axes[1].set_xlabel("seconds")
+    drift = _saved(figure, folder / "drift.png")
+    figure, axis = plt.subplots(figsize=(9, 3.5))
+    seconds = health.at_s - found.run.began
+    axis.plot(seconds, health.server_mb, color=COLOURS[0], label="server")
+    axis.plot(seconds, health.workers_mb, color=COLOURS[3], label="workers")
+    axis.set_ylim(bottom=0)
+    axis.set_ylabel("resident, MB")
+    axis.set_xlabel("seconds")
+    axis.legend()
+    return [drift, _saved(figure, folder / "memory.png")]
+
+
+def browser(seen: "Seen", fps: int, folder: Path) -> list[str]:
+    """Mouth to screen of every click, and the skew of every picture, over time."""
+    from benchmarks.browser_figures import matched, skew
+
+    clicks = matched(seen, fps)
+    at, apart = skew(seen, clicks, fps)
+    plt = _pyplot()
+    figure, axes = plt.subplots(2, 1, figsize=(9, 6), sharex=True)
+    axes[0].plot((clicks.said - seen.began) / 1000, clicks.shown - clicks.said, "o-", color=COLOURS[0], ms=4)
+    axes[0].axhline(260, color="k", lw=0.8, ls="--")
+    axes[0].set_ylim(bottom=0)
+    axes[0].set_ylabel("mouth to screen, ms")
+    axes[1].plot((at - seen.began) / 1000, apart, ".", color=COLOURS[3], ms=2)
+    for bound in (-60, 40):
+        axes[1].axhline(bound, color="k", lw=0.8, ls="--")
+    axes[1].set_ylabel("skew, ms (sound early > 0)")
+    axes[1].set_xlabel("seconds")
+    return [_saved(figure, folder / "browser.png")]
+
+
+def _stages(found: "Findings", file: Path) -> str:
+    whole = found.whole
+    bands = {"around p50": (45, 55), "around p95": (93, 97), "above p99": (99, 100)}
+    known = np.isfinite(whole)
+    figure, axis = _pyplot().subplots(figsize=(9, 2.6))
+    for row, (low, high) in enumerate(bands.values()):
+        floor, ceiling = np.percentile(whole[known], (low, high))
+        part = known & (whole >= floor) & (whole <= ceiling)
+        left = 0.0
+        for colour, name in zip(COLOURS, found.journeys[0].stages, strict=True):
+            stage = np.concatenate([journey.stages[name] for journey in found.journeys])
+            width = float(np.nanmean(stage[part]))
+            axis.barh(row, width, left=left, color=colour, label=name if row == 0 else None)
+            left += width
+    axis.set_yticks(range(len(bands)), list(bands))
+    axis.invert_yaxis()
+    axis.set_xlabel("ms, look-ahead excluded")
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncol=6, frameon=False)
+    return _saved(figure, file)
+
+
+def _histogram(values: NDArray[np.float64], bars: tuple[float, float], label: str, file: Path) -> str:
+    values = values[np.isfinite(values)]
+    figure, axis = _pyplot().subplots(figsize=(9, 3.2))
+    axis.hist(values, bins=80, color=COLOURS[0])
+    for value, name in zip(np.percentile(values, (50, 99)), ("p50", "p99"), strict=True):
+        axis.axvline(float(value), color=COLOURS[3], lw=1.2)
+        axis.text(float(value), axis.get_ylim()[1] * 0.95, f" {name} {value:.0f}", color=COLOURS[3], va="top")
+    for bar in bars:
+        axis.axvline(bar, color="k", lw=0.8, ls="--")
+    axis.set_xlabel(label)
+    axis.set_ylabel("samples")
+    return _saved(figure, file)
+
+
+def _over_time(axis: Any, at_s: NDArray[np.float64], values: NDArray[np.float64], label: str) -> None:
+    axis.plot(at_s, values, ",", color="#c8c8c8")
+    steps = np.arange(np.nanmin(at_s), np.nanmax(at_s), 10.0)
+    medians = [float(np.nanmedian(part)) if len(part := values[(at_s >= s) & (at_s < s + 10)]) else np.nan for s in steps]
+    axis.plot(steps + 5, medians, color=COLOURS[0], lw=1.5, label="median of 10 s")
+    axis.set_ylabel(label)
+    axis.legend(loc="upper right")
+
+
+def _pyplot() -> Any:
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise MissingDependency("plots are drawn by matplotlib: pip install matplotlib") from error
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
+def _saved(figure: Any, file: Path) -> str:
+    figure.savefig(file, dpi=110, bbox_inches="tight")
+    _pyplot().close(figure)
+    return f"plot: {file}"

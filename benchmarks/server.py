@@ -1,0 +1,43 @@
+"""The real server for the browser suite: `mien serve` itself, whose workers paint a clock into their pictures."""
+
+import argparse
+import dataclasses
+
+from benchmarks.studio import STUDIOS
+from streaming import server
+from streaming.app import Parts
+from streaming.config import ServerConfig
+from streaming.live import Live
+from streaming.portraits import PortraitLibrary
+from streaming.worker.options import WorkerOptions
+
+
+def main() -> None:
+    """Serve until told to end; the first line printed is the page's address."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--fps", type=int, default=25)
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--look-ahead-ms", type=int, default=40)
+    parser.add_argument("--portrait")
+    parser.add_argument("--renderer", default="mesh")
+    parser.add_argument("--ppm", type=float, default=0.0)
+    args = parser.parse_args()
+    config = ServerConfig(
+        port=0, size=args.size, fps=args.fps, look_ahead_ms=args.look_ahead_ms, workers=args.workers, portrait=args.portrait
+    )
+    product = server.real_parts
+
+    def parts(config: ServerConfig) -> Parts:
+        library = PortraitLibrary(config.portraits)
+        warm = library.path(config.portrait or library.all()[0].id)
+        options = WorkerOptions(studio=STUDIOS[args.renderer, True], inject_ppm=args.ppm, warm=str(warm), sizes=(config.size,))
+        live = Live(library.path, workers=config.workers, options=options)
+        return dataclasses.replace(product(config), sessions=live)
+
+    server.real_parts = parts
+    server.serve(config, lambda address: print(address, flush=True))
+
+
+if __name__ == "__main__":
+    main()
