@@ -204,7 +204,9 @@ class Remote:
         if self._understudy is None and self._last is not None:
             self._state = "recovering"
             self._understudy = self._new_understudy()
-            self._last = dataclasses.replace(self._last, video=self._last.video.copy())
+            picture = self._last.video.copy()  # the shared one may be drawn over
+            picture.flags.writeable = False
+            self._last = dataclasses.replace(self._last, video=picture)
 
     def _play(self, index: int, due: float) -> None:
         assert self._understudy is not None

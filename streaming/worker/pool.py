@@ -75,6 +75,7 @@ class Worker:
         self._costs: dict[int, float] = {}
         self._falls: deque[float] = deque(maxlen=FALLS)
         self._resting_until = 0.0
+        self._fallen: list[WorkerProcess] = []
         self.warm = False
         self.ending = False
 
@@ -129,6 +130,7 @@ class Worker:
 
     async def watch(self) -> None:
         """Kill a stalled process; start one where there is none."""
+        await self._bury()
         process = self._process
         if process is None:
             if now() >= self._resting_until:
@@ -138,12 +140,17 @@ class Worker:
             process.kill()
             await process.reap()
 
+    async def _bury(self) -> None:
+        while self._fallen:
+            await self._fallen.pop().reap()
+
     async def close(self) -> None:
         """End the process; returns when it is no more."""
         self.ending = True
         process, self._process = self._process, None
         if process is not None:
             await process.stop()
+        await self._bury()
         self._arena.close()
 
     def _hear(self, message: Message) -> None:
@@ -166,6 +173,7 @@ class Worker:
         if self.ending or process is None:
             return
         process.kill()
+        self._fallen.append(process)
         self._falls.append(now())
         log.error("a worker has ended and is replaced", extra={"sessions": len(self._tenants)})
         if len(self._falls) == FALLS and now() - self._falls[0] < FALLS_WITHIN_S:
@@ -201,20 +209,27 @@ class Pool:
         """A number for a new session."""
         return next(self._keys)
 
+    def room_for(self, settings: SessionSettings) -> bool:
+        """Whether `choose` would find a worker."""
+        return self._choose(settings) >= 0
+
     def choose(self, settings: SessionSettings) -> Worker:
         """The worker for one more session.
 
         Raises:
             CapacityReached: when none has room.
         """
-        warm_first = [None if self.ready and not worker.warm else worker.share for worker in self._workers]
-        running = [settings for worker in self._workers for settings in worker.settings]
-        chosen = self._admission.choose(settings, warm_first, running)
+        chosen = self._choose(settings)
         if chosen < 0:
+            running = sum(len(worker.settings) for worker in self._workers)
             raise CapacityReached(
-                f"no room for one more session of {settings.size} px at {settings.fps} fps beside the {len(running)} running"
+                f"no room for one more session of {settings.size} px at {settings.fps} fps beside the {running} running"
             )
         return self._workers[chosen]
+
+    def _choose(self, settings: SessionSettings) -> int:
+        shares = [None if self.ready and not worker.warm else worker.share for worker in self._workers]
+        return self._admission.choose(settings, shares, [taken for worker in self._workers for taken in worker.settings])
 
     async def start(self) -> None:
         """Start all workers."""

@@ -1,0 +1,264 @@
+"""Real worker processes: killed, frozen, filled up, ended."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from engine.errors import PortraitError
+from streaming.contract import CapacityReached, Outgoing, SessionSettings, now
+from streaming.live import Live, Remote
+from streaming.worker.options import WorkerOptions
+
+STUDIO = WorkerOptions(studio="tests.fake_studio:FakeStudio", warm="grey-50", sizes=(256,))
+PATIENCE_S = 30.0  # a loaded machine is slow, not wrong
+
+
+def settings(portrait: str = "grey-80") -> SessionSettings:
+    return SessionSettings(portrait, size=256, badge=False)
+
+
+@asynccontextmanager
+async def running(workers: int = 1, options: WorkerOptions = STUDIO) -> AsyncIterator[Live]:
+    live = Live(Path, workers=workers, options=options)
+    await live.start()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not all(worker.warm for worker in live.pool.workers):
+                await asyncio.sleep(0.02)
+        yield live
+    finally:
+        pids = [worker.pid for worker in live.pool.workers]
+        await live.close()
+        assert not [pid for pid in pids if pid is not None and psutil.pid_exists(pid)]
+
+
+@asynccontextmanager
+async def speaking(session: Remote) -> AsyncIterator[None]:
+    """A tone goes into the session in real time."""
+    tone = (0.5 * np.sin(2 * np.pi * 200 * np.arange(960) / 48_000)).astype(np.float32)
+
+    async def speak() -> None:
+        anchor, k = now(), 0
+        while True:
+            k += 1
+            await asyncio.sleep(max(0.0, anchor + 0.02 * k - now()))
+            session.push_audio(tone, now())
+
+    task = asyncio.create_task(speak())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def collect(session: Remote, frames: int) -> list[Outgoing]:
+    """The next frames, with pictures of their own."""
+    got: list[Outgoing] = []
+    async with asyncio.timeout(PATIENCE_S):
+        async for outgoing in session.subscribe():
+            assert not outgoing.video.flags.writeable
+            got.append(replace(outgoing, video=outgoing.video.copy()))
+            if len(got) == frames:
+                break
+    return got
+
+
+async def until(session: Remote, state: str) -> float:
+    """Seconds until the session is in a state."""
+    begin = now()
+    async with asyncio.timeout(PATIENCE_S):
+        while session.status().state != state:
+            await asyncio.sleep(0.01)
+    return now() - begin
+
+
+def grey(outgoing: Outgoing) -> int:
+    return int(outgoing.video[0, 0])
+
+
+async def test_a_session_shows_its_portrait_and_plays_its_sound() -> None:
+    async with running() as live:
+        session = await live.open(settings("grey-80"), "one")
+        async with speaking(session):
+            frames = await collect(session, 40)
+        assert live.get("one") is session
+        assert frames[-1].video.shape == (384, 256)
+        assert frames[-1].audio.shape == (1920,)
+        assert max(np.abs(frame.audio).max() for frame in frames[-10:]) > 16_000
+        assert max(map(grey, frames)) > grey(frames[0])  # the mouth moved
+        indices = [frame.index for frame in frames]
+        assert indices == sorted(set(indices))
+        status = session.status()
+        assert status.state == "live"
+        assert status.hearing
+        assert status.level_dbfs == pytest.approx(-9, abs=3)
+        assert {"audio_hold", "queue", "features", "inference", "colour"} <= set(status.stages_ms)
+
+
+async def test_a_killed_worker_is_back_and_its_sessions_go_on_where_they_were() -> None:
+    async with running(workers=2) as live:
+        hit = await live.open(settings("grey-80"), "hit")
+        spared = await live.open(settings("grey-100"), "spared")
+        hit.control(idle=False, channels={"jawOpen": 0.5})
+        async with speaking(hit):
+            await collect(hit, 10)
+            watch, calm = hit.subscribe(), asyncio.create_task(collect(spared, 50))
+            before = await anext(watch)
+            falls = next(worker for worker in live.pool.workers if hit.settings in worker.settings)
+            assert falls.pid is not None
+            os.kill(falls.pid, signal.SIGKILL)
+            await until(hit, "recovering")
+            took = await until(hit, "live")
+            heard = [await anext(watch) for _ in range(5)]
+            after = await collect(hit, 25)
+        assert took < 15  # 5 s on a machine that does nothing else
+        assert hit.id == "hit"
+        assert live.get("hit") is hit
+        assert [frame.index for frame in heard] == sorted({frame.index for frame in heard})
+        assert heard[0].index > before.index
+        assert after[-1].fresh
+        assert grey(after[-1]) > 100  # the control survived
+        assert {grey(frame) // 100 for frame in await calm} == {1}
+        assert all(grey(frame) >= 100 for frame in calm.result())
+        assert spared.status().state == "live"
+
+
+async def test_while_its_worker_is_away_a_session_keeps_its_sound_and_its_picture() -> None:
+    async with running() as live:
+        session = await live.open(settings())
+        async with speaking(session):
+            await collect(session, 25)
+            pid = live.pool.workers[0].pid
+            assert pid is not None
+            os.kill(pid, signal.SIGSTOP)  # alive, and silent
+            await until(session, "recovering")
+            frames = await collect(session, 15)
+            assert [frame.fresh for frame in frames] == [False] * 15
+            assert len({grey(frame) for frame in frames}) == 1
+            assert max(np.abs(frame.audio).max() for frame in frames[5:]) > 16_000
+            await until(session, "live")
+            assert not psutil.pid_exists(pid)  # the stalled one was replaced, not left behind
+
+
+async def test_an_exception_in_one_session_ends_that_session_alone() -> None:
+    async with running() as live:
+        steady = await live.open(settings("grey-80"))
+        failing = await live.open(settings("crash-20"))
+        pid = live.pool.workers[0].pid
+        seen = [frame async for frame in failing.subscribe()]
+        assert len(seen) <= 20
+        status = failing.status()
+        assert status.state == "closed"
+        assert status.reason == "RuntimeError: a renderer fell over"
+        assert live.get(failing.id) is None
+        assert (await collect(steady, 10))[-1].fresh
+        assert live.pool.workers[0].pid == pid
+
+
+async def test_a_portrait_that_cannot_be_loaded_is_refused_and_leaves_room() -> None:
+    async with running() as live:
+        with pytest.raises(PortraitError, match="broken is not a portrait"):
+            await live.open(settings("broken"), "x")
+        assert not live.all()
+        await collect(await live.open(settings(), "x"), 3)
+
+
+async def test_a_change_of_face_shows_and_a_bad_one_changes_nothing() -> None:
+    async with running() as live:
+        session = await live.open(settings("grey-80"))
+        session.control(idle=False)
+        assert grey((await collect(session, 10))[-1]) < 90
+        session.control(portrait="grey-150")
+        async with asyncio.timeout(PATIENCE_S):
+            while grey((await collect(session, 1))[0]) < 135:
+                pass
+        session.control(portrait="broken")
+        assert grey((await collect(session, 10))[-1]) > 135
+        assert session.status().state == "live"
+
+
+async def test_what_would_not_fit_is_refused_at_once() -> None:
+    async with running() as live:
+        live.pool.workers[0]._admission.learn(256, 0.02)  # pyright: ignore[reportPrivateUsage]
+        opened = [await live.open(settings("grey-80"))]
+        while live.pool.room_for(settings()):
+            opened.append(await live.open(settings("grey-80")))
+        begin = now()
+        with pytest.raises(CapacityReached, match="no room"):
+            await live.open(settings("grey-80"))
+        assert now() - begin < 1.0  # 50 ms on a machine that does nothing else
+        await opened[0].close()
+        assert opened[0].status().state == "closed"
+        assert [frame async for frame in opened[0].subscribe()] == []
+
+
+async def test_a_barge_in_silences_what_was_said() -> None:
+    async with running() as live:
+        session = await live.open(settings())
+        async with speaking(session):
+            await collect(session, 25)
+        session.interrupt()
+        assert not (await collect(session, 15))[-1].audio.any()
+
+
+async def test_settings_and_ids_are_checked() -> None:
+    async with running() as live:
+        with pytest.raises(ValueError, match="size"):
+            await live.open(SessionSettings("grey-1", size=100))
+        with pytest.raises(ValueError, match="id"):
+            await live.open(settings(), "../x")
+        session = await live.open(settings(), "twice")
+        with pytest.raises(ValueError, match="already"):
+            await live.open(settings(), "twice")
+        with pytest.raises(ValueError, match="jawopen"):
+            session.control(channels={"jawopen": 1.0})
+
+
+async def test_an_injected_stall_shows_in_one_frame_in_25() -> None:
+    options = WorkerOptions(studio=STUDIO.studio, warm=STUDIO.warm, sizes=(256,), inject_stall_ms=50)
+    async with running(options=options) as live:
+        frames = await collect(await live.open(settings()), 60)
+    held_up = {f.index for f in frames if f.fresh and f.stamps.inference_end - f.stamps.inference_start > 0.049}
+    assert held_up >= {f.index for f in frames if f.index % 25 == 24 and f.fresh}
+    assert held_up
+
+
+def test_workers_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(
+        "import asyncio\n"
+        "from pathlib import Path\n"
+        "from streaming.live import Live\n"
+        "from streaming.worker.options import WorkerOptions\n"
+        "async def main():\n"
+        "    live = Live(Path, workers=2, options=WorkerOptions(studio='tests.fake_studio:FakeStudio'))\n"
+        "    await live.start()\n"
+        "    while not all(worker.warm for worker in live.pool.workers):\n"
+        "        await asyncio.sleep(0.02)\n"
+        "    print(*(worker.pid for worker in live.pool.workers), flush=True)\n"
+        "    await asyncio.sleep(1000)\n"
+        "asyncio.run(main())\n"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", str(script)], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": root}
+    ) as server:
+        assert server.stdout is not None
+        pids = [int(word) for word in server.stdout.readline().split()]
+        assert len(pids) == 2
+        server.kill()
+    gone, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=PATIENCE_S)
+    assert not alive, gone

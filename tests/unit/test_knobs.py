@@ -1,0 +1,51 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from streaming.contract import SessionSettings
+from streaming.worker.knobs import check_settings, checked_controls, remember
+
+
+@pytest.mark.parametrize(
+    "change", [{"size": 500}, {"fps": 24}, {"look_ahead_ms": -1}, {"look_ahead_ms": 41}, {"picture_hold_ms": 51}]
+)
+def test_settings_out_of_range_are_refused(change: dict[str, int]) -> None:
+    check_settings(SessionSettings("mei"))
+    with pytest.raises(ValueError, match=f"{next(iter(change))}: expected"):
+        check_settings(replace(SessionSettings("mei"), **change))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"chanels": {}}, "did you mean 'channels'"),
+        ({"channels": {"jawopen": 1}}, "did you mean 'jawOpen'"),
+        ({"channels": {"yaw": float("nan")}}, "finite"),
+        ({"preset": "smirk"}, "no preset"),
+        ({"mouth_gain": 2.1}, "expected 0..2"),
+        ({"head_gain": -1}, "expected 0..2"),
+    ],
+)
+def test_controls_that_make_no_sense_are_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        checked_controls(changes)
+
+
+def test_what_is_none_is_left_alone() -> None:
+    assert checked_controls({"preset": None, "idle": False, "channels": {"yaw": None}}) == {
+        "idle": False,
+        "channels": {"yaw": None},
+    }
+
+
+def test_what_was_changed_adds_up_and_a_preset_lets_go_of_channels_before_it() -> None:
+    controls: dict[str, Any] = {}
+    remember(controls, {"channels": {"yaw": 3.0}, "idle": False})
+    remember(controls, {"channels": {"pitch": 1.0}, "mouth_gain": 1.5})
+    assert controls == {"channels": {"yaw": 3.0, "pitch": 1.0}, "idle": False, "mouth_gain": 1.5}
+    remember(controls, {"preset": "nod"})
+    assert "preset" not in controls
+    remember(controls, {"preset": "smile"})
+    remember(controls, {"channels": {"roll": 2.0}, "portrait": "/elsewhere"})
+    assert controls == {"channels": {"roll": 2.0}, "preset": "smile", "idle": False, "mouth_gain": 1.5}

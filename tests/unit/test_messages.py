@@ -1,0 +1,88 @@
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from streaming.contract import SessionSettings, Stamps
+from streaming.worker.messages import (
+    MAX_BODY,
+    Beat,
+    BrokenMessage,
+    Close,
+    Closed,
+    Control,
+    Frame,
+    Framer,
+    Interrupt,
+    Message,
+    Open,
+    Opened,
+    Ready,
+    Refused,
+    Sound,
+    Stop,
+    decode,
+    encode,
+)
+
+RARE: list[Message] = [
+    Open(7, 3, 12.5, 40, "/a/face.mien", SessionSettings("mei", size=256), {"idle": False, "channels": {"yaw": None}}),
+    Control(7, {"channels": {"jawOpen": 0.5}, "preset": "smile"}),
+    Interrupt(7),
+    Close(7),
+    Stop(),
+    Ready(512, 0.008),
+    Opened(7, 12.5),
+    Closed(7, "PortraitError", "it is no portrait"),
+    Refused(7, "no preset is called 'x'"),
+    Beat({"7": 0.01}),
+]
+
+
+@pytest.mark.parametrize("message", RARE, ids=lambda m: type(m).__name__)
+def test_a_message_survives_the_socket(message: Message) -> None:
+    assert list(Framer().feed(encode(message))) == [message]
+
+
+def test_sound_survives_the_socket() -> None:
+    sound = Sound(7, 1.25, np.linspace(-1, 1, 960, dtype=np.float32))
+    (got,) = Framer().feed(encode(sound))
+    assert isinstance(got, Sound)
+    assert (got.key, got.arrived) == (7, 1.25)
+    np.testing.assert_array_equal(got.samples, sound.samples)
+
+
+def test_a_frame_survives_the_socket() -> None:
+    stamps = Stamps(*(float(i) for i in range(8)))
+    frame = Frame(7, 123_456, 960, 15, 2, True, stamps, np.arange(1920, dtype=np.int16))
+    (got,) = Framer().feed(encode(frame))
+    assert isinstance(got, Frame)
+    assert (got.key, got.index, got.missing, got.slot, got.repeats, got.fresh) == (7, 123_456, 960, 15, 2, True)
+    assert got.stamps == stamps
+    np.testing.assert_array_equal(got.audio, frame.audio)
+
+
+@pytest.mark.parametrize("cut", [1, 3, 1000])
+def test_the_cut_of_the_stream_does_not_matter(cut: int) -> None:
+    stream = b"".join(map(encode, RARE))
+    framer = Framer()
+    got = [m for start in range(0, len(stream), cut) for m in framer.feed(stream[start : start + cut])]
+    assert got == RARE
+
+
+def test_no_side_can_be_made_to_hold_more_than_a_megabyte() -> None:
+    with pytest.raises(BrokenMessage, match="bytes"):
+        encode(Sound(1, 0.0, np.zeros(MAX_BODY // 4, np.float32)))
+    with pytest.raises(BrokenMessage, match="are allowed"):
+        list(Framer().feed(struct.pack("<IB", MAX_BODY + 1, 0)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [(99, b"{}"), (3, b"not json"), (3, b"[]"), (3, json.dumps({"no": 1}).encode()), (5, b"x"), (11, b"short")],
+)
+def test_what_nobody_has_sent_is_refused_in_one_line(kind: int, body: bytes) -> None:
+    with pytest.raises(BrokenMessage, match=f"message of kind {kind}") as caught:
+        decode(kind, memoryview(body))
+    assert "\n" not in str(caught.value)

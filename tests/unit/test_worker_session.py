@@ -1,0 +1,136 @@
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from streaming.contract import SessionSettings
+from streaming.worker.arena import Arena
+from streaming.worker.messages import Frame, Open
+from streaming.worker.session import REPEATS_MOST, WorkerSession
+from tests.fake_studio import FakeStudio
+
+PERIOD = 0.04
+
+
+@dataclass
+class Clock:
+    """A clock that moves when told to."""
+
+    at: float = 100.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def session(clock: Clock, *, portrait: str = "grey-80", index: int = 0, frame_cost: float = 0.0) -> WorkerSession:
+    settings = SessionSettings(portrait, size=256, badge=False)
+    performance = FakeStudio().build(settings, portrait, clock)
+    opened = Open(1, 0, 100.0, index, portrait, settings, {})
+
+    readings = itertools.count(0.0, frame_cost)  # one before a frame, one after it
+    return WorkerSession(opened, performance, Arena(), 100.0, PERIOD, clock, lambda: next(readings))
+
+
+def tick_on_time(worker: WorkerSession, clock: Clock) -> Frame:
+    clock.at = max(clock.at, worker.due)
+    return worker.tick()
+
+
+def test_deadlines_accumulate_from_the_anchor() -> None:
+    clock = Clock()
+    worker = session(clock)
+    for index in range(50):
+        assert worker.due == pytest.approx(100.0 + index * PERIOD)
+        clock.at = worker.due + 0.007
+        assert tick_on_time(worker, clock).index == index
+
+
+def test_the_sound_of_a_frame_and_its_picture_belong_together() -> None:
+    clock = Clock()
+    worker = session(clock)
+    worker.performance.apply({"idle": False})
+    loudness, openness = list[float](), list[float]()
+    for k in range(60):
+        level = 0.8 if 20 <= k < 40 else 0.0
+        for half in (0, 1):
+            worker.push(np.full(960, level, np.float32), worker.due - 0.04 + 0.02 * half + 0.015)
+        frame = tick_on_time(worker, clock)
+        loudness.append(np.abs(frame.audio).mean() / 32767)
+        openness.append(float(worker._arena.picture(0, frame.slot, 256)[:256].mean()))  # pyright: ignore[reportPrivateUsage]
+    mouth = (np.array(openness) - openness[0]) / np.ptp(openness)
+    sound = np.array(loudness) / 0.8
+    assert np.abs(mouth - sound).mean() < 0.06
+    assert sound.max() == pytest.approx(1, abs=0.01)
+
+
+def test_a_late_tick_repeats_the_picture_while_the_sound_moves_on() -> None:
+    clock = Clock()
+    worker = session(clock, frame_cost=0.010)
+    first = [tick_on_time(worker, clock) for _ in range(20)]
+    assert all(frame.fresh for frame in first)
+    clock.at = worker.due + 0.035  # 5 ms left for a frame that takes 10
+    late = worker.tick()
+    assert not late.fresh
+    assert late.slot == first[-1].slot
+    assert (late.index, len(late.audio)) == (20, 1920)
+    assert tick_on_time(worker, clock).fresh
+
+
+def test_one_that_is_always_late_is_slow_but_not_still() -> None:
+    clock = Clock()
+    worker = session(clock, frame_cost=0.2)
+    for _ in range(20):
+        tick_on_time(worker, clock)
+    fresh = list[bool]()
+    for _ in range(20):
+        clock.at = worker.due + 0.03
+        fresh.append(worker.tick().fresh)
+    assert fresh.count(True) == 20 // (REPEATS_MOST + 1)
+
+
+def test_after_a_long_sleep_the_frames_between_are_left_out() -> None:
+    clock = Clock()
+    worker = session(clock)
+    tick_on_time(worker, clock)
+    clock.at += 60.0
+    frame = worker.tick()
+    assert frame.index == pytest.approx(60 / PERIOD, abs=1)
+    assert worker.due > clock.at - PERIOD
+
+
+def test_one_that_continues_goes_on_with_the_frame_that_is_due() -> None:
+    clock = Clock(at=110.01)
+    worker = session(clock, index=200)
+    worker.resume(clock.at)
+    assert worker.index == 251
+    assert worker.due >= clock.at
+
+
+def test_a_picture_stays_until_the_ring_has_gone_round() -> None:
+    clock = Clock()
+    worker = session(clock)
+    slots = [tick_on_time(worker, clock).slot for _ in range(40)]
+    assert all(len(set(slots[i : i + 8])) == 8 for i in range(32))
+
+
+def test_stamps_are_in_the_order_of_the_stages() -> None:
+    clock = Clock()
+    worker = session(clock)
+    for _ in range(30):
+        worker.push(np.full(1920, 0.1, np.float32), worker.due - 0.01)
+        frame = tick_on_time(worker, clock)
+    stamps = frame.stamps
+    assert 0 < stamps.arrived <= stamps.taken <= stamps.features <= stamps.inference_end <= stamps.colour
+    assert stamps.due - stamps.arrived < 0.15
+
+
+def test_a_barge_in_silences_at_once() -> None:
+    clock = Clock()
+    worker = session(clock)
+    for _ in range(30):
+        worker.push(np.full(1920, 0.5, np.float32), worker.due - 0.01)
+        frame = tick_on_time(worker, clock)
+    assert frame.audio.any()
+    worker.interrupt()
+    assert not tick_on_time(worker, clock).audio.any()
