@@ -75,6 +75,10 @@ class Library(Protocol):
         """A small picture and its media type; `PortraitError` if there is no such portrait."""
         ...
 
+    async def prepare(self) -> None:
+        """Have a process ready for a photo that will probably come; what is missing is said when it comes."""
+        ...
+
     async def enrol(self, photo: bytes, name: str, consent: str, progress: Callable[[str], None]) -> Listed:
         """Make a portrait of a photo in a process of its own; `PortraitError` and `MissingDependency` say why not."""
         ...
@@ -151,6 +155,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_delete("/api/portraits/{portrait}", remove_portrait)
     app.router.add_get("/api/portraits/{portrait}/thumbnail", thumbnail)
     app.router.add_get("/api/portraits/{portrait}/poster", poster)
+    app.router.add_post("/api/enrolments", prepare)
     app.router.add_get("/api/enrolments/{ticket}", enrolment)
     app.router.add_post("/api/sessions", open_session)
     app.router.add_get("/api/sessions/{session}", session_status)
@@ -280,6 +285,12 @@ async def enrol(request: web.Request) -> web.Response:
     finally:
         house.enrolments.pop(ticket, None)
     return web.json_response(_described(portrait), status=201)
+
+
+async def prepare(request: web.Request) -> web.Response:
+    """A photo will probably come: have what it needs ready."""
+    await request.app[HOUSE].library.prepare()
+    return web.Response(status=204)
 
 
 async def enrolment(request: web.Request) -> web.Response:

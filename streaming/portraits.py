@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import engine
-from engine.errors import PortraitError
+from engine.errors import MissingDependency, PortraitError
 from engine.rig.archive import FILE_LIMIT, TEXT_LIMIT, Card, read_card
 from streaming import tracker_setup
 from streaming.enrolment import Enroller
@@ -117,6 +117,12 @@ class PortraitLibrary:
             PortraitError: if there is none of that id, or its file is damaged.
         """
         return self._open(self.path(portrait_id)).thumbnail, "image/png"
+
+    async def prepare(self) -> None:
+        """Start an enrolling process ahead, for a photo that will probably come, if what it needs is installed."""
+        with contextlib.suppress(MissingDependency):
+            if not tracker_setup.steps():
+                await self._enroller.prepare()
 
     async def enrol(self, photo: bytes, name: str, consent: str, progress: Callable[[str], None]) -> PortraitInfo:
         """Make a portrait of a photo, in a process of its own, and keep it.

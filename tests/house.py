@@ -110,6 +110,7 @@ class FakeLibrary:
         self.faces = {name.lower(): FakePortrait(name.lower(), name) for name in names}
         self.consents: list[str] = []
         self.photos: list[bytes] = []
+        self.prepared = 0
 
     def all(self) -> Sequence[FakePortrait]:
         return tuple(self.faces.values())
@@ -121,6 +122,9 @@ class FakeLibrary:
         body = io.BytesIO()
         Image.new("RGB", (64, 64), (shade, 110, 120)).save(body, "PNG")
         return body.getvalue(), "image/png"
+
+    async def prepare(self) -> None:
+        self.prepared += 1
 
     async def enrol(self, photo: bytes, name: str, consent: str, progress: Callable[[str], None]) -> FakePortrait:
         progress("Fitting the mesh")

@@ -1,6 +1,6 @@
 // The dialog that makes a face of a photo: choose or take it, agree, wait.
 
-import { enrol } from "./server.js";
+import { enrol, prepareEnrolment } from "./server.js";
 import { prepared, snapped } from "./photo.js";
 
 const $ = (id) => document.getElementById(id);
@@ -32,6 +32,7 @@ export class Adding extends EventTarget {
   }
 
   open() {
+    prepareEnrolment();
     this.#show("choose");
     if (!this.#dialog.open) this.#dialog.showModal();
   }
@@ -66,9 +67,13 @@ export class Adding extends EventTarget {
     this.#complain("");
   }
 
+  // One line, beside the field it is about.
   #complain(line, id) {
-    $("add-error").textContent = line;
-    $("add-error").hidden = !line;
+    const error = $("add-error");
+    error.textContent = line;
+    error.hidden = !line;
+    if (id) $(id).closest("label").after(error);
+    else $("add-form").append(error);
     if (!id) return;
     $(id).setAttribute("aria-invalid", "true");
     $(id).setAttribute("aria-describedby", "add-error");

@@ -48,6 +48,9 @@ export async function readiness() {
   }
 }
 
+// Tells the server that a photo will probably come, so that it is quick when it does.
+export const prepareEnrolment = () => ask("/api/enrolments", { method: "POST" }).catch(() => {});
+
 // Sends a photo and reports what the server is doing with it until the portrait is there.
 export async function enrol({ photo, filename, name, consent, onProgress }) {
   const ticket = crypto.getRandomValues(new Uint32Array(2)).join("-");

@@ -75,8 +75,8 @@ def test_the_display_shows_numbers(visit: Visit) -> None:
     page.click("#start")
     page.wait_for_selector("#hud:not([hidden])")
     page.wait_for_timeout(2200)
-    assert 20 <= float(page.inner_text("#hud-fps")) <= 30
-    assert 80 <= float(page.inner_text("#hud-total")) <= 250  # 89 ms are the stand-in's own
+    assert 10 <= float(page.inner_text("#hud-fps")) <= 30
+    assert 80 <= float(page.inner_text("#hud-total")) <= 500  # 89 ms are the stand-in's own
     assert float(page.inner_text("#hud-first")) > 0
     legend = page.inner_text("#hud-legend")
     assert all(name in legend for name in ("sound held", "look-ahead", "drawing", "encoding"))
@@ -205,6 +205,7 @@ def test_a_photo_becomes_a_face_only_with_consent(visit: Visit, server: Server, 
     assert "Sign" in page.inner_text("#add-error")
     assert page.evaluate("document.activeElement.id") == "signature"
     assert server.library.photos == []
+    assert server.library.prepared
     page.fill("#signature", "Ada L")
     page.click("#enrol")
     page.wait_for_selector("#add", state="hidden")

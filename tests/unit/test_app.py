@@ -178,6 +178,12 @@ async def test_bad_uploads_get_one_line_each(house: House, monkeypatch: pytest.M
     assert house.app[api.HOUSE].enrolments == {}
 
 
+async def test_a_photo_can_be_announced(house: House) -> None:
+    assert (await house.client.post("/api/enrolments")).status == 204
+    assert house.library.prepared == 1
+    assert (await house.client.get("/api/enrolments/x")).status == 404
+
+
 async def test_built_in_faces_stay(house: House) -> None:
     assert (await error(await house.client.delete("/api/portraits/amara")))[0] == 403
     assert "amara" in house.library.faces

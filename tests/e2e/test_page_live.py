@@ -1,0 +1,166 @@
+"""`mien serve` as a user runs it: real workers, real WebRTC, real faces, in a real Chromium."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.e2e.conftest import Visit
+from tests.e2e.test_page import eventually, until
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+STARTS = 8
+FIRST_FRAME_P95_MS = 1500
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Serve:
+    """A running `mien serve`."""
+
+    def __init__(self, *options: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streaming.cli.main", "serve", "--port", "0", *options],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        found = re.search(r"https?://\S+", line)
+        assert found, line + self.process.stdout.read()
+        self.url = found[0].rstrip("/")
+
+    def wait_until_warm(self, seconds: float = 120) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                with urllib.request.urlopen(self.url + "/readyz", timeout=5):
+                    return
+            except urllib.error.HTTPError as error:
+                error.close()  # 503 while warming up
+            time.sleep(0.2)
+        pytest.fail("the workers did not get warm")
+
+    def workers(self) -> list[psutil.Process]:
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if "streaming.worker" in " ".join(child.cmdline())]
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=20)
+        return self.process.returncode
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    serve = Serve("--portraits", str(tmp_path_factory.mktemp("portraits")))
+    try:
+        serve.wait_until_warm()
+        yield serve
+        children = psutil.Process(serve.process.pid).children(recursive=True)
+        assert serve.end() == 0
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert alive == []
+    finally:
+        serve.process.kill()
+        serve.process.communicate()
+
+
+@pytest.fixture
+def visit(browser: Any, serve: Serve) -> Iterator[Visit]:
+    visit = Visit(browser, serve.url)
+    yield visit
+    visit.context.close()
+
+
+def test_a_face_speaks_soon_after_start(visit: Visit, record_property: Any) -> None:
+    page = visit.ready()
+    took: list[float] = []
+    for _ in range(STARTS):
+        page.click("#start:enabled")
+        visit.live()
+        took.append(float(page.evaluate("document.documentElement.dataset.firstFrameMs")))
+        page.click("#start")
+        page.wait_for_selector("#stage[data-state=idle]")
+        page.wait_for_timeout(300)
+    record_property("start_to_first_frame_ms", sorted(took))
+    assert np.percentile(took, 95) <= FIRST_FRAME_P95_MS
+    visit.clean()
+
+
+def test_the_picture_is_a_face_and_the_numbers_are_real(visit: Visit) -> None:
+    page = visit.ready()
+    page.click("#start")
+    visit.live()
+    page.wait_for_selector("#hud:not([hidden])")
+    page.wait_for_timeout(2500)
+    assert float(page.inner_text("#hud-fps")) > 10
+    assert "drawing" in page.inner_text("#hud-legend")
+    spread = page.evaluate("""() => {
+      const c = new OffscreenCanvas(64, 64).getContext('2d');
+      c.drawImage(document.getElementById('video'), 0, 0, 64, 64);
+      const green = c.getImageData(0, 0, 64, 64).data.filter((_, i) => i % 4 === 1);
+      return Math.max(...green) - Math.min(...green);
+    }""")
+    assert spread > 100
+    visit.clean()
+
+
+def test_a_killed_worker_is_back_and_the_page_recovers(visit: Visit, serve: Serve, record_property: Any) -> None:
+    page = visit.ready()
+    page.click("#start")
+    visit.live()
+    page.wait_for_timeout(1000)
+    workers = {worker.pid for worker in serve.workers()}
+    for worker in serve.workers():
+        worker.kill()
+    began = time.monotonic()
+    until(page, "document.getElementById('status-text').textContent.startsWith('Recovering')", 5)
+    until(page, "document.getElementById('status').dataset.state === 'live'", 20)
+    record_property("recovered_after_s", time.monotonic() - began)
+    assert not workers & {worker.pid for worker in serve.workers()}
+    assert page.inner_text("#stage-tools") is not None
+    visit.clean()
+
+
+def test_a_vanished_page_frees_its_place(browser: Any, serve: Serve) -> None:
+    visit = Visit(browser, serve.url)
+    page = visit.ready()
+    page.click("#start")
+    visit.live()
+    name = page.evaluate("localStorage.getItem('mien.session')")
+    address = f"{serve.url}/api/sessions/{name}"
+    with urllib.request.urlopen(address) as answer:
+        assert answer.status == 200
+    visit.context.close()
+    watcher = Visit(browser, serve.url)
+    eventually(watcher.page, lambda: _gone(address), "the session is freed", 40)
+    watcher.context.close()
+
+
+def _gone(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address):
+            return False
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code == 404
+
+
+def test_a_port_in_use_is_one_line_with_the_cure(serve: Serve) -> None:
+    port = serve.url.rsplit(":", 1)[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "streaming.cli.main", "serve", "--port", port],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert re.fullmatch(rf"mien: port {port} is in use, perhaps by another mien: start with --port \d+\n", done.stderr)
