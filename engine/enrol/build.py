@@ -11,6 +11,7 @@ from engine.enrol.depth import drawn_depth
 from engine.enrol.eyes import TEXTURE as EYE_TEXTURE
 from engine.enrol.eyes import build_eye
 from engine.enrol.face import Face, build_face
+from engine.enrol.glasses import wears_glasses
 from engine.enrol.layers import split_layers
 from engine.enrol.mouth import build_mouth
 from engine.enrol.parts import ATLAS_HEIGHT, ATLAS_WIDTH, Part, join
@@ -23,6 +24,11 @@ from engine.rig.controls import CUES
 from engine.rig.mesh import Floats
 from engine.rig.shapes import build_rig
 from engine.rig.topology import OVAL, POINTS, SIDES, face_triangles
+
+YAW_LIMIT = 26.0  # degrees, of a face that looks straight at the camera
+TURNED = 12.0  # degrees from which a turned photo is worth a note
+TURNED_AWAY = 40.0  # degrees from which it cannot be used
+LIDS, BEHIND_LENSES = 0.95, 0.66  # how far overlays of lids reach, in widths of the eye
 
 
 def build_avatar(crop_rgb: NDArray[np.uint8], landmarks: NDArray[np.float32], matte: NDArray[np.float32]) -> Avatar:
@@ -38,7 +44,8 @@ def build_avatar(crop_rgb: NDArray[np.uint8], landmarks: NDArray[np.float32], ma
     """
     _check(crop_rgb, landmarks, matte)
     marks = _towards_camera(landmarks.astype(np.float64))
-    _refuse_unusable(marks)
+    turned = _refuse_unusable(marks)
+    glasses = wears_glasses(crop_rgb, marks)
     layers = split_layers(crop_rgb, matte, marks)
     points, triangles = marks[:POINTS], face_triangles()
     rig = build_rig(points, triangles)
@@ -79,14 +86,16 @@ def build_avatar(crop_rgb: NDArray[np.uint8], landmarks: NDArray[np.float32], ma
         eyes={side: Eye(unproject(c).astype(np.float32), *mesh.ranges[k]) for side, (c, k) in centres.items()},
         texture=np.round(atlas).clip(0, 255).astype(np.uint8),
         overlays=(
-            *overlays_of(crop_rgb, marks, uv, {s: face.shapes[f"eyeBlink{s}"] for s in SIDES}),
+            *overlays_of(
+                crop_rgb, marks, uv, {s: face.shapes[f"eyeBlink{s}"] for s in SIDES}, BEHIND_LENSES if glasses else LIDS
+            ),
             *creases_of(crop_rgb, marks, uv, len(face.points), rig.head.u),
         ),
         background=np.round(background).clip(0, 255).astype(np.uint8),
         landmarks=marks.astype(np.float32),
         eye_distance=rig.head.u,
-        rotation_limit_deg=(25.0, 20.0, 25.0),
-        notes=() if face.closed else ("the photo shows an open mouth",),
+        rotation_limit_deg=(max(YAW_LIMIT - 0.5 * turned, 10.0), 20.0, 25.0),
+        notes=_notes(face, glasses=glasses, turned=turned),
     )
 
 
@@ -105,11 +114,22 @@ def _towards_camera(marks: Floats) -> Floats:
     return marks * np.array([1, 1, sign])
 
 
-def _refuse_unusable(marks: Floats) -> None:
+def _refuse_unusable(marks: Floats) -> float:
+    """Degrees by which the photo's face is turned sideways."""
     x = marks[[263, 362, 454]].mean(0) - marks[[33, 133, 234]].mean(0)
     turned = abs(float(np.degrees(np.arctan2(x[2], x[0]))))
-    if turned > 40:
+    if turned > TURNED_AWAY:
         raise UnusableFace(f"the face is turned {turned:.0f} degrees away; use a photo that looks towards the camera")
+    return turned
+
+
+def _notes(face: Face, *, glasses: bool, turned: float) -> tuple[str, ...]:
+    seen = (
+        (not face.closed, "the photo shows an open mouth: its own teeth are used"),
+        (glasses, "glasses: they stay where they are, lids move behind them"),
+        (turned > TURNED, f"the face is turned {turned:.0f} degrees in the photo: it turns less"),
+    )
+    return tuple(note for holds, note in seen if holds)
 
 
 def _height(marks: Floats) -> float:

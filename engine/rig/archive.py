@@ -29,13 +29,14 @@ VERSION: Final = 1
 FILE_LIMIT: Final = 8 << 20  # bytes of the whole file
 ENTRY_LIMIT: Final = 6 << 20  # bytes of one entry, unpacked
 TOTAL_LIMIT: Final = 24 << 20  # bytes of all entries, unpacked
-ENTRIES_LIMIT: Final = 64
+ENTRIES_LIMIT: Final = 96
 VERTICES_LIMIT: Final = 40_000
 SHAPES_LIMIT: Final = 128
 OVERLAYS_LIMIT: Final = 16
 TEXTURE_SIDE_LIMIT: Final = 4096  # px
 TEXT_LIMIT: Final = 4000  # characters of a text of the card
 STEP: Final = 1 / 64  # px, quantum of displacements
+UV_STEP: Final = 1 / 64  # px, quantum of places in overlays
 THUMBNAIL: Final = 192  # px
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the same portrait makes the same bytes
 
@@ -273,7 +274,7 @@ def _arrays(avatar: Avatar) -> dict[str, NDArray[Any]]:
     for i, overlay in enumerate(avatar.overlays):
         vertex = np.flatnonzero(overlay.mask > 0)
         arrays[f"overlay{i}_vertex"] = vertex.astype(np.uint16)
-        arrays[f"overlay{i}_uv"] = overlay.uv[vertex]
+        arrays[f"overlay{i}_uv"] = np.round(overlay.uv[vertex] / UV_STEP).astype(np.uint16)
         arrays[f"overlay{i}_mask"] = overlay.mask[vertex].astype(np.float16)
     return arrays
 
@@ -360,7 +361,7 @@ def _overlays(reader: _Reader, shapes: tuple[str, ...], count: int) -> tuple[Ove
         if control not in shapes or not 0 < full_at <= 10 or (vertex.size and vertex.max() >= count):
             raise _damaged(f"overlay {i}")
         uv, mask = np.zeros((count, 2), np.float32), np.zeros(count, np.float32)
-        uv[vertex] = reader.array(f"overlay{i}_uv", np.float32, (len(vertex), 2))
+        uv[vertex] = reader.array(f"overlay{i}_uv", np.uint16, (len(vertex), 2)) * np.float32(UV_STEP)
         mask[vertex] = reader.array(f"overlay{i}_mask", np.float16, (len(vertex),))
         overlays.append(Overlay(reader.picture(f"overlay{i}.png", 4), uv, mask, control, full_at))
     return tuple(overlays)
