@@ -15,7 +15,7 @@ from engine.face import mediapipe_tracker
 LIBRARIES: Final = ("scipy>=1.13", "pillow-heif>=0.21")
 """The project's extra `enrol`."""
 INSTALL_S: Final = 900.0
-_MEGABYTES: Final = {"scipy": 36, "pillow-heif": 6, "mediapipe": 36}
+_MEGABYTES: Final = {"scipy": 36, "pillow-heif": 6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def steps() -> tuple[Step, ...]:
     """What is still to be installed; empty when photos can be enrolled.
 
     Raises:
-        MissingDependency: if nothing that can be installed would help (this Python is too new).
+        MissingDependency: if nothing that can be installed would help (this Python is too new, or the machine unknown).
     """
     importlib.invalidate_caches()
     todo: list[Step] = []
@@ -38,12 +38,11 @@ def steps() -> tuple[Step, ...]:
     if absent:
         command = (sys.executable, "-m", "pip", "install", *_QUIET, *absent)
         todo.append(Step(command, sum(_MEGABYTES[_name(wanted)] for wanted in absent)))
-    reason = mediapipe_tracker.missing()
-    if reason:
-        if sys.version_info >= mediapipe_tracker.PYTHON_LIMIT:
-            raise MissingDependency(reason)
+    if mediapipe_tracker.missing():
+        if never := mediapipe_tracker.unavailable():
+            raise MissingDependency(never)
         install = mediapipe_tracker.install_command()
-        todo.append(Step((*install[:4], *_QUIET, *install[4:]), _MEGABYTES["mediapipe"]))
+        todo.append(Step((*install[:4], *_QUIET, *install[4:]), mediapipe_tracker.MEGABYTES))
     return tuple(todo)
 
 

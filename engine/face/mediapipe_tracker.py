@@ -5,6 +5,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import platform
 import sys
 import types
 from collections.abc import Generator, Sequence
@@ -20,6 +21,7 @@ from engine.face.tracker import Face
 
 VERSION: Final = "0.10.21"  # the newest with its models inside
 PYTHON_LIMIT: Final = (3, 13)  # the first Python without a wheel of it
+MEGABYTES: Final = 49 if sys.platform == "darwin" else 36
 REQUIREMENTS: Final = (f"mediapipe=={VERSION}", "protobuf>=6.31,<7")
 """What must be installed, with `--no-deps`: the other dependencies that it names serve parts which are never loaded."""
 
@@ -41,15 +43,23 @@ def missing() -> str | None:
     try:
         have = importlib.metadata.version("mediapipe")
     except importlib.metadata.PackageNotFoundError:
-        if sys.version_info >= PYTHON_LIMIT:
-            python = ".".join(map(str, sys.version_info[:2]))
-            return (
-                f"new photos need Python 3.12 or older (MediaPipe {VERSION} has nothing for {python}); built-in portraits work"
-            )
-        return f"new photos need MediaPipe {VERSION} (36 MB, once); install it with: {_shell(install_command())}"
-    if have != VERSION:
-        return f"MediaPipe {have} is installed, {VERSION} is needed; mend it with: {_shell(install_command())}"
+        return unavailable() or f"new photos need MediaPipe {VERSION} (once, {MEGABYTES} MB); {_cure()}"
+    return None if have == VERSION else f"MediaPipe {have} is installed, {VERSION} is needed; {_cure()}"
+
+
+def unavailable() -> str | None:
+    """Why MediaPipe cannot even be installed here, in one line, or None if it can."""
+    if sys.version_info >= PYTHON_LIMIT:
+        python = ".".join(map(str, sys.version_info[:2]))
+        return f"new photos need Python 3.12 or older (MediaPipe {VERSION} has nothing for {python}); built-in portraits work"
+    if sys.platform == "linux" and platform.machine() not in ("x86_64", "AMD64"):
+        only = f"MediaPipe {VERSION} has nothing for {platform.machine()}"
+        return f"new photos need an x86-64 machine or a Mac ({only}); built-in portraits work"
     return None
+
+
+def _cure() -> str:
+    return f"install it with: {_shell(install_command())}"
 
 
 def _shell(command: Sequence[str]) -> str:

@@ -168,13 +168,19 @@ def microphone() -> Finding:
 def new_photos() -> Finding:
     """Whether photos can be enrolled."""
     from engine.errors import MissingDependency
-    from engine.face.mediapipe_tracker import VERSION
+    from engine.face.mediapipe_tracker import PYTHON_LIMIT, VERSION
     from streaming import tracker_setup
 
     try:
         todo = tracker_setup.steps()
     except MissingDependency as error:
-        return Finding("new photos", "optional", str(error), "MIEN_PYTHON=python3.12 ./mien serve   (after: rm -rf .venv)")
+        newer = sys.version_info >= PYTHON_LIMIT
+        cure = (
+            "rm -rf .venv && MIEN_PYTHON=python3.12 ./mien doctor"
+            if newer
+            else "./mien enrol there, and copy the .mien file here"
+        )
+        return Finding("new photos", "optional", str(error), cure)
     if todo:
         size = sum(step.megabytes for step in todo)
         by_hand = " && ".join(" ".join(_quoted(word) for word in step.command) for step in todo)

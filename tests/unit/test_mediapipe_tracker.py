@@ -136,7 +136,7 @@ def without_mediapipe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("without_mediapipe")
 def test_missing_mediapipe_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mediapipe_tracker.sys, "version_info", (3, 12, 1))
+    monkeypatch.setattr(mediapipe_tracker, "unavailable", lambda: None)
     with pytest.raises(MissingDependency, match=r"pip install --no-deps .mediapipe==0\.10\.21") as refusal:
         MediaPipeTracker()
     assert "\n" not in str(refusal.value)
@@ -146,6 +146,15 @@ def test_missing_mediapipe_names_the_command(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_python_without_wheels_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mediapipe_tracker.sys, "version_info", (3, 13, 0))
     assert "Python 3.12 or older" in str(missing())
+
+
+def test_a_machine_without_wheels_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mediapipe_tracker.sys, "version_info", (3, 12, 1))
+    monkeypatch.setattr(mediapipe_tracker.sys, "platform", "linux")
+    monkeypatch.setattr(mediapipe_tracker.platform, "machine", lambda: "aarch64")
+    assert "nothing for aarch64" in str(mediapipe_tracker.unavailable())
+    monkeypatch.setattr(mediapipe_tracker.sys, "platform", "darwin")
+    assert mediapipe_tracker.unavailable() is None
 
 
 def test_the_command_installs_for_the_python_that_runs() -> None:

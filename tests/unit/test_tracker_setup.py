@@ -26,7 +26,7 @@ def test_nothing_is_to_be_done_when_all_is_there(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_is_missing_is_installed_for_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "version_info", (3, 12, 0))
+    monkeypatch.setattr(mediapipe_tracker, "unavailable", lambda: None)
     absent(monkeypatch)
     libraries, tracker = steps()
     assert libraries.command[:4] == tracker.command[:4] == (sys.executable, "-m", "pip", "install")
@@ -34,7 +34,7 @@ def test_what_is_missing_is_installed_for_this_python(monkeypatch: pytest.Monkey
     assert "--no-deps" not in libraries.command
     assert "--no-deps" in tracker.command
     assert set(mediapipe_tracker.REQUIREMENTS) <= set(tracker.command)
-    assert announcement(steps()) == "One-time download of the face tracker, 78 MB"
+    assert announcement(steps()) == f"One-time download of the face tracker, {42 + mediapipe_tracker.MEGABYTES} MB"
 
 
 def test_a_python_that_is_too_new_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
