@@ -25,6 +25,7 @@ class ClockSession:
         self.clicks_ms: dict[int, float] = {}
         self.closed = asyncio.Event()
         self.viewers = 0
+        self.colour: tuple[int, int, int] | None = None  # Y, U, V below the clock, instead of the texture
         self._anchor = now()
         size = self.settings.size
         rng = np.random.default_rng(0)
@@ -48,6 +49,10 @@ class ClockSession:
         size, samples = self.settings.size, 48_000 // self.settings.fps
         video = np.full((size * 3 // 2, size), 128, np.uint8)
         video[:size] = np.roll(self._texture, 2 * index, axis=1)
+        if self.colour is not None:
+            video[:size] = self.colour[0]
+            chroma = video[size:].reshape(2, -1)
+            chroma[0], chroma[1] = self.colour[1:]
         clock = int(wall_ms) & ((1 << BITS) - 1)
         gray, cell = clock ^ clock >> 1, size // BITS
         for bit in range(BITS):

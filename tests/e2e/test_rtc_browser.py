@@ -1,0 +1,81 @@
+"""WebRTC with a real Chromium: what a person would see and hear."""
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streaming.rtc.peer import RtcConfig
+from streaming.rtc.stats import peer_stats
+from tests.e2e.rtc_measure import CHROMIUM, chromium, evaluated, heard, served
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: apt-get install chromium, or set MIEN_CHROMIUM"),
+]
+
+
+def inbound(raw: dict[str, Any], kind: str) -> dict[str, Any]:
+    return next(stats for stats in raw["stats"] if stats["type"] == "inbound-rtp" and stats["kind"] == kind)
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+async def test_picture_and_voice_arrive_soon_and_together(codec: str):
+    config = RtcConfig(codecs=(codec,))
+    async with served(config, picture_hold_ms=40) as stand, chromium(stand.url) as page:
+        raw = await page.evaluate("watch('/whep/s', 9, 512)")
+        seen = evaluated(raw, stand.session)
+        assert inbound(raw, "video")["framesDecoded"] > 150
+        assert any(stats.get("mimeType") == f"video/{codec}" for stats in raw["stats"])
+        assert raw["ttff"] < 3000
+        assert np.median(seen.display_delay) < 150
+        assert -120 < np.median(seen.skew) < 80  # the bar is tighter and is measured on a quiet machine
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+async def test_colours_are_what_they_were(codec: str):
+    async with served(RtcConfig(codecs=(codec,)), size=256) as stand, chromium(stand.url) as page:
+        stand.session.colour = (0x51, 0x5A, 0xF0)  # BT.601 limited: pure red is Y 81, U 90, V 240
+        await page.evaluate("watch('/whep/s', 2, 256)")
+        red, green, blue, _ = await page.evaluate("pixels(128, 200)")
+        assert red > 245
+        assert green < 12
+        assert blue < 12
+
+
+async def test_two_viewers_one_encode():
+    async with served(size=256) as stand, chromium(stand.url) as page:
+        watching = asyncio.ensure_future(page.evaluate("watch('/whep/s', 6, 256)"))
+        await asyncio.sleep(2)
+        other = await page.context.new_page()
+        await other.goto(stand.url)
+        raw = await other.evaluate("watch('/whep/s', 2, 256)")
+        stats = peer_stats(stand.peers, "s")
+        assert stats.viewers == 2
+        assert list(stats.pictures) == ["H264"]
+        broadcast = stand.peers.broadcast("s")
+        assert broadcast is not None
+        assert stats.pictures["H264"] <= broadcast.stats.emissions
+        assert inbound(raw, "video")["framesDecoded"] > 20
+        assert inbound(await watching, "video")["framesDecoded"] > 80
+
+
+async def test_the_microphone_is_pushed_on_arrival():
+    async with served() as stand, chromium(stand.url) as page:
+        raw = await page.evaluate("speak('/whip/s', 6)")
+        delays = heard(raw["clicks"], stand.session)
+        assert len(delays) >= 4
+        assert np.median(delays) < 60
+        sound = sum(len(samples) for samples, _ in stand.session.pushed) / 48_000
+        span = stand.session.pushed[-1][1] - stand.session.pushed[0][1]
+        assert sound == pytest.approx(span, abs=0.15)
+        assert any(stats["type"] == "remote-inbound-rtp" for stats in raw["stats"])
+
+
+async def test_a_page_without_permission_connects_as_fast():
+    """It hides its addresses behind `.local` names; nobody waits for them."""
+    async with served(size=256) as stand, chromium(stand.url, microphone=False) as page:
+        raw = await page.evaluate("watch('/whep/s', 1, 256)")
+        assert raw["connected"] - raw["answered"] < 700

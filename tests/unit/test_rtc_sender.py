@@ -1,0 +1,137 @@
+# pyright: reportPrivateUsage=false
+import asyncio
+from collections.abc import AsyncIterator
+from struct import unpack
+
+import pytest
+from aiortc import rtp
+
+from streaming.rtc import sender as module
+from streaming.rtc.clock import MediaClock
+from streaming.rtc.sender import MediaSender
+from tests.unit.rtc_fakes import VIDEO, Transport, send_parameters
+
+
+class Stand:
+    def __init__(self) -> None:
+        self.transport = Transport()
+        self.clock = MediaClock()
+        self.clock.anchor(0.0, 1_000_000.0)
+        self.ready: list[MediaSender] = []
+        self.heard: list[MediaSender] = []
+        self.sender = MediaSender("video", self.transport, self.clock, self.ready.append, self.heard.append, (0, 200))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def stand(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stand]:
+    monkeypatch.setattr(module, "REPORT_INTERVALS_S", (0.0, 0.0))
+    one = Stand()
+    await one.sender.send(send_parameters(VIDEO))
+    yield one
+    await one.sender.stop()
+
+
+async def turn() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_frame_is_numbered_marked_and_labelled(stand: Stand):
+    assert stand.ready == [stand.sender]
+    await stand.sender.transmit((b"one", b"two"), 3600)
+    await stand.sender.transmit((b"three",), 7200)
+    packets = stand.transport.packets()
+    assert [(p.payload, p.marker, p.payload_type) for p in packets] == [(b"one", 0, 102), (b"two", 1, 102), (b"three", 1, 102)]
+    first = packets[0]
+    assert [(p.sequence_number - first.sequence_number) & 0xFFFF for p in packets] == [0, 1, 2]
+    assert [(p.timestamp - first.timestamp) & 0xFFFFFFFF for p in packets] == [0, 0, 3600]
+    assert {p.ssrc for p in packets} == {stand.sender._ssrc}
+
+
+async def test_the_playout_delay_is_asked_for_in_units_of_10_ms(stand: Stand):
+    await stand.sender.transmit((b"x",), 0)
+    data = stand.transport.sent[0]
+    profile, words = unpack("!HH", data[12:16])
+    extensions = dict(rtp.unpack_header_extensions(profile, data[16 : 16 + 4 * words]))
+    assert extensions[5] == bytes((0, 0, 20))  # 12 bits 0, 12 bits 20
+    assert extensions[4] == b"1"
+    assert len(extensions[2]) == 3
+
+
+async def test_reports_name_the_instant_depicted_not_the_one_of_sending(stand: Stand):
+    await stand.sender.transmit((b"x",), 90_000 * 7)
+    await turn()
+    report = next(r for r in stand.transport.reports() if isinstance(r, rtp.RtcpSrPacket))
+    assert report.sender_info.ntp_timestamp >> 32 == 1_000_007 + 2_208_988_800
+    assert report.sender_info.rtp_timestamp == stand.transport.packets()[0].timestamp
+    assert report.sender_info.packet_count == 1
+
+
+async def test_no_report_goes_out_before_the_first_packet(stand: Stand):
+    await turn()
+    assert stand.transport.sent == []
+
+
+async def test_a_lost_packet_is_repeated_on_the_stream_for_repeats_and_not_twice_in_a_row(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+):
+    await stand.sender.transmit((b"one", b"two"), 0)
+    lost = stand.transport.packets()[1].sequence_number
+    nack = rtp.RtcpRtpfbPacket(fmt=rtp.RTCP_RTPFB_NACK, ssrc=1, media_ssrc=stand.sender._ssrc)
+    nack.lost = [lost, (lost + 1000) & 0xFFFF]
+    await stand.sender._handle_rtcp_packet(nack)
+    assert len(stand.transport.packets()) == 2  # just sent: it may still be under way
+    monkeypatch.setattr(module, "RETRANSMIT_GAP_S", 0.0)
+    await stand.sender._handle_rtcp_packet(nack)
+    repeat = stand.transport.packets()[2]
+    assert (repeat.payload_type, repeat.ssrc) == (103, stand.sender._rtx_ssrc)
+    assert repeat.payload == lost.to_bytes(2, "big") + b"two"
+    assert stand.sender.stats.retransmitted == 1
+
+
+async def test_a_round_trip_is_measured_from_the_report_that_is_answered(stand: Stand):
+    await stand.sender.transmit((b"x",), 0)
+    await turn()
+    report = next(r for r in stand.transport.reports() if isinstance(r, rtp.RtcpSrPacket))
+    info = rtp.RtcpReceiverInfo(
+        ssrc=stand.sender._ssrc,
+        fraction_lost=64,
+        packets_lost=3,
+        highest_sequence=5,
+        jitter=900,
+        lsr=report.sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF,
+        dlsr=0,
+    )
+    await stand.sender._handle_rtcp_packet(rtp.RtcpRrPacket(ssrc=1, reports=[info]))
+    stats = stand.sender.stats
+    assert stats.round_trip_s is not None
+    assert 0 <= stats.round_trip_s < 1
+    assert (stats.fraction_lost, stats.jitter_s) == (0.25, 0.01)
+
+
+async def test_requests_for_key_frames_and_estimates_reach_the_broadcast(stand: Stand):
+    ssrc = stand.sender._ssrc
+    await stand.sender._handle_rtcp_packet(rtp.RtcpPsfbPacket(fmt=rtp.RTCP_PSFB_PLI, ssrc=1, media_ssrc=ssrc))
+    assert stand.sender.wants_key
+    remb = rtp.pack_remb_fci(1_500_000, [ssrc])
+    await stand.sender._handle_rtcp_packet(rtp.RtcpPsfbPacket(fmt=rtp.RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=remb))
+    assert stand.sender.stats.allowed_bps == pytest.approx(1_500_000, rel=0.01)
+    await stand.sender._handle_rtcp_packet(rtp.RtcpPsfbPacket(fmt=rtp.RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=b"REMB\x05"))
+    assert stand.heard == [stand.sender, stand.sender]
+    assert stand.sender.stats.key_requests == 1
+
+
+async def test_a_broken_connection_is_somebody_elses_to_notice(stand: Stand):
+    stand.transport.broken = True
+    await stand.sender.transmit((b"x",), 0)
+    assert stand.sender.stats.packets == 0
+
+
+async def test_a_stopped_sender_says_goodbye_and_sends_no_more(stand: Stand):
+    await stand.sender.transmit((b"x",), 0)
+    await stand.sender.stop()
+    assert isinstance(stand.transport.reports()[-1], rtp.RtcpByePacket)
+    count = len(stand.transport.sent)
+    await stand.sender.transmit((b"y",), 3600)
+    assert len(stand.transport.sent) == count
+    assert not stand.transport.registered
