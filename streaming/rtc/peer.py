@@ -23,6 +23,7 @@ from streaming.rtc.sender import PLAYOUT_DELAY_URI, MediaSender
 log = logging.getLogger(__name__)
 
 ENCODER_THREADS = 2
+SPEAKERS_MAX = 4  # of one session, connecting ones included; one is heard
 
 
 class Crowded(MienError):
@@ -80,7 +81,7 @@ class Peers:
 
     def __init__(self, find_session: Callable[[str], LiveSession | None], config: RtcConfig | None = None) -> None:
         seam.check()
-        seam.watch_consent()
+        seam.tune()
         self.config = config or RtcConfig()
         self._find_session = find_session
         self._peers: dict[str, Peer] = {}
@@ -89,17 +90,17 @@ class Peers:
         self._pool = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
 
     async def speak(self, session: LiveSession, sdp: str) -> tuple[Peer, str]:
-        """Take a peer's voice for a session; the peer that spoke before is replaced. Returns the answer's SDP too.
+        """Take a peer's voice for a session; once connected it replaces the one that spoke. Returns the answer's SDP too.
 
         Raises:
             OfferError: when the offer cannot be answered.
+            Crowded: when too many are about to connect.
         """
+        if sum(not peer.watches for peer in self._of(session.id)) >= SPEAKERS_MAX:
+            raise Crowded("too many connections to this session are being made at once: try again in 10 s")
         offer = checked_offer(sdp, sends=True, private=self.config.private)
         peer = self._new_peer(session, watches=False)
-        answer = await self._answer(peer, offer, session)
-        for other in [p for p in self._of(session.id) if not p.watches and p is not peer]:
-            self._close(other)
-        return peer, answer
+        return peer, await self._answer(peer, offer, session)
 
     async def watch(self, session: LiveSession, sdp: str) -> tuple[Peer, str]:
         """Let a peer watch and hear a session. Returns the answer's SDP too.
@@ -227,8 +228,16 @@ class Peers:
                 peer.timeout.cancel()
                 peer.timeout = None
             self._tell_viewers(peer.session_id)
+            if not peer.watches:
+                self._replace_speakers(peer)
         elif state in ("failed", "closed"):
             self._close(peer)
+
+    def _replace_speakers(self, peer: Peer) -> None:
+        """One voice at a time: the newest that connected."""
+        for other in self._of(peer.session_id):
+            if not other.watches and other.connected and other is not peer:
+                self._close(other)
 
     def _tell_viewers(self, session_id: str) -> None:
         session = self._find_session(session_id)

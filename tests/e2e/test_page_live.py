@@ -1,5 +1,6 @@
 """`mien serve` as a user runs it: real workers, real WebRTC, real faces, in a real Chromium."""
 
+import logging
 import re
 import signal
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 
 from tests.e2e.conftest import Visit
 from tests.e2e.test_page import eventually, until
+
+log = logging.getLogger(__name__)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -82,7 +85,7 @@ def visit(browser: Any, serve: Serve) -> Iterator[Visit]:
     visit.context.close()
 
 
-def test_a_face_speaks_soon_after_start(visit: Visit, record_property: Any) -> None:
+def test_a_face_speaks_soon_after_start(visit: Visit) -> None:
     page = visit.ready()
     took: list[float] = []
     for _ in range(STARTS):
@@ -92,7 +95,7 @@ def test_a_face_speaks_soon_after_start(visit: Visit, record_property: Any) -> N
         page.click("#start")
         page.wait_for_selector("#stage[data-state=idle]")
         page.wait_for_timeout(300)
-    record_property("start_to_first_frame_ms", sorted(took))
+    log.info("Start to first frame, ms: %s", sorted(took))
     assert np.percentile(took, 95) <= FIRST_FRAME_P95_MS
     visit.clean()
 
@@ -115,7 +118,7 @@ def test_the_picture_is_a_face_and_the_numbers_are_real(visit: Visit) -> None:
     visit.clean()
 
 
-def test_a_killed_worker_is_back_and_the_page_recovers(visit: Visit, serve: Serve, record_property: Any) -> None:
+def test_a_killed_worker_is_back_and_the_page_recovers(visit: Visit, serve: Serve) -> None:
     page = visit.ready()
     page.click("#start")
     visit.live()
@@ -125,8 +128,8 @@ def test_a_killed_worker_is_back_and_the_page_recovers(visit: Visit, serve: Serv
         worker.kill()
     began = time.monotonic()
     until(page, "document.getElementById('status-text').textContent.startsWith('Recovering')", 5)
-    until(page, "document.getElementById('status').dataset.state === 'live'", 20)
-    record_property("recovered_after_s", time.monotonic() - began)
+    until(page, "document.getElementById('status').dataset.state === 'live'", 60)  # 3 s on a free machine
+    log.info("recovered after %.1f s", time.monotonic() - began)
     assert not workers & {worker.pid for worker in serve.workers()}
     assert page.inner_text("#stage-tools") is not None
     visit.clean()

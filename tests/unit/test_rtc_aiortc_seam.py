@@ -1,4 +1,7 @@
+import contextlib
+
 import aioice.ice
+import aioice.stun
 import aiortc
 import pytest
 
@@ -24,6 +27,17 @@ def test_moved_internals_are_refused(monkeypatch: pytest.MonkeyPatch):
 def test_a_vanished_peer_is_noticed_within_15_s():
     longest_s = seam.CONSENT_FAILURES * (1.2 * seam.CONSENT_INTERVAL_S + 0.5)
     assert longest_s <= 15
+
+
+def test_damaged_stun_messages_raise_nothing_unexpected():
+    message = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
+    message.attributes["PRIORITY"] = 5
+    whole = bytes(message)
+    assert seam.parse_stun(whole).attributes["PRIORITY"] == 5
+    for end in range(20, len(whole)):
+        cut = whole[:2] + (end - 20).to_bytes(2, "big") + whole[4:end]
+        with contextlib.suppress(ValueError):
+            seam.parse_stun(cut)
 
 
 def test_link_local_addresses_are_not_offered(monkeypatch: pytest.MonkeyPatch):
