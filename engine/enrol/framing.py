@@ -18,7 +18,7 @@ YAW_NOTED_DEG: Final = 18.0
 OUTSIDE_AT_MOST: Final = 0.08  # share of the landmarks that may lie outside the picture
 _RIVAL: Final = 0.6  # a second face of this share of the largest one's size makes the choice unclear
 _FRAME_PER_FACE: Final = 2.3  # side of the square in sizes of the face
-_FRAME_PER_FACE_AT_LEAST: Final = 1.7
+_FRAME_PER_FACE_AT_LEAST: Final = 1.45  # of a tight photo: what lies outside has to be made up
 _FRAME_LIFT: Final = 0.08  # of the square: how far its centre lies above the face's
 _EYES_SHUT: Final = 0.09  # opening over width, of the wider eye; laughing and narrow eyes go down to 0.10
 _EYES_NARROW: Final = 0.16
@@ -153,7 +153,18 @@ def _cut(rgb: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint
         rgb = np.asarray(cv2.resize(rgb, None, fx=step, fy=step, interpolation=cv2.INTER_AREA), np.uint8)
         matrix = np.hstack([matrix[:, :2] / step, matrix[:, 2:]])
     cut = cv2.warpAffine(rgb, matrix, (FRAME, FRAME), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cut, np.uint8)
+    inside = cv2.warpAffine(np.ones(rgb.shape[:2], np.uint8), matrix, (FRAME, FRAME), flags=cv2.INTER_NEAREST)
+    return np.asarray(cut, np.uint8) if inside.all() else _soften_outside(np.asarray(cut, np.uint8), inside)
+
+
+def _soften_outside(cut: NDArray[np.uint8], inside: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """The cut with the streaks that repeat the photo's edge blurred, the more the farther they are from it."""
+    distance = np.asarray(cv2.distanceTransform((inside == 0).astype(np.uint8), cv2.DIST_L2, 5), np.float32)[..., None]
+    soft: NDArray[np.float32] = cut.astype(np.float32)
+    for sigma, begins in ((3, 1.0), (9, 5.0), (27, 16.0)):
+        blurred = np.asarray(cv2.GaussianBlur(soft, (0, 0), sigma), np.float32)
+        soft += np.clip((distance - begins) / (2 * sigma), 0, 1) * (blurred - soft)
+    return np.clip(np.round(soft), 0, 255).astype(np.uint8)
 
 
 def _moved(landmarks: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
