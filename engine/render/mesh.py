@@ -82,6 +82,7 @@ class Canvas:
             scene.overlay_start, scene.overlay_of, scene.overlay_uv, scene.overlay_mask, self._strength,
         )  # fmt: skip
         self._facing = np.zeros(len(scene.triangles), np.int8)
+        self._bounds = np.empty((len(scene.triangles), 4), np.int16)
         self._slot = np.full(pixels, -1, np.int32)
         tiles = -(-size // raster.TILE)
         self._tiles = np.zeros((tiles, tiles), np.uint8)
@@ -116,14 +117,14 @@ class Canvas:
         )  # fmt: skip
         self._bound_openings()
         rgb, depth, marked = self.rgb.reshape(-1), self._depth, self._marked
-        raster.fill_opaque(span.first, span.opaque, span.last, mesh, look, width, rgb, depth, self._facing)
+        raster.fill_opaque(span.first, span.opaque, span.last, mesh, look, width, rgb, depth, self._facing, self._bounds)
         count = raster.mark_edges(
             span.first, span.opaque, self._screen, scene.edges, scene.sides, scene.kind, self._facing,
             width, depth, self._slot, marked, self._tiles,
         )  # fmt: skip
         raster.open_edges(count, marked, self._still_depth, self._near, self._seen)
         raster.cover_edges(
-            span.first, span.opaque, mesh, width, self._facing, self._slot, self._tiles, self._near, self._seen
+            span.first, span.opaque, mesh, width, self._bounds, self._slot, self._tiles, self._near, self._seen
         )  # fmt: skip
         raster.resolve_edges(count, marked, mesh, look, width, self._seen, self._still_rgb.reshape(-1), rgb)
         raster.blend_soft(span.opaque, span.last, mesh, look, width, self._slot, self._near, rgb, depth)

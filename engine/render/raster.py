@@ -210,24 +210,32 @@ def _is_plain(look, k):
 
 
 @kernel
-def fill_opaque(first, last, beyond, mesh, look, width, rgb, depth, facing):
+def fill_opaque(first, last, beyond, mesh, look, width, rgb, depth, facing, bounds):
     """Draw triangles `first`..`last` with one sample a pixel; note which way each faces, also of those to `beyond`.
 
     `width` is the picture's, `rgb` uint8[H * W * 3], `depth` float32[H * W]
     (larger is nearer), `facing` int8[T], out: 1 front, -1 back, 0 seen from
-    its edge.
+    its edge; `bounds` int16[T, 4], out: x0, y0, x1, y1 of the pixels whose
+    squares an opaque triangle may touch, x0 > x1 if none.
     """
     one, three = np.uint64(1), np.uint64(3)
     for number in range(first, beyond):
         k = np.uint64(number)
         a, b, c, ax, ay, bx, by, cx, cy, area = _corners(mesh.grid, mesh.triangles, k)
         facing[k] = 1 if area > 0 else (-1 if area < 0 else 0)
+        bounds[k, 0], bounds[k, 2] = 1, 0
         if area == 0 or number >= last or (area < 0 and mesh.kind[k] & 1 == 0):
             continue
         area = abs(area)
         box = mesh.kind[k] >> 4
-        x0, x1 = max(mesh.clip[box, 0], (min(ax, bx, cx) + 255) >> 8), min(mesh.clip[box, 2], max(ax, bx, cx) >> 8)
-        y0, y1 = max(mesh.clip[box, 1], (min(ay, by, cy) + 255) >> 8), min(mesh.clip[box, 3], max(ay, by, cy) >> 8)
+        left, right, top, bottom = min(ax, bx, cx), max(ax, bx, cx), min(ay, by, cy), max(ay, by, cy)
+        x0, x1 = max(mesh.clip[box, 0], (left + 127) >> 8), min(mesh.clip[box, 2], (right + 128) >> 8)
+        y0, y1 = max(mesh.clip[box, 1], (top + 127) >> 8), min(mesh.clip[box, 3], (bottom + 128) >> 8)
+        if x0 > x1 or y0 > y1:
+            continue
+        bounds[k, 0], bounds[k, 1], bounds[k, 2], bounds[k, 3] = x0, y0, x1, y1
+        x0, x1 = max(x0, (left + 255) >> 8), min(x1, right >> 8)
+        y0, y1 = max(y0, (top + 255) >> 8), min(y1, bottom >> 8)
         if x0 > x1 or y0 > y1:
             continue
         # e0 is opposite a: proportional to a's barycentric weight; likewise e1, e2
@@ -390,7 +398,7 @@ def open_edges(count, marked, depth, near, seen):
 
 
 @kernel
-def cover_edges(first, last, mesh, width, facing, slot, tiles, near, seen):
+def cover_edges(first, last, mesh, width, bounds, slot, tiles, near, seen):
     """Find which of the opaque triangles `first`..`last` is nearest at each sample of the marked pixels.
 
     `near` float32[N, SAMPLES] is the depth so far, `seen` int32[N, SAMPLES] the triangle so far.
@@ -399,22 +407,17 @@ def cover_edges(first, last, mesh, width, facing, slot, tiles, near, seen):
     shift, rise = np.empty((3, SAMPLES), np.int64), np.empty(SAMPLES, np.float64)
     for number in range(first, last):
         k = np.uint64(number)
-        if facing[k] == 0 or (facing[k] < 0 and mesh.kind[k] & 1 == 0):
+        x0, x1 = np.int64(bounds[k, 0]), np.int64(bounds[k, 2])
+        if x0 > x1:
             continue
-        a, b, c, ax, ay, bx, by, cx, cy, area = _corners(mesh.grid, mesh.triangles, k)
-        box = mesh.kind[k] >> 4
-        x0 = max(mesh.clip[box, 0], (min(ax, bx, cx) - reach + 255) >> 8)
-        x1 = min(mesh.clip[box, 2], (max(ax, bx, cx) + reach) >> 8)
-        y0 = max(mesh.clip[box, 1], (min(ay, by, cy) - reach + 255) >> 8)
-        y1 = min(mesh.clip[box, 3], (max(ay, by, cy) + reach) >> 8)
-        if x0 > x1 or y0 > y1:
-            continue
+        y0, y1 = np.int64(bounds[k, 1]), np.int64(bounds[k, 3])
         touched = False
         for ty in range(y0 >> TILE_BITS, (y1 >> TILE_BITS) + 1):
             for tx in range(x0 >> TILE_BITS, (x1 >> TILE_BITS) + 1):
                 touched = touched or tiles[ty, tx] != 0
         if not touched:
             continue
+        a, b, c, ax, ay, bx, by, cx, cy, area = _corners(mesh.grid, mesh.triangles, k)
         slack0 = reach * (abs(cx - bx) + abs(cy - by)) - _owns(cx - bx, cy - by)
         slack1 = reach * (abs(ax - cx) + abs(ay - cy)) - _owns(ax - cx, ay - cy)
         slack2 = reach * (abs(bx - ax) + abs(by - ay)) - _owns(bx - ax, by - ay)

@@ -18,6 +18,7 @@ _ORDER = np.array([9, 0, 3, 1, 2, 4])  # parts from front to back
 IRISES = 468  # landmarks from here on are the irises': five of the right eye, five of the left
 TWO_SIDED, SHADED = 1, 2  # bits of `Scene.kind`; its clip rectangle's index is above them
 CLIP_SHIFT = 4
+_NEAR = 8.0  # px of the working frame, side of the cells that decide which triangles follow each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def _scene(avatar: Avatar, size: int) -> Scene:
     soft = opacity[:, 0] < 255
     chosen = opacity[:, 1] > 0
     depth_order = _component_depth(avatar, triangles)
-    keys = (np.where(soft, depth_order, _ORDER[part]), soft, moving)
+    keys = (_neighbourhood(avatar, triangles), np.where(soft, depth_order, _ORDER[part]), soft, moving)
     order = np.lexsort(keys)
     order = order[chosen[order]]
     triangles, part, two_sided = triangles[order], part[order], two_sided[order]
@@ -108,7 +109,7 @@ def _scene(avatar: Avatar, size: int) -> Scene:
     shaded = _any_corner(np.abs(avatar.shade - 1).max(axis=1) > 1e-3, triangles)
     kind = (two_sided | (part == FACE)) * TWO_SIDED + shaded * SHADED + (clip_index << CLIP_SHIFT)
     edges, sides = _edges(triangles)
-    overlay_start, overlay_of = _overlays(avatar, triangles)
+    overlay_start, overlay_of = _overlays(avatar, triangles, atlas)
     start, touched, displacement = sparse_shapes(avatar.deltas)
     eyes = (avatar.eyes["Left"], avatar.eyes["Right"])
     skin = np.ascontiguousarray(triangles[(part == FACE) | (part == OUTER)], np.int32)
@@ -164,6 +165,16 @@ def _merge_twins(
     order = np.argsort(first)
     kept = first[order]
     return triangles[kept], part[kept].astype(np.intp), counts[order] > 1
+
+
+def _neighbourhood(avatar: Avatar, triangles: NDArray[np.int32]) -> NDArray[np.int64]:
+    """int64[T]: a key by which triangles near each other in the picture sort near each other (Morton order)."""
+    centre = avatar.vertices[triangles, :2].mean(axis=1) + FRAME
+    key = np.zeros(len(triangles), np.int64)
+    x, y = (np.clip(centre[:, axis] / _NEAR, 0, 255).astype(np.int64) for axis in (0, 1))
+    for bit in range(8):
+        key |= ((x >> bit) & 1) << (2 * bit) | ((y >> bit) & 1) << (2 * bit + 1)
+    return key
 
 
 def _any_corner(marked: NDArray[np.bool_], triangles: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -253,11 +264,13 @@ def _holds(loop: NDArray[np.float32], point: NDArray[np.floating]) -> bool:
     return bool(np.all(point >= low - reach) and np.all(point <= high + reach))
 
 
-def _overlays(avatar: Avatar, triangles: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _overlays(avatar: Avatar, triangles: NDArray[np.int32], atlas: Atlas) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """For each triangle the overlays that may show on it, as (start int32[T + 1], overlay_of int32[N])."""
-    if not avatar.overlays:
-        return np.zeros(len(triangles) + 1, np.int32), np.zeros(0, np.int32)
-    shows = np.stack([(overlay.mask > 0)[triangles].all(axis=1) for overlay in avatar.overlays], axis=1)
+    shows = np.zeros((len(triangles), len(avatar.overlays)), np.bool_)
+    for i, overlay in enumerate(avatar.overlays):
+        masked = np.flatnonzero((overlay.mask > 0)[triangles].all(axis=1))
+        opacity = raster.alpha_range(triangles[masked], atlas.overlay_uv[i], atlas.texels, atlas.pitch)
+        shows[masked[opacity[:, 1] > 0], i] = True
     start = np.concatenate([[0], np.cumsum(shows.sum(axis=1))]).astype(np.int32)
     return start, np.nonzero(shows)[1].astype(np.int32)
 
