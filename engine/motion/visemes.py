@@ -19,7 +19,7 @@ mouthUpperUp, mouthRollLower."""
 _SHAPES: Final[dict[str, tuple[float, ...]]] = {
     #       jaw  close press funl  puck  strch lower upper roll
     "sil": (0.00, 0.0, 0.00, 0.00, 0.00, 0.00, 0.00, 0.00, 0.00),
-    "mm":  (0.05, 1.0, 0.50, 0.00, 0.00, 0.00, 0.00, 0.00, 0.05),
+    "mm":  (0.05, 1.0, 0.75, 0.00, 0.00, 0.00, 0.00, 0.00, 0.05),
     "ff":  (0.09, 0.0, 0.00, 0.00, 0.00, 0.05, 0.00, 0.18, 0.55),
     "aa":  (0.60, 0.0, 0.00, 0.00, 0.00, 0.05, 0.28, 0.18, 0.00),
     "eh":  (0.40, 0.0, 0.00, 0.00, 0.00, 0.18, 0.28, 0.15, 0.00),
@@ -36,7 +36,7 @@ _SHAPES: Final[dict[str, tuple[float, ...]]] = {
 SHAPES: Final = np.array([_SHAPES[name] for name in VISEMES], np.float32)
 """float32[13, 9]: each viseme's articulators."""
 
-DOMINANCE: Final = np.array([1.0, 3.0, 2.5, 1.2, 1.0, 1.0, 1.2, 1.6, 1.2, 0.9, 0.7, 0.6, 0.9], np.float32)
+DOMINANCE: Final = np.array([1.0, 4.0, 3.0, 1.2, 1.0, 1.0, 1.2, 1.6, 1.2, 0.9, 0.7, 0.6, 0.9], np.float32)
 """float32[13]: how much a viseme insists on its shape against its neighbours (Cohen and Massaro 1993): lips must meet for
 an m, while a k does not care."""
 
@@ -59,7 +59,7 @@ class VisemeReader:
         self._past = np.tile(_quiet(), (max(CONTEXT) + 1, 1))
 
     def read(self, frame: SoundFrame) -> NDArray[np.float32]:
-        """float32[13], probabilities at the instant `LAG_FRAMES` before the newest frame, given that frame."""
+        """float32[13], probabilities at the centre of this frame, given it and those before."""
         self._past[1:] = self._past[:-1]
         self._past[0] = describe(frame)
         first, first_bias, second, second_bias = self._weights
@@ -69,7 +69,6 @@ class VisemeReader:
         return odds / odds.sum()
 
 
-LAG_FRAMES: Final = 2
 _CONTEXT: Final = np.array(CONTEXT)
 
 

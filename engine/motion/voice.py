@@ -137,6 +137,8 @@ _RISE: Final = np.array([48.0, 75.0, 75.0, 42.0, 42.0, 42.0, 48.0, 48.0, 60.0], 
 _FALL: Final = np.array([42.0, 60.0, 60.0, 36.0, 36.0, 36.0, 42.0, 42.0, 50.0], np.float32)
 """float32[9] rad/s, how fast each articulator follows: lips meet faster than a jaw opens."""
 
+_PARTING: Final = np.array([ARTICULATORS.index(name) for name in ("funnel", "lower", "upper")])
+
 HANG_FRAMES: Final = 8  # a gap this long is a stop consonant; a longer one is silence
 _STEP_S: Final = np.float32(HOP / SAMPLE_RATE_HZ)
 
@@ -153,6 +155,7 @@ class Mouth:
     def __init__(self) -> None:
         self._reader = VisemeReader()
         self._quiet = HANG_FRAMES
+        self._evidence = 0.0
         self._speed = np.zeros(len(ARTICULATORS), np.float32)
         self.shape = np.zeros(len(ARTICULATORS), np.float32)
         """float32[9], see `ARTICULATORS`."""
@@ -162,11 +165,14 @@ class Mouth:
     def step(self, frame: SoundFrame) -> None:
         """Move on by one frame."""
         odds = self._reader.read(frame)
-        sounding = _ramp(frame.above_noise_db, 5, 9) * _ramp(frame.loudness_db, -36, -28)
-        self._quiet = 0 if sounding * (1 - float(odds[0])) > 0.3 else self._quiet + 1
+        sounding = _ramp(frame.above_noise_db, 5, 9) * _ramp(frame.loudness_db, -36, -28) * (1 - float(odds[0]))
+        self._evidence += 0.4 * (sounding - self._evidence)
+        self._quiet = 0 if self._evidence > 0.5 else self._quiet + 1
         self.speech = 1 - _ramp(self._quiet, HANG_FRAMES - 3, HANG_FRAMES)
         weight = odds * DOMINANCE
         goal = (weight @ SHAPES) / weight.sum()
+        goal[_CLOSE] = closed = _ramp(goal[_CLOSE], 0.3, 0.6)
+        goal[_PARTING] *= 1 - closed
         effort = 0.8 + 0.35 * _ramp(frame.loudness_db, -14, 2)
         self._follow(goal * np.where(_FIXED, 1, effort).astype(np.float32) * np.float32(self.speech))
 
