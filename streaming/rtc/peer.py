@@ -44,12 +44,17 @@ class RtcConfig:
     """What an operator may decide about WebRTC."""
 
     loopback: bool = True  # only this machine reaches the server: peers on loopback and private addresses are welcome
-    private: bool = True  # peers on private addresses are welcome
+    private: bool | None = None  # whether to send to private addresses that an offer names; None: on loopback only
     ice_servers: tuple[IceServer, ...] = ()
     codecs: tuple[str, ...] = ("H264", "VP8")  # in order of preference
     playout_delay_ms: tuple[int, int] | None = (0, 200)  # asked of the viewer's jitter buffer
     viewers_max: int = 16  # of one session
     connect_timeout_s: float = 10.0
+
+    @property
+    def sends_to_private(self) -> bool:
+        """Whether checks go to private addresses of an offer; who is on one finds us by its own checks all the same."""
+        return self.loopback if self.private is None else self.private
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.codecs if name not in ENCODERS]
@@ -98,7 +103,7 @@ class Peers:
         """
         if sum(not peer.watches for peer in self._of(session.id)) >= SPEAKERS_MAX:
             raise Crowded("too many connections to this session are being made at once: try again in 10 s")
-        offer = checked_offer(sdp, sends=True, private=self.config.private)
+        offer = checked_offer(sdp, sends=True, private=self.config.sends_to_private)
         peer = self._new_peer(session, watches=False)
         return peer, await self._answer(peer, offer, session)
 
@@ -111,7 +116,7 @@ class Peers:
         """
         if sum(peer.watches for peer in self._of(session.id)) >= self.config.viewers_max:
             raise Crowded(f"this session has {self.config.viewers_max} viewers, which is as many as it may have")
-        offer = checked_offer(sdp, sends=False, private=self.config.private)
+        offer = checked_offer(sdp, sends=False, private=self.config.sends_to_private)
         peer = self._new_peer(session, watches=True)
         return peer, await self._answer(peer, offer, session)
 

@@ -142,7 +142,10 @@ async def watch(seconds: float, config: RtcConfig, **settings: Any) -> None:
         say(line("display delay ms", seen.display_delay))
         say(line("audio delay ms", seen.audio_delay))
         say(line("A/V skew ms (sound early +)", seen.skew))
-        say(f"answered {raw['answered']:.0f} connected {raw.get('connected', 0):.0f} first frame {raw['ttff']:.0f} ms")
+        say(
+            f"after the page began: offer {raw['offering']:.0f}, answered {raw['answered']:.0f},",
+            f"connected {raw.get('connected', 0):.0f}, first frame {raw['ttff']:.0f} ms",
+        )
         half = len(seen.skew) // 2
         say(line("skew second half", seen.skew[half:]))
         server = peer_stats(stand.peers, "s")
