@@ -85,8 +85,8 @@ function drawPoster() {
 
 // The face is silent by default: hearing oneself late is confusing. A sample is always heard.
 function drawSound() {
-  const heard = $("hear").getAttribute("aria-pressed") === "true" || live.status?.speaking || source() !== "browser";
-  video.muted = !heard;
+  const asked = $("hear").getAttribute("aria-pressed") === "true" || source() !== "browser";
+  video.muted = !(asked || sampleWanted || live.status?.speaking);
 }
 
 const source = () => (["microphone", "file"].includes($("microphone").value) ? $("microphone").value : "browser");
@@ -147,6 +147,7 @@ async function reopenMicrophone() {
 async function saySample() {
   if (live.status?.speaking) return live.send({ sample: false });
   sampleWanted = true;
+  drawSound(); // now, while the click still counts: some browsers give sound only to a gesture
   if (!live.wanted) await start({ withMicrophone: false });
   speakIfWanted();
   return undefined;
