@@ -10,7 +10,7 @@ from engine.rig.avatar import CAMERA, FRAME
 
 @kernel
 def deform(
-    rest, start, touched, displacement, weights, eye_range, eye_centre, eye_rotation,
+    rest, start, touched, displacement, weights, eye_vertex, eye_split, eye_centre, eye_rotation,
     head_weight, head, shift, pivot, scale, posed, screen, grid, near,
 ):  # fmt: skip
     """Move all vertices and project them.
@@ -31,12 +31,12 @@ def deform(
                 posed[i, 0] += weight * displacement[j, 0]
                 posed[i, 1] += weight * displacement[j, 1]
                 posed[i, 2] += weight * displacement[j, 2]
-    for e in range(eye_range.shape[0]):
-        for i in range(eye_range[e, 0], eye_range[e, 1]):
-            x, y, z = posed[i, 0] - eye_centre[e, 0], posed[i, 1] - eye_centre[e, 1], posed[i, 2] - eye_centre[e, 2]
-            for axis in range(3):
-                turned = eye_rotation[e, axis, 0] * x + eye_rotation[e, axis, 1] * y + eye_rotation[e, axis, 2] * z
-                posed[i, axis] = turned + eye_centre[e, axis]
+    for j in range(eye_vertex.shape[0]):
+        i, e = eye_vertex[j], 0 if j < eye_split else 1
+        x, y, z = posed[i, 0] - eye_centre[e, 0], posed[i, 1] - eye_centre[e, 1], posed[i, 2] - eye_centre[e, 2]
+        for axis in range(3):
+            turned = eye_rotation[e, axis, 0] * x + eye_rotation[e, axis, 1] * y + eye_rotation[e, axis, 2] * z
+            posed[i, axis] = turned + eye_centre[e, axis]
     centre = 0.5 * FRAME
     for i in range(rest.shape[0]):
         x, y, z, w = posed[i, 0], posed[i, 1], posed[i, 2], head_weight[i]

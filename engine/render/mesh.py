@@ -11,7 +11,7 @@ from engine.render import raster
 from engine.render.badge import burn
 from engine.render.deform import deform
 from engine.render.lamp import RANGE, illuminate
-from engine.render.scene import IRISES, Scene, Span, scene_of
+from engine.render.scene import Scene, Span, scene_of
 from engine.rig.avatar import Avatar, Drive
 from engine.rig.controls import drive
 
@@ -105,7 +105,7 @@ class Canvas:
         scene, mesh, look, width = self.scene, self._mesh, self._look, self.scene.size
         deform(
             scene.rest, scene.start, scene.touched, scene.displacement, drive.weights,
-            scene.eye_range, scene.eye_centre, np.stack([drive.left_eye, drive.right_eye]),
+            scene.eye_vertex, scene.eye_split, scene.eye_centre, np.stack([drive.left_eye, drive.right_eye]),
             scene.head_weight, drive.head, drive.shift, scene.pivot, scene.scale,
             self._posed, self._screen, mesh.grid, mesh.near,
         )  # fmt: skip
@@ -143,7 +143,7 @@ class Canvas:
         """See `MeshRenderer.landmarks`."""
         scene = self.scene
         irises = np.einsum("nc,ncd->nd", scene.iris_weight, self._screen[scene.iris_corner])
-        return np.concatenate([self._screen[:IRISES], irises]).astype(np.float32)
+        return np.concatenate([self._screen[scene.landmark], irises]).astype(np.float32)
 
 
 def _at_rest(scene: Scene) -> Drive:

@@ -11,6 +11,7 @@ from engine.render import raster
 from engine.render.deform import sparse_shapes
 from engine.render.lamp import exposure, lamp_of, rest_brightness
 from engine.render.texture import Atlas
+from engine.render.topology import component_depth, edges_of, localised, merge_twins, morton, pieces, rim_of
 from engine.rig.avatar import CAMERA, FRAME, Avatar
 
 FACE, OUTER, LEFT_EYE, RIGHT_EYE, MOUTH = 1, 2, 3, 4, 5
@@ -18,7 +19,6 @@ _ORDER = np.array([9, 0, 3, 1, 2, 4])  # parts from front to back
 IRISES = 468  # landmarks from here on are the irises': five of the right eye, five of the left
 TWO_SIDED, SHADED = 1, 2  # bits of `Scene.kind`; its clip rectangle's index is above them
 CLIP_SHIFT = 4
-_NEAR = 8.0  # px of the working frame, side of the cells that decide which triangles follow each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Scene:
         still: the triangles that never move; moving: the others.
         skin: int32[S, 3], the triangles of face, hair and torso; lamp, exposure, rest_brightness: see `engine.render.lamp`.
         rims: for each clip rectangle after the first, the vertices whose bounding box it is.
+        eye_vertex: int32[N], vertices of the left eyeball and, from `eye_split` on, of the right one.
+        landmark: intp[468], the vertices that are MediaPipe's points.
         iris_corner: intp[10, 3], vertices, and iris_weight: float32[10, 3], that carry the landmarks of the irises.
     """
 
@@ -49,7 +51,8 @@ class Scene:
     displacement: NDArray[np.float32]
     rest: NDArray[np.float32]
     head_weight: NDArray[np.float32]
-    eye_range: NDArray[np.int64]
+    eye_vertex: NDArray[np.int32]
+    eye_split: int
     eye_centre: NDArray[np.float32]
     pivot: NDArray[np.float32]
     triangles: NDArray[np.int32]
@@ -74,6 +77,7 @@ class Scene:
     lamp: NDArray[np.float32]
     exposure: NDArray[np.float32]
     rest_brightness: NDArray[np.float32]
+    landmark: NDArray[np.intp]
     iris_corner: NDArray[np.intp]
     iris_weight: NDArray[np.float32]
 
@@ -89,15 +93,20 @@ def scene_of(avatar: Avatar, size: int) -> Scene:
     return scenes[size]
 
 
-def _scene(avatar: Avatar, size: int) -> Scene:
+def _scene(original: Avatar, size: int) -> Scene:
+    avatar, where = localised(original)
+    eyes = [where[eye.first : eye.last] for eye in (original.eyes["Left"], original.eyes["Right"])]
     atlas = Atlas(avatar, size / FRAME)
-    triangles, part, two_sided = _merge_twins(avatar.triangles, avatar.part)
+    triangles, part, two_sided = merge_twins(avatar.triangles, avatar.part)
     opacity = raster.alpha_range(triangles, atlas.uv, atlas.texels, atlas.pitch)
-    moving = _any_corner(_moves(avatar), triangles)
+    moves = np.empty(len(where), np.bool_)
+    moves[where] = _moves(original)
+    moving = _any_corner(moves, triangles)
     soft = opacity[:, 0] < 255
     chosen = opacity[:, 1] > 0
-    depth_order = _component_depth(avatar, triangles)
-    keys = (_neighbourhood(avatar, triangles), np.where(soft, depth_order, _ORDER[part]), soft, moving)
+    depth_order = component_depth(avatar, triangles)
+    nearby = morton(avatar.vertices[triangles, :2].mean(axis=1))
+    keys = (nearby, np.where(soft, depth_order, _ORDER[part]), soft, moving)
     order = np.lexsort(keys)
     order = order[chosen[order]]
     triangles, part, two_sided = triangles[order], part[order], two_sided[order]
@@ -108,14 +117,13 @@ def _scene(avatar: Avatar, size: int) -> Scene:
     rims, clip_index = _rims(avatar, triangles, part)
     shaded = _any_corner(np.abs(avatar.shade - 1).max(axis=1) > 1e-3, triangles)
     kind = (two_sided | (part == FACE)) * TWO_SIDED + shaded * SHADED + (clip_index << CLIP_SHIFT)
-    edges, sides = _edges(triangles)
+    edges, sides = edges_of(triangles)
     overlay_start, overlay_of = _overlays(avatar, triangles, atlas)
     start, touched, displacement = sparse_shapes(avatar.deltas)
-    eyes = (avatar.eyes["Left"], avatar.eyes["Right"])
     skin = np.ascontiguousarray(triangles[(part == FACE) | (part == OUTER)], np.int32)
     lamp = lamp_of(avatar)
     count = len(avatar.overlays)
-    iris_corner, iris_weight = _irises(avatar)
+    iris_corner, iris_weight = _irises(original)
     names = {name: i for i, name in enumerate(avatar.shapes)}
     return Scene(
         size=size,
@@ -125,8 +133,9 @@ def _scene(avatar: Avatar, size: int) -> Scene:
         displacement=displacement,
         rest=np.array(avatar.vertices, np.float32),
         head_weight=np.array(avatar.head_weight, np.float32),
-        eye_range=np.array([(eye.first, eye.last) for eye in eyes], np.int64),
-        eye_centre=np.array([eye.centre for eye in eyes], np.float32),
+        eye_vertex=np.concatenate(eyes).astype(np.int32),
+        eye_split=len(eyes[0]),
+        eye_centre=np.array([original.eyes[side].centre for side in ("Left", "Right")], np.float32),
         pivot=np.array(avatar.pivot, np.float32),
         triangles=np.ascontiguousarray(triangles, np.int32),
         kind=kind.astype(np.uint8),
@@ -148,33 +157,12 @@ def _scene(avatar: Avatar, size: int) -> Scene:
         backdrop=_backdrop(avatar, size),
         skin=skin,
         lamp=lamp,
-        exposure=exposure(avatar, skin, _rim_of(skin)),
+        exposure=exposure(avatar, skin, rim_of(skin)),
         rest_brightness=rest_brightness(avatar, skin, lamp),
-        iris_corner=iris_corner,
+        landmark=where[:IRISES],
+        iris_corner=where[iris_corner],
         iris_weight=iris_weight,
     )
-
-
-def _merge_twins(
-    triangles: NDArray[np.int32], part: NDArray[np.uint8]
-) -> tuple[NDArray[np.int32], NDArray[np.intp], NDArray[np.bool_]]:
-    """Triangles without repetition, their parts, and which of them appeared both ways round."""
-    low, middle, high = np.sort(triangles.astype(np.int64), axis=1).T
-    name = (low << 42) | (middle << 21) | high  # fewer than two million vertices
-    _, first, counts = np.unique(name, return_index=True, return_counts=True)
-    order = np.argsort(first)
-    kept = first[order]
-    return triangles[kept], part[kept].astype(np.intp), counts[order] > 1
-
-
-def _neighbourhood(avatar: Avatar, triangles: NDArray[np.int32]) -> NDArray[np.int64]:
-    """int64[T]: a key by which triangles near each other in the picture sort near each other (Morton order)."""
-    centre = avatar.vertices[triangles, :2].mean(axis=1) + FRAME
-    key = np.zeros(len(triangles), np.int64)
-    x, y = (np.clip(centre[:, axis] / _NEAR, 0, 255).astype(np.int64) for axis in (0, 1))
-    for bit in range(8):
-        key |= ((x >> bit) & 1) << (2 * bit) | ((y >> bit) & 1) << (2 * bit + 1)
-    return key
 
 
 def _any_corner(marked: NDArray[np.bool_], triangles: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -190,49 +178,6 @@ def _moves(avatar: Avatar) -> NDArray[np.bool_]:
     return moves
 
 
-def _component_depth(avatar: Avatar, triangles: NDArray[np.int32]) -> NDArray[np.float64]:
-    """float64[T]: mean depth of the connected piece of surface that each triangle belongs to."""
-    label = _pieces(np.concatenate([triangles[:, :2], triangles[:, 1:]]), len(avatar.vertices))
-    total, members = np.bincount(label, avatar.vertices[:, 2]), np.bincount(label)
-    mean = total / np.maximum(members, 1)
-    return mean[label[triangles[:, 0]]]
-
-
-def _pieces(links: NDArray[np.int32], count: int) -> NDArray[np.intp]:
-    """intp[count]: for each vertex the least vertex that links lead to."""
-    label = np.arange(count)
-    while True:
-        low = np.minimum(label[links[:, 0]], label[links[:, 1]])
-        joined = label.copy()
-        for end in (label[links[:, 0]], label[links[:, 1]], links[:, 0], links[:, 1]):
-            np.minimum.at(joined, end, low)
-        joined = joined[joined]
-        if np.array_equal(joined, label):
-            return label
-        label = joined
-
-
-def _edges(triangles: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """All edges int32[E, 2] and the triangles beside each int32[E, 2], -1 where there is none."""
-    ends = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64), axis=1)
-    name = (ends[:, 0] << 32) | ends[:, 1]
-    order = np.argsort(name, kind="stable")
-    name, owner = name[order], order // 3
-    new = np.concatenate([[True], name[1:] != name[:-1]])
-    begins = np.flatnonzero(new)
-    shared = np.concatenate([begins[1:], [len(name)]]) - begins > 1
-    sides = np.full((len(begins), 2), -1, np.int32)
-    sides[:, 0] = owner[begins]
-    sides[shared, 1] = owner[begins[shared] + 1]
-    return ends[order[begins]].astype(np.int32), sides
-
-
-def _rim_of(triangles: NDArray[np.int32]) -> NDArray[np.int32]:
-    """int32[E, 2]: the edges that only one triangle has."""
-    edges, sides = _edges(triangles)
-    return edges[sides[:, 1] < 0]
-
-
 def _rims(
     avatar: Avatar, triangles: NDArray[np.int32], part: NDArray[np.intp]
 ) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.intp]]:
@@ -241,8 +186,8 @@ def _rims(
     index = np.zeros(len(triangles), np.intp)
     if not len(skin):
         return (), index
-    rim = _rim_of(skin)
-    label = _pieces(rim, len(avatar.vertices))
+    rim = rim_of(skin)
+    label = pieces(rim, len(avatar.vertices))
     loops = [np.flatnonzero(label == name) for name in np.unique(label[rim[:, 0]])]
     found: list[NDArray[np.intp]] = []
     for inner in (LEFT_EYE, RIGHT_EYE, MOUTH):
