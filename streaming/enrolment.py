@@ -50,6 +50,7 @@ class Enroller:
         self._start = list(start or command(limits or Limits()))
         self._start_s, self._work_s, self._idle_s = start_s, work_s, idle_s
         self._free = asyncio.Semaphore(AT_ONCE)
+        self._preparing = asyncio.Lock()
         self._inside = 0
         self._spare: asyncio.subprocess.Process | None = None
         self._expiry: asyncio.TimerHandle | None = None
@@ -73,8 +74,9 @@ class Enroller:
 
     async def prepare(self) -> None:
         """Start a process ahead, for a photo that will probably come; it ends by itself after `idle_s`."""
-        if self._spare is None or self._spare.returncode is not None:
-            self._spare = await self._spawn()
+        async with self._preparing:
+            if self._spare is None or self._spare.returncode is not None:
+                self._spare = await self._spawn()
         if self._expiry is not None:
             self._expiry.cancel()
         self._expiry = asyncio.get_running_loop().call_later(self._idle_s, self._dismiss)

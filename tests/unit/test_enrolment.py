@@ -114,6 +114,21 @@ async def test_a_process_started_ahead_is_used_once() -> None:
     assert spare.returncode is not None
 
 
+async def test_preparing_twice_at_once_starts_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    enroller = Enroller(start=process("say(b'R', b'')", READ))
+    spawned: list[asyncio.subprocess.Process] = []
+
+    async def counted() -> asyncio.subprocess.Process:
+        spawned.append(await spawn())
+        return spawned[-1]
+
+    spawn = enroller._spawn
+    monkeypatch.setattr(enroller, "_spawn", counted)
+    await asyncio.gather(enroller.prepare(), enroller.prepare(), enroller.prepare())
+    assert len(spawned) == 1
+    await enroller.close()
+
+
 def test_the_process_learns_little_of_its_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
     told = environment()
