@@ -85,7 +85,7 @@ def exposure_line(host: str) -> str:
     cure = _CERTIFICATE_CURE.format(name=name)
     return (
         f"{host} can be reached from other machines, so it needs --token, --certificate and --key: {cure} && "
-        f'mien serve --host {host} --token "$(openssl rand -hex 16)" --certificate certificate.pem --key key.pem'
+        f'./mien serve --host {host} --token "$(openssl rand -hex 16)" --certificate certificate.pem --key key.pem'
     )
 
 

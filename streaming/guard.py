@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 COOKIE = "mien"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/login", "/static/login.css"})
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/login", "/static/login.css", "/favicon.ico"})
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _PERMISSIONS = "microphone=(self), camera=(self), autoplay=(self), fullscreen=(self), picture-in-picture=(self)"
@@ -104,7 +104,7 @@ def add_headers(request: web.Request, response: web.StreamResponse) -> None:
         ("Content-Security-Policy", policy),
         ("Permissions-Policy", _PERMISSIONS),
         ("X-Content-Type-Options", "nosniff"),
-        ("Referrer-Policy", "no-referrer"),
+        ("Referrer-Policy", "same-origin"),  # with none at all, browsers hide the Origin of a form
         ("Cross-Origin-Resource-Policy", "same-origin"),
         ("Cross-Origin-Opener-Policy", "same-origin"),
         ("Cache-Control", "no-cache"),

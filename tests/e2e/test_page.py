@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from streaming.config import ServerConfig
 from tests.e2e.conftest import Server, Visit
 
 pytestmark = pytest.mark.browser
@@ -333,3 +334,18 @@ def test_every_control_has_a_name(visit: Visit) -> None:
         return !(e.getAttribute('aria-label') || label || e.textContent).trim();
     }).map(e => e.outerHTML)"""
     assert page.evaluate(nameless) == []
+
+
+def test_the_login_page_lets_in_who_knows_the_token(browser: Any) -> None:
+    token = "a-token-of-sixteen-or-more"
+    with Server(ServerConfig(token=token)) as server:
+        visit = Visit(browser, server.url)
+        visit.page.fill("#token", "not the token")
+        visit.page.click("button")
+        visit.page.wait_for_selector("#token")
+        visit.page.fill("#token", token)
+        visit.page.click("button")
+        page = visit.ready()
+        page.click("#start")
+        visit.live()  # WHIP, WHEP and the socket are let in too
+        visit.context.close()

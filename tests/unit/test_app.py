@@ -71,7 +71,7 @@ async def test_the_page_answers_with_the_headers_that_keep_it_to_itself(house: H
     assert "unsafe" not in policy
     assert "microphone=(self)" in page.headers["Permissions-Policy"]
     assert page.headers["X-Content-Type-Options"] == "nosniff"
-    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["Referrer-Policy"] == "same-origin"
 
 
 @pytest.mark.parametrize(
