@@ -1,0 +1,91 @@
+"""`mien bench --quick`: its suites run, their last line keeps the contract, an injected stall shows. No figure is judged."""
+
+import json
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import run
+from benchmarks.metrics import NAMES
+from tests.unit import sounds
+
+pytestmark = pytest.mark.slow
+
+DISTRIBUTION = {"p1", "p50", "p95", "p99", "max", "n"}
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Syllables of changing length, six seconds of them."""
+    rng = np.random.default_rng(5)
+    sound = np.concatenate([sounds.syllables(1, float(rate), lead_s=0.0) for rate in rng.uniform(2.5, 5.0, 20)])
+    file = tmp_path_factory.mktemp("bench") / "voice.wav"
+    with wave.open(str(file), "wb") as out:
+        out.setparams((1, 2, sounds.RATE, len(sound), "NONE", ""))
+        out.writeframes((sound * 32767).astype("<i2").tobytes())
+    return file
+
+
+def measured(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any], str]:
+    """Exit status, the object of the last line, and all that was printed."""
+    status = run.main(list(words))
+    printed = capsys.readouterr().out
+    found = json.loads(printed.splitlines()[-1])
+    assert set(found) == {"suite", "environment", "settings", "metrics"}
+    assert set(NAMES) <= set(found["metrics"])
+    return status, found["metrics"], printed
+
+
+def test_suite_renderer(capsys: pytest.CaptureFixture[str], voice: Path) -> None:
+    status, metrics, printed = measured(capsys, "--suite", "renderer", "--quick", "--size", "256", "--audio", str(voice))
+    assert status == 0
+    assert set(metrics["render_ms"]) == DISTRIBUTION
+    assert metrics["render_ms"]["n"] == 50
+    assert metrics["render_to_calibration"] > 0
+    assert metrics["engine_residence_ms"] is None
+    assert "p50 <= 4" in printed
+
+
+def test_suite_engine_with_a_stall(capsys: pytest.CaptureFixture[str], voice: Path) -> None:
+    words = ("--quick", "--size", "256", "--workers", "1", "--audio", str(voice), "--inject-stall-ms", "150")
+    _, metrics, _ = measured(capsys, *words)
+    assert metrics["stall_injected_frames"]
+    assert metrics["stall_shown_frames"] == metrics["stall_injected_frames"]
+    assert all(index % 25 == 24 for index in metrics["stall_injected_frames"])
+    assert set(metrics["engine_residence_ms"]) == DISTRIBUTION
+    assert metrics["engine_residence_ms"]["n"] > 500
+    assert metrics["samples_matched_ratio"] > 0.8
+    assert metrics["sound_to_mouth_correlation"] > 0.3
+    assert metrics["null_residence_ms"]["p50"] < metrics["voice_to_picture_ms"]["p50"]
+    stages = [metrics[f"stage_{name}_ms"]["p50"] for name in ("audio_hold", "inference", "colour", "encode")]
+    assert all(value >= 0 for value in stages)
+
+
+def test_a_control_that_fails_makes_the_figures_void(
+    capsys: pytest.CaptureFixture[str], voice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks import engine_suite
+
+    monkeypatch.setattr(engine_suite, "CORRELATION_LEAST", 1.1)
+    status, metrics, printed = measured(capsys, "--quick", "--seconds", "3", "--size", "256", "--audio", str(voice))
+    assert status == 1
+    assert metrics["failures"]
+    assert "FAILED: the mouth in the pictures does not follow the sound" in printed
+
+
+@pytest.mark.parametrize("words", [["--portrait", "nobody"], ["--audio", "/nowhere.wav"]])
+def test_what_is_not_there_is_said_in_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["--suite", "renderer", "--quick", *words]) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("mien: ")
+    assert "\n" not in error
+
+
+@pytest.mark.parametrize("words", [["--seconds", "0"], ["--sessions", "many"], ["--size", "500"]])
+def test_wrong_options_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run.main(words)
+    assert ended.value.code == 2
