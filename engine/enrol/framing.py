@@ -14,7 +14,6 @@ from engine.rig.avatar import FRAME
 
 FACE_SIZE_AT_LEAST: Final = 80.0  # px; smaller faces hold too few pixels for lips and lids
 YAW_AT_MOST_DEG: Final = 35.0  # beyond it the far cheek and eye are guesses
-YAW_NOTED_DEG: Final = 18.0
 OUTSIDE_AT_MOST: Final = 0.08  # share of the landmarks that may lie outside the picture
 _RIVAL: Final = 0.6  # a second face of this share of the largest one's size makes the choice unclear
 _FRAME_PER_FACE: Final = 2.3  # side of the square in sizes of the face
@@ -92,12 +91,7 @@ def judge_face(face: Face, width: int, height: int) -> tuple[str, ...]:
         raise UnusableFace(f"the face is turned {abs(yaw):.0f} degrees to the side; use a photo taken from the front")
     if openness < _EYES_SHUT:
         raise UnusableFace("the eyes are shut; use a photo with open eyes")
-    notes: list[str] = []
-    if abs(yaw) > YAW_NOTED_DEG:
-        notes.append(f"turned {abs(yaw):.0f} degrees to the side: the far side of the face is guessed")
-    if openness < _EYES_NARROW:
-        notes.append("eyes nearly shut: gaze will hardly show")
-    return tuple(notes)
+    return ("eyes nearly shut: gaze will hardly show",) if openness < _EYES_NARROW else ()
 
 
 def _check_inside(face: Face, width: int, height: int) -> None:
