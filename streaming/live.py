@@ -20,7 +20,7 @@ from streaming.contract import SESSION_ID, CapacityReached, LiveStatus, Outgoing
 from streaming.worker.knobs import check_settings, checked_controls, remember
 from streaming.worker.messages import Closed, Control, Frame, Interrupt, Open, Opened, Refused, Sound
 from streaming.worker.meter import Meter
-from streaming.worker.options import WorkerOptions
+from streaming.worker.options import BEHIND_MOST_S, WorkerOptions
 from streaming.worker.pool import Pool, Worker
 from streaming.worker.subscription import Subscription
 from streaming.worker.understudy import Understudy
@@ -52,6 +52,7 @@ class Remote:
         self._controls: dict[str, Any] = {}
         self._subscribers: WeakSet[Subscription] = WeakSet()
         self._anchor = 0.0
+        self._lead = 0
         self._last: Outgoing | None = None
         self._understudy: Understudy | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -153,7 +154,7 @@ class Remote:
         if isinstance(message, Frame):
             self._show(message)
         elif isinstance(message, Opened):
-            self._begin(message.anchor)
+            self._begin(message)
         elif isinstance(message, Refused):
             log.warning("a change of a session was refused", extra={"session": self._id, "reason": message.reason})
         else:
@@ -164,19 +165,20 @@ class Remote:
         if self._state == "live":
             self._step_in()
 
-    def _begin(self, anchor: float) -> None:
-        self._anchor = anchor
+    def _begin(self, opened: Opened) -> None:
+        self._anchor, self._lead = opened.anchor, opened.lead
         if self._watch is None:
             self._watch = asyncio.create_task(self._stand_by(), name=f"stand by for {self._id}")
         if not self.opened.done():
             self.opened.set_result(None)
 
     def _show(self, frame: Frame) -> None:
+        if self._state == "recovering" and now() < frame.stamps.due + PATIENCE_S:
+            self._state, self._understudy = "live", None  # it keeps up again: the frames from here on are its own
         if self._last is not None and frame.index <= self._last.index:
             return  # its understudy was quicker
-        if self._state in ("starting", "recovering"):
+        if self._state == "starting":
             self._state = "live"
-            self._understudy = None
         picture = self._worker.picture(self._key, frame.slot, self._settings.size)
         outgoing = Outgoing(frame.index, picture, frame.audio, frame.fresh, frame.missing, frame.stamps)
         self._meter.show(outgoing)
@@ -190,14 +192,16 @@ class Remote:
     async def _stand_by(self) -> None:
         """Play frames that the worker does not bring, for as long as it does not."""
         while True:
-            index = self._last.index + 1 if self._last else 0
-            due = self._anchor + index * self._period
-            await asyncio.sleep(max(0.0, due + (0.0 if self._understudy else PATIENCE_S) - now()))
-            if self._last is None or self._last.index >= index:
-                await asyncio.sleep(0 if self._last else self._period)
+            if self._last is None:
+                await asyncio.sleep(self._period)
                 continue
-            if self._understudy is None:
-                self._step_in()
+            index = max(self._last.index + 1, int((now() - BEHIND_MOST_S - self._anchor) / self._period))
+            due = self._anchor + index * self._period
+            wait = due + (0.0 if self._understudy else PATIENCE_S) - now()
+            if wait > 0:
+                await asyncio.sleep(wait)  # much may have happened meanwhile: look again
+                continue
+            self._step_in()
             self._play(index, due)
 
     def _step_in(self) -> None:
@@ -217,8 +221,7 @@ class Remote:
         self._deliver(outgoing)
 
     def _new_understudy(self) -> Understudy:
-        timeline = Timeline(fps=self._settings.fps)
-        return Understudy(timeline.samples_per_frame, timeline.samples(self._settings.look_ahead_ms))
+        return Understudy(Timeline(fps=self._settings.fps).samples_per_frame, self._lead)
 
     def _end(self, reason: str, fault: str = "") -> None:
         if self._state == "closed":

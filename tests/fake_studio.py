@@ -2,7 +2,8 @@
 
 Named in `WorkerOptions.studio`, so that real worker processes run it. The
 portrait's file name steers it: "broken" cannot be loaded, "crash-N" fails at
-frame N, "freeze-N" stops the whole worker at frame N.
+frame N, "freeze-N" stops the whole worker at frame N, "slow-N" takes N ms for
+every frame.
 """
 
 import time
@@ -43,6 +44,8 @@ class GreyRenderer:
             raise RuntimeError("a renderer fell over")
         if self._word == "freeze" and self._drawn > self._number:
             time.sleep(3600)
+        if self._word == "slow":
+            time.sleep(self._number / 1000)
         base = self._number if self._word == "grey" else 60
         self._rgb[:] = np.uint8(base + round(100 * self._motion["jawOpen"]))
         return VideoFrame(self._motion.sample, self._rgb)

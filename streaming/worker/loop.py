@@ -140,7 +140,7 @@ class Loop:
         session.resume(self._clock())
         performance.apply({name: value for name, value in opened.controls.items() if name != "portrait"})
         self._sessions[opened.key] = session
-        self._wire.send(Opened(opened.key, anchor))
+        self._wire.send(Opened(opened.key, anchor, performance.session.lead))
 
     def _free_phase(self, period: float) -> float:
         """The next instant at which a frame would begin as far as possible from those of the other sessions."""

@@ -89,10 +89,11 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session has begun; its frame `index` is due at `anchor + index * period`."""
+    """A session has begun; its frame `index` is due at `anchor + index * period`, its sound leaves `lead` samples late."""
 
     key: int
     anchor: float
+    lead: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,12 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from typing import Final
 
-PLACES = 16
+PLACES: Final = 16
 """Sessions that one worker has memory for; how many it takes is a matter of their cost."""
+BEHIND_MOST_S: Final = 0.4
+"""A session further behind than this (the machine slept) leaves the frames between out instead of hurrying through them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,12 @@ from streaming.contract import Stamps
 from streaming.worker.arena import SLOTS, Arena
 from streaming.worker.inlet import Inlet
 from streaming.worker.messages import Frame, Open
+from streaming.worker.options import BEHIND_MOST_S
 from streaming.worker.pcm import to_int16
 from streaming.worker.studio import Clock, Performance
 
 REPEATS_MOST: Final = 4
 """Pictures repeated in a row for being late; then one is drawn however late, so that a slow face is slow and not still."""
-BEHIND_MOST_S: Final = 0.4
-"""A session further behind than this (the machine slept) leaves the frames between out instead of hurrying through them."""
 
 
 class WorkerSession:

@@ -33,7 +33,7 @@ RARE: list[Message] = [
     Close(7),
     Stop(),
     Ready(512, 0.008),
-    Opened(7, 12.5),
+    Opened(7, 12.5, 960),
     Closed(7, "PortraitError", "it is no portrait"),
     Refused(7, "no preset is called 'x'"),
     Beat({"7": 0.01}),
