@@ -1,5 +1,6 @@
 """Many sources, one face: who moves what, and how one hands over to another."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -158,11 +159,11 @@ class Compositor:
         if self._after is None:
             self._share = target
         else:
-            self._share = self._share + np.clip(target - self._share, -self._ease, self._ease)
+            self._share += np.minimum(np.maximum(target - self._share, -self._ease), self._ease)
         values, present = self._stack()
         if self._after is not None:
             last = self._after.values
-            values = np.clip(values, last - JUMP_BOUND, last + JUMP_BOUND, dtype=np.float32)
+            values = np.minimum(np.maximum(values, last - JUMP_BOUND), last + JUMP_BOUND)
         return Motion(step, values, present)
 
     def _pull(self, row: int, source: MotionSource, until: int) -> None:
@@ -173,12 +174,12 @@ class Compositor:
                 self._confidence[row] = 0
             return
         newest = motions[-1]
-        if not (np.isfinite(newest.values).all() and np.isfinite(newest.confidence).all()):
+        if not math.isfinite(float(newest.values @ newest.values + newest.confidence @ newest.confidence)):
             self._confidence[row] = 0  # a broken source fades out from where it was
             return
         self._silent[row] = 0
         self._values[row] = newest.values
-        self._confidence[row] = np.clip(newest.confidence, 0, 1)
+        np.minimum(np.maximum(newest.confidence, 0), 1, out=self._confidence[row])
 
     def _stack(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         values = np.zeros(len(CHANNELS), np.float32)
@@ -189,7 +190,8 @@ class Compositor:
             room -= room * share * hides
         turn = values[_FIRST] - values[_SECOND]
         values[_FIRST], values[_SECOND] = np.maximum(turn, 0), np.maximum(-turn, 0)
-        np.clip(values[: len(ARKIT)], 0, 1, out=values[: len(ARKIT)])
+        arkit = values[: len(ARKIT)]
+        np.minimum(np.maximum(arkit, 0), 1, out=arkit)
         return values, self._share.max(axis=0)
 
 

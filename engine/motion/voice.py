@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from engine.contract.motion import CHANNELS, GROUPS, Channel, Motion
 from engine.features.analysis import HOP, Analyser, SoundFrame
 from engine.motion.prosody import Prosody
-from engine.motion.visemes import ARTICULATORS, DOMINANCE, SHAPES, VisemeReader
+from engine.motion.visemes import ARTICULATORS, DOMINANCE, SHAPES, VISEMES, VisemeReader
 from engine.timeline import MOTION_STEP, SAMPLE_RATE_HZ
 
 MAX_LOOK_AHEAD_MS: Final = 40.0
@@ -101,7 +101,7 @@ class VoiceSource:
         self._prosody.step(frame, self._mouth.speech)
 
     def _write(self, values: NDArray[np.float32]) -> None:
-        shape = np.minimum(self._mouth.shape * (_FIXED + self._gain * (1 - _FIXED)), 1)
+        shape = np.minimum(self._mouth.shape * (_FIXED + self._gain * _FREE), 1)
         values[_TARGET] = shape[_ORIGIN]
         values[Channel["mouthClose"]] = shape[_CLOSE] * shape[_JAW]
         prosody = self._prosody
@@ -130,8 +130,10 @@ _CHANNELS_OF: Final = {
 }
 _TARGET: Final = np.array([Channel[name] for names in _CHANNELS_OF.values() for name in names])
 _ORIGIN: Final = np.array([ARTICULATORS.index(a) for a, names in _CHANNELS_OF.items() for _ in names])
-_JAW, _CLOSE = ARTICULATORS.index("jaw"), ARTICULATORS.index("close")
+_JAW, _CLOSE, _PRESS = (ARTICULATORS.index(name) for name in ("jaw", "close", "press"))
+_MM: Final = VISEMES.index("mm")
 _FIXED: Final = np.array([name in ("close", "press", "roll") for name in ARTICULATORS], np.float32)
+_FREE: Final[NDArray[np.float32]] = 1 - _FIXED
 
 _RISE: Final = np.array([48.0, 75.0, 75.0, 42.0, 42.0, 42.0, 48.0, 48.0, 60.0], np.float32)
 _FALL: Final = np.array([42.0, 60.0, 60.0, 36.0, 36.0, 36.0, 42.0, 42.0, 50.0], np.float32)
@@ -139,8 +141,10 @@ _FALL: Final = np.array([42.0, 60.0, 60.0, 36.0, 36.0, 36.0, 42.0, 42.0, 50.0], 
 
 _PARTING: Final = np.array([ARTICULATORS.index(name) for name in ("funnel", "lower", "upper")])
 
+CLOSED_STAYS: Final = 0.75
+"""Share of a closure that stays for the next frame: lips that have met part less fast than the sound does."""
 HANG_FRAMES: Final = 8  # a gap this long is a stop consonant; a longer one is silence
-_STEP_S: Final = np.float32(HOP / SAMPLE_RATE_HZ)
+_STEP_S: Final = HOP / SAMPLE_RATE_HZ
 
 
 class Mouth:
@@ -156,6 +160,7 @@ class Mouth:
         self._reader = VisemeReader()
         self._quiet = HANG_FRAMES
         self._evidence = 0.0
+        self._closed = 0.0
         self._speed = np.zeros(len(ARTICULATORS), np.float32)
         self.shape = np.zeros(len(ARTICULATORS), np.float32)
         """float32[9], see `ARTICULATORS`."""
@@ -171,17 +176,19 @@ class Mouth:
         self.speech = 1 - _ramp(self._quiet, HANG_FRAMES - 3, HANG_FRAMES)
         weight = odds * DOMINANCE
         goal = (weight @ SHAPES) / weight.sum()
-        goal[_CLOSE] = closed = _ramp(goal[_CLOSE], 0.3, 0.6)
-        goal[_PARTING] *= 1 - closed
+        self._closed = max(_ramp(float(goal[_CLOSE]), 0.3, 0.6), CLOSED_STAYS * self._closed)
+        goal[_CLOSE] = self._closed
+        goal[_PRESS] = max(float(goal[_PRESS]), float(SHAPES[_MM, _PRESS]) * self._closed)
+        goal[_PARTING] *= 1 - self._closed
         effort = 0.8 + 0.35 * _ramp(frame.loudness_db, -14, 2)
-        self._follow(goal * np.where(_FIXED, 1, effort).astype(np.float32) * np.float32(self.speech))
+        self._follow(goal * (_FIXED + effort * _FREE) * np.float32(self.speech))
 
     def _follow(self, goal: NDArray[np.float32]) -> None:
         away = goal - self.shape
-        omega = np.where(away > 0, _RISE, _FALL)
-        # implicit in the speed: stable at any omega
-        self._speed = (self._speed + _STEP_S * omega * omega * away) / (1 + _STEP_S * omega * (2 + _STEP_S * omega))
-        self.shape = np.clip(self.shape + _STEP_S * self._speed, 0, 1)
+        pull = np.where(away > 0, _RISE, _FALL) * np.float32(_STEP_S * (1 + self._closed))
+        # implicit in the speed (here in change per step): stable at any pull
+        self._speed = (self._speed + pull * pull * away) / (1 + pull * (2 + pull))
+        self.shape = np.minimum(np.maximum(self.shape + self._speed, 0), 1)
         if not self.speech and self.shape.max() < 0.01:
             self.shape = np.zeros_like(self.shape)
             self._speed = np.zeros_like(self._speed)
