@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from engine.latency import StageTimes
 from engine.timeline import SAMPLE_RATE_HZ
 from streaming.contract import LiveSession, Outgoing, now
-from streaming.rtc.clock import MediaClock
-from streaming.rtc.encoder import H264Encoder, PictureEncoder, VoiceEncoder, Vp8Encoder
+from streaming.rtc.clock import MediaClock, Pace
+from streaming.rtc.encoder import EncodedVoice, H264Encoder, PictureEncoder, VoiceEncoder, Vp8Encoder
 from streaming.rtc.lane import Lane, LaneStats
 from streaming.rtc.sender import MediaSender
 
 log = logging.getLogger(__name__)
 
 ENCODERS: dict[str, Callable[[int, int], PictureEncoder]] = {"H264": H264Encoder, "VP8": Vp8Encoder}
+VOICE_ROOM = 12  # packets waiting to leave, 240 ms: more than a subscription ever holds
 STAGES = ("encode", "send")  # what the session is told; "voice" and "residence" are kept here
 
 
@@ -26,7 +27,8 @@ class BroadcastStats:
     """What one session's encoders and senders did, since its first viewer; milliseconds in `times`.
 
     `encode` is T6 to T7, `send` T7 (or the end of the hold) to T8, `residence`
-    T1 to T8 without the hold, `voice` from the emission to its last voice packet.
+    T1 to T8 without the hold, `voice` from when a voice packet may leave until
+    it has left.
     """
 
     emissions: int = 0
@@ -37,8 +39,9 @@ class BroadcastStats:
 class Broadcast:
     """Takes the emissions of one session, encodes them once and hands them to every viewer's senders.
 
-    The voice leaves first and is never held; the picture of the same emission
-    follows as soon as it is encoded, and not before `hold_ms` after the voice.
+    The voice leaves first and is never held: its first packet at once, the
+    others spread over the emission. The picture of the same emission follows
+    as soon as it is encoded, and not before the session's hold has passed.
     It runs from its first viewer to its last and ends with the session.
     """
 
@@ -51,7 +54,12 @@ class Broadcast:
         self._voice = VoiceEncoder()
         self._listeners: set[MediaSender] = set()
         self._lanes: dict[str, Lane] = {}
-        self._task = asyncio.create_task(self._pump(), name=f"broadcast {session.id}")
+        self._pace = Pace()
+        self._spoken: asyncio.Queue[tuple[EncodedVoice, float]] = asyncio.Queue(VOICE_ROOM)
+        self._tasks = [
+            asyncio.create_task(self._pump(), name=f"broadcast {session.id}"),
+            asyncio.create_task(self._speak(), name=f"voice {session.id}"),
+        ]
 
     def add(self, sender: MediaSender) -> None:
         """Begin to send to a viewer; its first picture is a key frame, the next one to come."""
@@ -85,8 +93,9 @@ class Broadcast:
 
     async def close(self) -> None:
         """End everything that runs for this session."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for lane in self._lanes.values():
             lane.close()
         self._lanes.clear()
@@ -114,11 +123,26 @@ class Broadcast:
         taken = now()
         fps = self.session.settings.fps
         self.clock.anchor(emission.index / fps, time.time())
+        self._pace.begin(emission.index / fps, taken)
         self.stats.emissions += 1
         if self._listeners:
             for packet in self._voice.encode(emission.audio, emission.index * SAMPLE_RATE_HZ // fps):
-                for listener in tuple(self._listeners):
-                    await listener.transmit((packet.payload,), packet.timestamp)
-            self._record("voice", (now() - taken) * 1000)
+                self._say(packet, taken)
+            await asyncio.sleep(0)  # the first packet leaves before the picture is touched
         for lane in self._lanes.values():
             lane.offer(emission, taken)
+
+    def _say(self, packet: EncodedVoice, taken: float) -> None:
+        if self._spoken.full():
+            self._spoken.get_nowait()
+        self._spoken.put_nowait((packet, max(taken, self._pace.due(packet.timestamp / SAMPLE_RATE_HZ))))
+
+    async def _speak(self) -> None:
+        while True:
+            packet, due = await self._spoken.get()
+            early = due - now()
+            if early > 0:
+                await asyncio.sleep(early)
+            for listener in tuple(self._listeners):
+                await listener.transmit((packet.payload,), packet.timestamp)
+            self._record("voice", (now() - due) * 1000)
