@@ -143,6 +143,12 @@ def test_animation_gives_its_first_frame(kind: str) -> None:
     assert close(decode_photo(photo), gradient(), 1)
 
 
+def test_a_phones_double_jpeg_gives_its_first_picture() -> None:
+    frames = [Image.fromarray(gradient()), Image.fromarray(np.zeros_like(gradient()))]
+    photo = encoded(frames[0], "MPO", save_all=True, append_images=frames[1:], quality=95, subsampling=0)
+    assert close(decode_photo(photo), gradient(), 4)
+
+
 def test_large_pictures_shrink_to_the_working_side() -> None:
     rgb = decode_photo(as_jpeg(np.zeros((100, 3 * WORKING_SIDE, 3), np.uint8)))
     assert rgb.shape[1] == WORKING_SIDE
