@@ -21,6 +21,7 @@ let options = null;
 let ready = false;
 let startedAt = 0;
 let sampleWanted = false;
+let sampleAskedAt = 0;
 
 // -- what the page says ---------------------------------------------------------------------------------------------
 
@@ -147,16 +148,22 @@ async function reopenMicrophone() {
 async function saySample() {
   if (live.status?.speaking) return live.send({ sample: false });
   sampleWanted = true;
+  sampleAskedAt = 0;
   drawSound(); // now, while the click still counts: some browsers give sound only to a gesture
   if (!live.wanted) await start({ withMicrophone: false });
   speakIfWanted();
   return undefined;
 }
 
+// Asks until the server says that it speaks: a session that is being mended may not have heard.
 function speakIfWanted() {
   if (!sampleWanted || !live.status) return;
-  sampleWanted = false;
-  live.send({ sample: true });
+  if (live.status.speaking) {
+    sampleWanted = false;
+  } else if (performance.now() - sampleAskedAt > 1500) {
+    sampleAskedAt = performance.now();
+    live.send({ sample: true });
+  }
 }
 
 // -- what happens -----------------------------------------------------------------------------------------------------
@@ -171,7 +178,10 @@ live.addEventListener("status", () => {
   drawButtons();
   drawSound();
 });
-live.addEventListener("error", ({ detail }) => notice(detail));
+live.addEventListener("error", ({ detail }) => {
+  sampleWanted = false;
+  notice(detail);
+});
 live.addEventListener("stream", ({ detail }) => {
   if (video.srcObject === detail) return;
   video.srcObject = detail;

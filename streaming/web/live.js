@@ -9,6 +9,7 @@ import { player, publisher } from "./peer.js";
 const TEND_MS = 300;
 const LOST_S = 2.5; // a "disconnected" peer often comes back by itself within two seconds
 const STALL_S = 4;
+const PATIENCE_MS = 700;
 const WAITS_MS = [0, 400, 800, 1500, 2500, 4000];
 const KEEP = "mien.session"; // the stage's address stays the same from one start to the next
 
@@ -23,6 +24,7 @@ export class Live extends EventTarget {
   #wanted = false;
   #failures = 0;
   #frameAt = 0;
+  #recoveringSince = 0;
   #controls = {};
 
   get wanted() { return this.#wanted; }
@@ -201,8 +203,10 @@ export class Live extends EventTarget {
   }
 
   #report(still) {
-    const state = this.status?.state;
-    if (state === "recovering") this.#say("busy", "Recovering the picture");
+    const recovering = this.status?.state === "recovering";
+    this.#recoveringSince = recovering ? this.#recoveringSince || performance.now() : 0;
+    // A worker that was late for a moment is not worth a word.
+    if (recovering && performance.now() - this.#recoveringSince > PATIENCE_MS) this.#say("busy", "Recovering the picture");
     else if (still < 1.5 && this.down?.connection.connectionState === "connected") this.#say("live", "Live");
     else if (still > 2 && this.#socket) this.#say("busy", "Waiting for the picture");
   }
