@@ -1,7 +1,7 @@
 """From what the page saw and heard to latencies: pure arithmetic on a `Seen`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,13 @@ class Seen:
     Attributes:
         said: float64[C], clicks that left the source.
         heard: float64[H], clicks that left the loudspeaker.
-        frames: float64[F, 5]: displayed, media instant, latest click (both in `TICK`s), time of day when painted, read.
+        frames: float64[F, 6]: displayed, media instant, latest click (both in `TICK`s), time of day when painted, when
+            its last packet was received (T9), how many ms its decoding took.
         origin: time of day of instant 0, ms.
         began, ended: between them things count.
         before, stats: getStats at these instants: "audio", "video", "codec".
         server: the session's status as the server tells it.
+        believed: float64[B, 2], Chromium's estimatedPlayoutTimestamp of sound and picture, once a second.
         output_ms: base and output latency of the page's sound, as Chromium tells them.
     """
 
@@ -42,6 +44,7 @@ class Seen:
     before: Mapping[str, Any]
     stats: Mapping[str, Any]
     server: Mapping[str, Any]
+    believed: Floats = field(default_factory=lambda: np.zeros((0, 2)))
     output_ms: tuple[float, ...] = ()
 
 
@@ -100,29 +103,31 @@ def figures(seen: Seen, fps: int) -> dict[str, Metric]:
     at, apart = skew(seen, clicks, fps)
     displayed = seen.frames[(seen.frames[:, 0] >= seen.began) & (seen.frames[:, 0] < seen.ended)]
     painted = _since_painted(displayed, seen.origin)
-    stages = _medians(seen.server)
-    after_drawing = sum(stages.get(name, 0.0) for name in ("colour", "encode", "send"))
+    on_screen = displayed[:, 0] - displayed[:, 4]
     window = min(60_000.0, (seen.ended - seen.began) / 4)
     return {
         "m2s_ms": Distribution.of(clicks.shown - clicks.said),
         "av_skew_ms": Distribution.of(apart),
         "av_skew_slope_ms_per_h": slope_per_hour(at / 1000, apart) if len(at) else None,
         "av_skew_drift_ms": _moved(at, apart, window),
+        "av_skew_believed_ms": Distribution.of(seen.believed[:, 0] - seen.believed[:, 1]),
+        "stage_picture_hold_ms": seen.server.get("picture_hold_ms"),
         "click_to_ear_ms": Distribution.of(clicks.heard - clicks.said),
         "render_to_screen_ms": Distribution.of(painted),
-        "display_delay_ms": Distribution.of(painted - after_drawing),
+        "render_to_receiver_ms": Distribution.of(painted - on_screen),
+        "display_delay_ms": Distribution.of(on_screen),
+        "stage_decode_ms": Distribution.of(displayed[:, 5]),
         "frame_interval_ms": Distribution.of(np.diff(displayed[:, 0])),
         "freeze_count": _counted(seen, "video", "freezeCount"),
         "freezes_recomputed": freezes(displayed[:, 0]),
         "concealed_ratio": _ratio(seen, "audio", "concealedSamples", "totalSamplesReceived"),
         "jitter_buffer_video_ms": _mean_ms(seen, "video"),
         "jitter_buffer_audio_ms": _mean_ms(seen, "audio"),
-        "stage_jitter_buffer_ms": None,
         "frames_decoded": _counted(seen, "video", "framesDecoded"),
         "frames_dropped_by_browser": _counted(seen, "video", "framesDropped"),
         "clicks": f"{len(clicks.said)}/{int(((seen.said >= seen.began) & (seen.said < seen.ended)).sum())}",
         "video_codec": str(seen.stats.get("codec") or "") or None,
-        "server_stages_p50_ms": dict(stages),
+        "server_stages_p50_ms": _medians(seen.server),
         "output_latency_ms": " + ".join(f"{ms:.0f}" for ms in seen.output_ms) or None,
     }
 

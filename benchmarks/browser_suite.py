@@ -223,12 +223,14 @@ def _watch(browser: Any, address: str, settings: PipelineSettings) -> Seen:
         page.evaluate("bench.watch(document.getElementById('video'))")
         page.click("#hear")
         page.click("#start")
-        page.wait_for_function("bench.frames.length > 5", timeout=60_000)
+        _await_pictures(page)
         page.evaluate(_LISTEN)
         page.wait_for_timeout(WARM_S * 1000)
         before, began = page.evaluate("bench.stats()"), page.evaluate("performance.now()")
+        believed: list[list[float]] = []
         for second in range(round(settings.seconds)):
             page.wait_for_timeout(1000)
+            believed.append(page.evaluate("bench.believed()"))
             progress((second + 1) / settings.seconds)
         stats, ended = page.evaluate("bench.stats()"), page.evaluate("performance.now()")
         bench = page.evaluate(_NOTES)
@@ -238,15 +240,26 @@ def _watch(browser: Any, address: str, settings: PipelineSettings) -> Seen:
     return Seen(
         said=np.array(bench["said"], np.float64),
         heard=np.array(bench["heard"], np.float64),
-        frames=np.array(bench["frames"], np.float64).reshape(-1, 5),
+        frames=np.array(bench["frames"], np.float64).reshape(-1, 6),
         origin=float(bench["origin"]),
         began=float(began),
         ended=float(ended),
         before=before,
         stats=stats,
         server=server or {},
+        believed=np.array(believed, np.float64).reshape(-1, 2),
         output_ms=tuple(map(float, bench["output"] or ())),
     )
+
+
+def _await_pictures(page: Any) -> None:
+    for _ in range(120):
+        if page.evaluate("bench.frames.length") > 5:
+            return
+        if page.is_visible("#notice"):
+            raise MienError(f"the page says: {page.inner_text('#notice-text')}")
+        page.wait_for_timeout(500)
+    raise MienError("no picture came within a minute; the server's log above may say why")
 
 
 _NOTES = "({said: bench.said, heard: bench.heard, frames: bench.frames, origin: bench.origin, output: bench.output})"
@@ -286,10 +299,14 @@ def _rows(found: dict[str, Metric]) -> list[Row]:
     return [
         Row("m2s_ms", found["m2s_ms"], M2S, "click spoken -> its picture on the screen"),
         Row("av_skew_ms", found["av_skew_ms"], SKEW, "every picture; positive: the sound is early"),
+        Row("av_skew_believed_ms", found["av_skew_believed_ms"], (), "Chromium's own estimate, getStats"),
+        Row("picture_hold_ms", found["stage_picture_hold_ms"], (), "of it the server's deliberate hold of the picture"),
         Row("ttff_ms", found["ttff_ms"], TTFF, "Start pressed -> first picture, warm"),
         Row("ttff_cold_ms", found["ttff_cold_ms"], (), "first start of a new browser"),
         Row("render_to_screen_ms", found["render_to_screen_ms"], (), "picture drawn -> on the screen"),
-        Row("display_delay_ms", found["display_delay_ms"], (), "T8 -> T11: the above less the server's medians"),
+        Row("  render_to_receiver_ms", found["render_to_receiver_ms"], (), "of it: colour, encode, send, network"),
+        Row("  display_delay_ms", found["display_delay_ms"], (), "of it: last packet received -> on the screen (T9 -> T11)"),
+        Row("    decode", found["stage_decode_ms"]),
         Row("click_to_ear_ms", found["click_to_ear_ms"], (), "click spoken -> heard"),
         Row("frame_interval_ms", found["frame_interval_ms"]),
         Row("freeze_count", found["freeze_count"]),

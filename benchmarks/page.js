@@ -1,7 +1,8 @@
 // Put into the product's own page before its scripts run: a microphone with clicks, and eyes and ears for what comes back.
 //
 // Instants are milliseconds of performance.now(). `bench.said` are the clicks that left the source (T0), `bench.heard`
-// those that left the loudspeaker, `bench.frames` the pictures: [displayed (T11), media instant, click, painted, now].
+// those that left the loudspeaker, `bench.frames` the pictures: [displayed (T11), media instant, click, painted,
+// received (T9), decoding took].
 
 (() => {
   const { clicks, bits, row, quietS } = __CONFIG__;
@@ -80,12 +81,12 @@
   bench.watch = (video) => {
     const canvas = new OffscreenCanvas(bits * 8, 3);
     const picture = canvas.getContext("2d", { willReadFrequently: true });
-    const next = (now, shown) => {
+    const next = (_, shown) => {
       const cell = Math.floor(video.videoWidth / bits);
       picture.drawImage(video, 0, 0, cell * bits, row * 3, 0, 0, bits * 8, 3);
       const pixels = picture.getImageData(0, 0, bits * 8, 3).data;
       const numbers = [0, 1, 2].map((line) => read(pixels, line));
-      bench.frames.push([shown.expectedDisplayTime, ...numbers, now]);
+      bench.frames.push([shown.expectedDisplayTime, ...numbers, shown.receiveTime ?? NaN, 1000 * (shown.processingDuration ?? NaN)]);
       video.requestVideoFrameCallback(next);
     };
     video.requestVideoFrameCallback(next);
@@ -108,6 +109,12 @@
       }
     }
     return found;
+  };
+
+  // What Chromium itself believes about its loudspeaker and its screen: the sender's time of what both play now, ms.
+  bench.believed = async () => {
+    const { audio, video } = await bench.stats();
+    return [audio?.estimatedPlayoutTimestamp ?? NaN, video?.estimatedPlayoutTimestamp ?? NaN];
   };
 
   // From the press of the button to the first picture on the screen.

@@ -223,7 +223,7 @@ async def _ready(live: Live) -> float:
 
 async def _opened(live: Live, settings: PipelineSettings, found: Run) -> Remote:
     began = now()
-    wanted = SessionSettings("bench", settings.size, settings.fps, settings.look_ahead_ms)
+    wanted = SessionSettings("bench", settings.size, settings.fps, settings.look_ahead_ms, picture_hold_ms=0)
     session = await live.open(wanted)
     found.opened_s.append(now() - began)
     return session

@@ -22,7 +22,7 @@ def seen(m2s_ms: float = 180.0, skew_ms: float = -30.0, drop: tuple[int, ...] = 
         past = clicks[clicks < (index + 1) * FRAME]
         click = int(past[-1]) if len(past) else 0
         painted = int((shown - 60 + 1e12) * 3) % (1 << BITS)
-        frames.append((shown, (index * FRAME + FRAME // 2) // TICK, click // TICK, painted, shown))
+        frames.append((shown, (index * FRAME + FRAME // 2) // TICK, click // TICK, painted, shown - 25, 3.0))
     audio = {"concealedSamples": 480, "totalSamplesReceived": 48_000, "jitterBufferDelay": 60, "jitterBufferEmittedCount": 1000}
     return Seen(
         said=said.astype(np.float64),
@@ -74,6 +74,11 @@ def test_what_getstats_counts_is_the_difference_over_the_run() -> None:
 
 def test_the_age_of_a_picture_survives_the_wrap_of_its_clock() -> None:
     assert distribution(seen(), "render_to_screen_ms").p50 == pytest.approx(60, abs=1)
+
+
+def test_the_way_to_the_screen_splits_at_the_receiver() -> None:
+    assert distribution(seen(), "display_delay_ms").p50 == pytest.approx(25)
+    assert distribution(seen(), "render_to_receiver_ms").p50 == pytest.approx(35, abs=1)
 
 
 def test_a_page_that_heard_nothing_has_no_skew() -> None:
