@@ -61,12 +61,16 @@ def real_parts(config: ServerConfig) -> Parts:
         Refused: if the configuration names a portrait that is not there.
     """
     library = PortraitLibrary(config.portraits)
-    known = [portrait.id for portrait in library.all()]
+    listed = library.all()
+    known = [portrait.id for portrait in listed]
     if not known:
         raise Refused("mien's own portraits are missing; install it again, or clone it with its files")
     if config.portrait is not None and config.portrait not in known:
         raise Refused(f"--portrait {config.portrait}: there is no such face; there are {', '.join(known)}")
-    options = WorkerOptions(warm=str(library.path(config.portrait or known[0])), sizes=(config.size,))
+    sound = next(
+        (portrait.id for portrait in listed if portrait.builtin), known[0]
+    )  # a file of the user's may be of an older version
+    options = WorkerOptions(warm=str(library.path(config.portrait or sound)), sizes=(config.size,))
 
     def add_peers(app: web.Application, sessions: LiveSessions) -> None:
         add_routes(app, sessions, RtcConfig(loopback=config.loopback))
