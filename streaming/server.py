@@ -67,10 +67,10 @@ def real_parts(config: ServerConfig) -> Parts:
         raise Refused("mien's own portraits are missing; install it again, or clone it with its files")
     if config.portrait is not None and config.portrait not in known:
         raise Refused(f"--portrait {config.portrait}: there is no such face; there are {', '.join(known)}")
-    sound = next(
+    safe = next(
         (portrait.id for portrait in listed if portrait.builtin), known[0]
     )  # a file of the user's may be of an older version
-    options = WorkerOptions(warm=str(library.path(config.portrait or sound)), sizes=(config.size,))
+    options = WorkerOptions(warm=str(library.path(config.portrait or safe)), sizes=(config.size,))
 
     def add_peers(app: web.Application, sessions: LiveSessions) -> None:
         add_routes(app, sessions, RtcConfig(loopback=config.loopback))
