@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 
 import cv2
 
@@ -25,6 +26,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     cv2.setNumThreads(1)
+    sys.setswitchinterval(0.001)  # the loader's thread gives way to the loop's soon
     options: WorkerOptions = arguments.options
     module, _, name = options.studio.partition(":")
     studio = getattr(importlib.import_module(module), name)()

@@ -22,8 +22,10 @@ from streaming.worker.process import WorkerProcess
 log = logging.getLogger(__name__)
 
 WATCH_S: Final = 0.1
-SILENCE_S: Final = 1.5
+SILENCE_S: Final = 2.0
 """A warm worker that says nothing for this long is stalled: it beats every 0.25 s."""
+BUSY_S: Final = 8.0
+"""So is one that is opening a session: loading may hold its interpreter up, on a crowded machine for seconds."""
 START_S: Final = 60.0
 """A worker that starts may be silent for this long: a first start compiles."""
 FALLS: Final = 4
@@ -73,6 +75,7 @@ class Worker:
         self._process: WorkerProcess | None = None
         self._tenants: dict[int, tuple[Tenant, int]] = {}
         self._costs: dict[int, float] = {}
+        self._opening: set[int] = set()
         self._falls: deque[float] = deque(maxlen=FALLS)
         self._resting_until = 0.0
         self._fallen: list[WorkerProcess] = []
@@ -113,12 +116,13 @@ class Worker:
         """End a session here."""
         if self._tenants.pop(key, None) is not None:
             self._costs.pop(key, None)
+            self._opening.discard(key)
             self.send(Close(key))
 
     def send(self, message: Message) -> None:
         """To the process, if there is one."""
         if self._process is not None:
-            self._process.send(message)
+            self._tell(self._process, message)
 
     async def start(self) -> None:
         """Start a process and tell it of all sessions placed here."""
@@ -126,7 +130,12 @@ class Worker:
         self._process = process
         await process.start(self._options, self._arena)
         for tenant, place in list(self._tenants.values()):
-            process.send(tenant.opening(place))
+            self._tell(process, tenant.opening(place))
+
+    def _tell(self, process: WorkerProcess, message: Message) -> None:
+        if isinstance(message, Open):
+            self._opening.add(message.key)
+        process.send(message)
 
     async def watch(self) -> None:
         """Kill a stalled process; start one where there is none."""
@@ -135,10 +144,15 @@ class Worker:
         if process is None:
             if now() >= self._resting_until:
                 await self.start()
-        elif now() - process.heard_at > (SILENCE_S if self.warm else START_S):
+        elif now() - process.heard_at > self._patience_s():
             log.error("a worker has stalled and is replaced", extra={"pid": process.pid})
             process.kill()
             await process.reap()
+
+    def _patience_s(self) -> float:
+        if not self.warm:
+            return START_S
+        return BUSY_S if self._opening else SILENCE_S
 
     async def _bury(self) -> None:
         while self._fallen:
@@ -162,13 +176,15 @@ class Worker:
             for key, cost in self._costs.items():
                 if key in self._tenants:
                     self._admission.learn(self._tenants[key][0].settings.size, cost)
-        elif isinstance(message, Opened | Frame | Refused | Closed) and message.key in self._tenants:
-            tenant, _ = self._tenants[message.key]
-            tenant.hear(message)
+        elif isinstance(message, Opened | Frame | Refused | Closed):
+            self._opening.discard(message.key)
+            if message.key in self._tenants:
+                self._tenants[message.key][0].hear(message)
 
     def _fell(self) -> None:
         """The process is gone."""
         self.warm = False
+        self._opening.clear()
         process, self._process = self._process, None
         if self.ending or process is None:
             return
