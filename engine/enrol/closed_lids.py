@@ -93,13 +93,13 @@ def _eye(crop: NDArray[np.uint8], landmarks: Floats, side: Side) -> tuple[_Eye, 
     up, low = local[list(LID_UPPER[side])], local[list(LID_LOWER[side])]
     y, x = np.mgrid[: size[1], : size[0]].astype(np.float64)
     heights = [contour_y(local, c[side], x[0])[None].repeat(size[1], 0) for c in (LID_UPPER, LID_LOWER)]
-    brow = cv2.convexHull(local[list(BROW[side])].astype(np.float32))[:, 0]
+    brow = np.asarray(cv2.convexHull(local[list(BROW[side])].astype(np.float32))[:, 0], np.float64)
     eye = _Eye(
         photo=photo,
         upper=up,
         lower=low,
         opening=_polygon(np.concatenate([up, low[::-1]]), size),
-        brow=np.asarray(cv2.dilate(_polygon(brow, size), np.ones((4 * SCALE - 1,) * 2, np.uint8))),
+        brow=np.asarray(cv2.dilate(_polygon(brow, size), np.ones((4 * SCALE - 1,) * 2, np.uint8)), np.uint8),
         width=width * SCALE,
         height=max(float((low[3:6, 1] - up[3:6, 1]).mean()), 2.0 * SCALE),
         x=x,
@@ -135,15 +135,15 @@ def _lid(eye: _Eye) -> Image:
 
 def _replaced(eye: _Eye) -> NDArray[np.uint8]:
     """1 where the photo shows eye, lashes or liner, which a closed lid does not."""
-    big = np.asarray(cv2.dilate(eye.opening, _ellipse(0.085 * eye.width + SCALE)))
+    big = np.asarray(cv2.dilate(eye.opening, _ellipse(0.085 * eye.width + SCALE)), np.uint8)
     rise = np.array([[1, 0, 0], [0, 1, -0.05 * eye.width]], np.float32)
-    big = big | np.asarray(cv2.warpAffine(big, rise, (big.shape[1], big.shape[0])))
+    big = big | np.asarray(cv2.warpAffine(big, rise, (big.shape[1], big.shape[0])), np.uint8)
     near, wide = (np.asarray(cv2.dilate(eye.opening, _ellipse(k * eye.width))) for k in (0.17, 0.45))
     brightness = eye.photo.sum(2)
     around = brightness[(wide > 0) & (near == 0)]
     threshold = 0.66 * float(np.percentile(around, 60)) if around.size else 0.0
     liner = ((near > 0) & (brightness < threshold)).astype(np.uint8)
-    return (big | np.asarray(cv2.dilate(liner, np.ones((3, 3), np.uint8)))).astype(np.uint8)
+    return big | np.asarray(cv2.dilate(liner, np.ones((3, 3), np.uint8)), np.uint8)
 
 
 def _tone(eye: _Eye, replaced: NDArray[np.uint8]) -> Image:
@@ -196,7 +196,7 @@ def _lash_line(eye: _Eye) -> Plane:
 
 
 def _lash_colour(eye: _Eye) -> Floats:
-    return np.percentile(eye.photo[eye.opening > 0], 6, axis=0) * 0.8
+    return np.asarray(np.percentile(eye.photo[eye.opening > 0], 6, axis=0) * 0.8, np.float64)
 
 
 def _lash_strength(eye: _Eye) -> float:

@@ -44,7 +44,8 @@ def creases_of(crop: NDArray[np.uint8], landmarks: Floats, uv: Floats, face_vert
     groups.append(("browRaised", 1.0, _forehead(landmarks, u, strength)))
     groups.append(("browKnit", 1.0, _between_brows(landmarks, u, strength)))
     groups.append(("mouthPucker", 1.0, _around_pursed(landmarks, u)))
-    return tuple(_overlay(crop, uv, face_vertices, control, full, folds) for control, full, folds in groups)
+    skin = tuple(_overlay(crop, uv, face_vertices, control, full, folds) for control, full, folds in groups)
+    return (*skin, _overlay(crop, uv, len(uv), "jawOpen", 1.0, _under_chin(landmarks, u)))
 
 
 def _roughness(crop: NDArray[np.uint8], landmarks: Floats) -> float:
@@ -135,9 +136,13 @@ def _around_pursed(landmarks: Floats, u: float) -> list[_Fold]:
     return folds
 
 
-def _overlay(
-    crop: NDArray[np.uint8], uv: Floats, face_vertices: int, control: str, full_at: float, folds: list[_Fold]
-) -> Overlay:
+def _under_chin(landmarks: Floats, u: float) -> list[_Fold]:
+    """The shadow of a dropped chin on the neck."""
+    chin = _through(landmarks[[136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365], :2])
+    return [_Fold(chin + np.array([0, 0.055 * u]), 0.060 * u, 0.34, 0.0)]
+
+
+def _overlay(crop: NDArray[np.uint8], uv: Floats, vertices: int, control: str, full_at: float, folds: list[_Fold]) -> Overlay:
     every = np.concatenate([f.curve for f in folds])
     margin = max(f.width for f in folds) * 4 + 2
     x0, y0 = (int(v) for v in np.floor(every.min(0) - margin).clip(0, FRAME - 8))
@@ -146,16 +151,16 @@ def _overlay(
     y, x = np.mgrid[y0:y1, x0:x1].astype(np.float64)
     dark, light = np.zeros(x.shape), np.zeros(x.shape)
     for fold in folds:
-        d, l = _profile(fold, x, y)
-        dark, light = np.maximum(dark, d), np.maximum(light, l)
+        shadow, ridge = _profile(fold, x, y)
+        dark, light = np.maximum(dark, shadow), np.maximum(light, ridge)
     light = np.maximum(light - dark, 0)
     alpha = dark + light
     tint = (SHADOW * dark + RIDGE * light) / np.maximum(alpha, 1e-6)
     colour = (skin * tint[..., None]).clip(0, 255)
     rgba = np.dstack([colour, (alpha * 255).clip(0, 255)]).astype(np.uint8)
     mask = np.zeros(len(uv), np.float32)
-    inside = (uv[:face_vertices] > [x0, y0]).all(1) & (uv[:face_vertices] < [x1 - 1, y1 - 1]).all(1)
-    mask[:face_vertices] = inside
+    inside = (uv[:vertices] > [x0, y0]).all(1) & (uv[:vertices] < [x1 - 1, y1 - 1]).all(1)
+    mask[:vertices] = inside
     return Overlay(rgba, (uv - [x0, y0]).clip(0.5, [x1 - x0 - 1.6, y1 - y0 - 1.6]).astype(np.float32), mask, control, full_at)
 
 

@@ -16,7 +16,10 @@ from engine.rig.topology import OVAL
 ROUNDNESS = 1.47
 RELIEF = 1.08
 STEEPEST = 2.0  # px of depth per px of picture
-NOSE = (1, 2, 4, 5, 19, 44, 45, 48, 64, 94, 97, 98, 115, 125, 195, 220, 218, 237, 274, 275, 278, 294, 326, 327, 344, 354, 440, 438, 457)
+NOSE = (
+    *(1, 2, 4, 5, 19, 44, 45, 48, 64, 94, 97, 98, 115, 125, 195, 220, 218, 237),
+    *(274, 275, 278, 294, 326, 327, 344, 354, 440, 438, 457),
+)
 
 
 def drawn_depth(points: Floats) -> Floats:

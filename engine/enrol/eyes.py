@@ -82,7 +82,7 @@ def _inside_lids(landmarks: Floats, side: Side) -> NDArray[np.uint8]:
     mask = np.zeros((FRAME * 4, FRAME * 4), np.uint8)
     cv2.fillPoly(mask, [(outline * 4).astype(np.int32)], 255)
     mask = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
-    return np.asarray(cv2.resize(mask, (FRAME, FRAME), interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(mask, (FRAME, FRAME), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _white(colour: Image, seen: NDArray[np.bool_], from_iris: Floats) -> Image:

@@ -57,7 +57,7 @@ def build_face(crop: NDArray[np.uint8], points: Floats, depth: Floats, triangles
     shapes["lipSeal"] = _seal(crop, points, uv) if closed else np.zeros_like(points)
     names = list(shapes)
     packed = np.concatenate([points[:, :2], depth[:, None], uv, *(shapes[n] for n in names)], 1)
-    smoothed = [2, *range(5, packed.shape[1])]
+    smoothed = np.array([2, *range(5, packed.shape[1])])
     for _ in range(LEVELS):
         triangles, parents = subdivide(triangles)
         packed = np.concatenate([packed, packed[parents].mean(1)])
@@ -67,7 +67,8 @@ def build_face(crop: NDArray[np.uint8], points: Floats, depth: Floats, triangles
         half = 0.5 / np.asarray(lap.diagonal())[:, None]
         for _ in range(SMOOTHINGS):
             step = packed - half * (lap @ packed)
-            packed[np.ix_(free, smoothed)] = step[np.ix_(free, smoothed)]
+            inner = np.ix_(np.flatnonzero(free), smoothed)
+            packed[inner] = step[inner]
     loops = boundary_loops(triangles)
     outline = max(loops, key=lambda loop: float(np.ptp(packed[loop, 0])))
     holes = [loop for loop in loops if loop is not outline]

@@ -14,13 +14,13 @@ Plane = NDArray[np.float32]
 
 def fill_smooth(image: Image, weight: Plane) -> Image:
     """Keep pixels of weight 1, fill the others smoothly from them (pull-push pyramid)."""
-    levels = [(image * weight[..., None], weight)]
+    levels: list[tuple[Image, Plane]] = [(image * weight[..., None], weight)]
     while min(levels[-1][1].shape) > 2:
         colour, w = levels[-1]
         size = ((w.shape[1] + 1) // 2, (w.shape[0] + 1) // 2)
         colour, w = cv2.resize(colour, size, interpolation=cv2.INTER_AREA), cv2.resize(w, size, interpolation=cv2.INTER_AREA)
         gain = np.minimum(1, w * 4) / np.maximum(w, 1e-6)
-        levels.append((colour * gain[..., None], w * gain))
+        levels.append((np.asarray(colour * gain[..., None], np.float32), np.asarray(w * gain, np.float32)))
     colour, w = levels[-1]
     current = colour / np.maximum(w, 1e-6)[..., None]
     for colour, w in levels[-2::-1]:
@@ -36,14 +36,15 @@ def continue_outwards(image: Image, hole: NDArray[np.bool_], reach: float) -> Im
     surroundings; deep inside, where nothing is known, it is smooth.
     """
     known = (~hole).astype(np.float32)
-    smooth = cv2.GaussianBlur(fill_smooth(image, known), (0, 0), 5)
+    smooth = np.asarray(cv2.GaussianBlur(fill_smooth(image, known), (0, 0), 5), np.float32)
     if not hole.any() or hole.all():
         return smooth if hole.any() else image
-    depth, labels = cv2.distanceTransformWithLabels(hole.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    depth, found = cv2.distanceTransformWithLabels(hole.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    labels = np.asarray(found, np.intp)
     rows, columns = np.nonzero(~hole)
     place = np.zeros((int(labels.max()) + 1, 2), np.float32)
     place[labels[rows, columns]] = np.stack([columns, rows], 1)
-    nearest = cv2.GaussianBlur(place[labels], (0, 0), 2)
+    nearest = np.asarray(cv2.GaussianBlur(place[labels], (0, 0), 2), np.float32)
     y, x = np.mgrid[: hole.shape[0], : hole.shape[1]].astype(np.float32)
     mirrored = cv2.remap(
         image, 2 * nearest[..., 0] - x, 2 * nearest[..., 1] - y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101

@@ -49,7 +49,7 @@ def _inside(oval: NDArray[np.uint8], soft: Plane) -> Plane:
 def _alpha(crop: NDArray[np.uint8], matte: Plane, landmarks: Floats) -> Plane:
     soft = cv2.GaussianBlur(matte.astype(np.float32), (0, 0), 1.2)
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    soft = guided(grey, soft, 6, 60.0)
+    soft = guided(np.asarray(grey, np.float32), np.asarray(soft, np.float32), 6, 60.0)
     oval = np.zeros((FRAME, FRAME), np.uint8)
     cv2.fillConvexPoly(oval, cv2.convexHull(landmarks[list(OVAL), :2].astype(np.int32)), 255)
     alpha = np.maximum(np.clip((soft - 0.35) / 0.4, 0, 1), _inside(oval, soft))

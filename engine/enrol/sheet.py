@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.spatial import Delaunay, cKDTree
+from scipy.spatial import Delaunay, KDTree
 
 from engine.enrol.face import Face
 from engine.enrol.fill import Plane
@@ -44,7 +44,7 @@ def build_sheet(face: Face, landmarks: Floats, alpha: Plane) -> Sheet:
     lap = laplacian(triangles, count)
     width = float(np.ptp(landmarks[list(OVAL), 0]))
     below = _below_chin(grid, landmarks)
-    distance, nearest = cKDTree(face.points[face.outline, :2]).query(grid)
+    distance, nearest = KDTree(face.points[face.outline, :2]).query(grid)
     rim = face.points[face.outline, 2][nearest]
     prior = _depth_prior(below, distance, rim, width, float(face.points[face.outline, 2].mean()))
     depth = harmonic(lap, free, border, face.points[border, 2], 0.25, prior)
@@ -64,7 +64,7 @@ def moving(sheet: Sheet, face: Face) -> Plane:
     """float32[FRAME, FRAME] 0..1: where the picture may move, smoothly; elsewhere the photo itself stands."""
     axis = np.arange(0, FRAME, 8)
     places = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
-    distance, index = cKDTree(np.concatenate([sheet.points[:, :2], face.points[:, :2]])).query(places)
+    distance, index = KDTree(np.concatenate([sheet.points[:, :2], face.points[:, :2]])).query(places)
     weight = np.where(distance > 24, 1, np.concatenate([sheet.weight, np.ones(len(face.points))])[index])
     plane = cv2.resize(weight.reshape(len(axis), -1).astype(np.float32), (FRAME, FRAME))
     return smoothstep(0.03, 0.2, cv2.GaussianBlur(plane, (0, 0), 6)).astype(np.float32)

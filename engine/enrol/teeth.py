@@ -73,4 +73,4 @@ def teeth_texture(teeth: Dentition, *, upper: bool) -> NDArray[np.float32]:
         lit = lit + 0.035 * np.exp(-(((across + 0.25) / 0.25) ** 2) - ((along - 0.62) / 0.16) ** 2)
         colour = colour * (1 - shape[..., None]) + np.array(teeth.tint) * lit[..., None] * shape[..., None]
     rgba = np.dstack([colour, alpha * 255]).astype(np.float32)
-    return np.asarray(cv2.resize(rgba, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(rgba, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.float32)

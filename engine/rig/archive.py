@@ -258,7 +258,7 @@ class _Reader:
 
 def _arrays(avatar: Avatar) -> dict[str, NDArray[Any]]:
     moved = [np.flatnonzero(np.abs(d).max(1) >= STEP / 2) for d in avatar.deltas]
-    values = [np.round(d[i] / STEP) for d, i in zip(avatar.deltas, moved, strict=True)]
+    values: list[NDArray[Any]] = [np.round(d[i] / STEP) for d, i in zip(avatar.deltas, moved, strict=True)]
     arrays: dict[str, NDArray[Any]] = {
         "vertices": avatar.vertices,
         "uv": avatar.uv,

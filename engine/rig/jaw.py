@@ -8,7 +8,7 @@ from engine.rig import handles as table
 from engine.rig.mesh import Floats, Sparse, biharmonic
 from engine.rig.topology import mirror_of
 
-OPEN_DEG = 17.0  # turn of the jaw at jawOpen = 1
+OPEN_DEG = 19.0  # turn of the jaw at jawOpen = 1
 SIDE = 0.095  # u at jawLeft = 1
 FORWARD = 0.09  # u at jawForward = 1
 
@@ -36,7 +36,7 @@ class Jaw:
         along = self.follow[:, None]
         return {
             "jawOpen": along * self.opened(points),
-            "jawForward": along * (self.axes @ np.array([0, 0.018, FORWARD]) * self.u),
+            "jawForward": along * (self.axes @ np.array([0, 0, FORWARD]) * self.u),
             "jawSide": along * (self.axes @ np.array([SIDE, 0, 0]) * self.u),
         }
 
