@@ -75,12 +75,14 @@ class Canvas:
         self._normal = np.empty((vertices, 3), np.float32)
         self._light = np.ones(vertices, np.float32)
         self._mesh = raster.Mesh(
-            np.empty((vertices, 2), np.int32), np.empty(vertices, np.float32), scene.triangles, scene.kind, self._clip
+            np.empty((vertices, 2), np.int32), np.empty(vertices, np.float32),
+            scene.triangles, scene.kind, scene.piece, self._clip,
         )  # fmt: skip
         self._look = raster.Look(
             scene.texels, scene.pitch, len(scene.texels) // scene.pitch, scene.uv, scene.shade, self._light,
             scene.overlay_start, scene.overlay_of, scene.overlay_uv, scene.overlay_mask, self._strength,
         )  # fmt: skip
+        self._owner = np.zeros(pixels, np.uint8)
         self._facing = np.zeros(len(scene.triangles), np.int8)
         self._bounds = np.empty((len(scene.triangles), 4), np.int16)
         self._slot = np.full(pixels, -1, np.int32)
@@ -117,10 +119,15 @@ class Canvas:
         )  # fmt: skip
         self._bound_openings()
         rgb, depth, marked = self.rgb.reshape(-1), self._depth, self._marked
-        raster.fill_opaque(span.first, span.opaque, span.last, mesh, look, width, rgb, depth, self._facing, self._bounds)
+        raster.fill_opaque(
+            span.first, span.opaque, span.last, mesh, look, width, rgb, depth, self._owner, self._facing, self._bounds
+        )
         count = raster.mark_edges(
             span.first, span.opaque, self._screen, scene.edges, scene.sides, scene.kind, self._facing,
             width, depth, self._slot, marked, self._tiles,
+        )  # fmt: skip
+        count = raster.mark_crossings(
+            count, self._clip, width, self._owner, depth, self._slot, marked, self._tiles
         )  # fmt: skip
         raster.open_edges(count, marked, self._still_depth, self._near, self._seen)
         raster.cover_edges(

@@ -34,6 +34,7 @@ _OFFSETS = np.array([(1, -3), (-1, 3), (5, 1), (-3, -5), (-5, 5), (-7, -1), (3, 
 TILE_BITS = 2
 TILE = 1 << TILE_BITS  # px, side of the squares in which marked pixels are looked for
 _HIDDEN = 6.0  # px of the working frame: an outline this far behind what is seen there is hidden
+_CONTACT = 1.0  # px of the working frame: something soft this far before what it covers hides it as much as it can
 _MINIFIED = 1.3  # texels per pixel from which on a second tap is taken
 
 _LANE = np.uint64(0xFF)
@@ -49,6 +50,7 @@ class Mesh(NamedTuple):
         near: float32[V], depth, larger is nearer.
         triangles: int32[T, 3].
         kind: uint8[T]: bit 0 two-sided, bit 1 coloured by `shade`, bits 4.. index of its clip rectangle.
+        piece: uint8[T], which piece of surface a triangle belongs to, 0 for the skin.
         clip: int64[C, 4]: x0, y0, x1, y1 (inclusive) outside of which triangles of that index need not be drawn.
     """
 
@@ -56,6 +58,7 @@ class Mesh(NamedTuple):
     near: NDArray[np.float32]
     triangles: NDArray[np.int32]
     kind: NDArray[np.uint8]
+    piece: NDArray[np.uint8]
     clip: NDArray[np.int64]
 
 
@@ -210,14 +213,20 @@ def _is_plain(look, k):
 
 
 @kernel
-def fill_opaque(first, last, beyond, mesh, look, width, rgb, depth, facing, bounds):
+def fill_opaque(first, last, beyond, mesh, look, width, rgb, depth, owner, facing, bounds):
     """Draw triangles `first`..`last` with one sample a pixel; note which way each faces, also of those to `beyond`.
 
     `width` is the picture's, `rgb` uint8[H * W * 3], `depth` float32[H * W]
     (larger is nearer), `facing` int8[T], out: 1 front, -1 back, 0 seen from
     its edge; `bounds` int16[T, 4], out: x0, y0, x1, y1 of the pixels whose
-    squares an opaque triangle may touch, x0 > x1 if none.
+    squares an opaque triangle may touch, x0 > x1 if none; `owner` uint8[H * W],
+    out: the piece of surface seen at each pixel drawn, and 0 inside clip
+    rectangles where nothing is drawn.
     """
+    for box in range(1, mesh.clip.shape[0]):
+        for y in range(mesh.clip[box, 1], mesh.clip[box, 3] + 1):
+            for x in range(mesh.clip[box, 0], mesh.clip[box, 2] + 1):
+                owner[y * width + x] = 0
     one, three = np.uint64(1), np.uint64(3)
     for number in range(first, beyond):
         k = np.uint64(number)
@@ -293,6 +302,7 @@ def fill_opaque(first, last, beyond, mesh, look, width, rgb, depth, facing, boun
             while (f0 | f1 | f2) >= 0 and x <= x1 - x0:
                 if z > depth[at]:
                     depth[at] = z
+                    owner[at] = mesh.piece[k]
                     if plain:
                         texel = _mix(look.texels, look.pitch, u >> 8, v >> 8)
                         red = np.int64(texel & _LANE)
@@ -385,6 +395,28 @@ def mark_edges(first, soft_from, screen, edges, sides, kind, facing, width, dept
                     count = _mark(q, p, z, width, height, depth, slot, marked, count, tiles)
                 else:
                     count = _mark(p, q, z, width, height, depth, slot, marked, count, tiles)
+    return count
+
+
+@kernel
+def mark_crossings(count, clip, width, owner, depth, slot, marked, tiles):
+    """Also list the pixels behind openings where two pieces of surface (tongue, gums, teeth) meet or pass through each other.
+
+    Continues with `count` pixels marked; returns how many are now.
+    """
+    height = depth.shape[0] // width
+    for box in range(1, clip.shape[0]):
+        for y in range(clip[box, 1], min(clip[box, 3], height - 2) + 1):
+            for x in range(clip[box, 0], min(clip[box, 2], width - 2) + 1):
+                here = y * width + x
+                if owner[here] > 0:
+                    if owner[here + 1] > 0 and owner[here + 1] != owner[here]:
+                        count = _mark(x, y, depth[here], width, height, depth, slot, marked, count, tiles)
+                        count = _mark(x + 1, y, depth[here + 1], width, height, depth, slot, marked, count, tiles)
+                    below = here + width
+                    if owner[below] > 0 and owner[below] != owner[here]:
+                        count = _mark(x, y, depth[here], width, height, depth, slot, marked, count, tiles)
+                        count = _mark(x, y + 1, depth[below], width, height, depth, slot, marked, count, tiles)
     return count
 
 
@@ -506,7 +538,8 @@ def blend_soft(first, last, mesh, look, width, slot, near, rgb, depth):
     """Lay the partly transparent triangles `first`..`last` over the picture, in order.
 
     Where a pixel is marked, only the share of its samples that lie behind is
-    covered. Texels more opaque than half hide what is drawn later behind them.
+    covered; where a triangle enters what it covers, it fades. Texels more
+    opaque than half hide what is drawn later behind them.
     """
     for number in range(first, last):
         k = np.uint64(number)
@@ -539,9 +572,10 @@ def blend_soft(first, last, mesh, look, width, slot, near, rgb, depth):
                 if at >= 0:
                     cover = 0.0
                     for s in range(SAMPLES):
-                        if z > near[at, s]:
-                            cover += 1.0 / SAMPLES
-                elif z <= depth[pixel]:
+                        cover += min(max((z - near[at, s]) * (1.0 / _CONTACT), 0.0), 1.0) * (1.0 / SAMPLES)
+                else:
+                    cover = min((z - depth[pixel]) * (1.0 / _CONTACT), 1.0)
+                if cover <= 0.0:
                     continue
                 if plain:
                     u = w0 * look.uv[a, 0] + w1 * look.uv[b, 0] + w2 * look.uv[c, 0]

@@ -57,6 +57,7 @@ class Scene:
     pivot: NDArray[np.float32]
     triangles: NDArray[np.int32]
     kind: NDArray[np.uint8]
+    piece: NDArray[np.uint8]
     still: Span
     moving: Span
     edges: NDArray[np.int32]
@@ -139,6 +140,7 @@ def _scene(original: Avatar, size: int) -> Scene:
         pivot=np.array(avatar.pivot, np.float32),
         triangles=np.ascontiguousarray(triangles, np.int32),
         kind=kind.astype(np.uint8),
+        piece=_inner_piece(avatar, triangles, part),
         still=still_span,
         moving=moving_span,
         edges=edges,
@@ -176,6 +178,16 @@ def _moves(avatar: Avatar) -> NDArray[np.bool_]:
     for eye in avatar.eyes.values():
         moves[eye.first : eye.last] = True
     return moves
+
+
+def _inner_piece(avatar: Avatar, triangles: NDArray[np.int32], part: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """uint8[T]: a number for each connected piece of surface behind the skin, 0 for the skin."""
+    label = pieces(np.concatenate([triangles[:, :2], triangles[:, 1:]]), len(avatar.vertices))[triangles[:, 0]]
+    behind = part > OUTER
+    number = np.zeros(len(triangles), np.uint8)
+    _, which = np.unique(label[behind], return_inverse=True)
+    number[behind] = which % 255 + 1
+    return number
 
 
 def _rims(
