@@ -24,6 +24,7 @@ SOUND_WAITING_BYTES: Final = 200_000
 STOP_S: Final = 2.0
 """How long a worker may take to end by itself."""
 
+_SEND_BUFFER_BYTES = 1 << 17  # 30 frames of sound; macOS gives two
 _ROOT = Path(__file__).resolve().parents[2]
 _SINGLE_THREADED = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB_MAXIMUM")}
 
@@ -49,6 +50,8 @@ class WorkerProcess(asyncio.Protocol):
     async def start(self, options: WorkerOptions, arena: Arena) -> None:
         """Start the process; returns at once, the worker says `Ready` when it is."""
         ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         with theirs:
             theirs.setblocking(True)
             self._process = subprocess.Popen(

@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.contract import Channel, Motion
+from streaming.contract import SessionSettings
+from streaming.worker.studio import Performance, Scaled, Stopwatch
+from tests.fake_studio import FakeStudio, GreyRenderer, LoudVoice
+
+FRAME = 1920
+
+
+class Nodding:
+    """Nods by 10 degrees and opens the mouth halfway."""
+
+    look_ahead = 960
+
+    def advance(self, until_sample: int) -> list[Motion]:
+        return [Motion.of(until_sample, {"pitch": 10.0, "jawOpen": 0.5})]
+
+    def reset(self, sample: int = 0) -> None:
+        pass
+
+
+def clock() -> float:
+    return 1.0
+
+
+def performance() -> Performance:
+    return FakeStudio().build(SessionSettings("grey-0", size=256), "grey-0", clock)
+
+
+def shown(performance: Performance, frames: int, level: float = 0.0) -> int:
+    """The grey of the last of some frames of steady sound."""
+    grey = 0
+    for _ in range(frames):
+        performance.session.push(np.full(FRAME, level, np.float32))
+        grey = int(performance.session.tick().video.rgb[0, 0, 0])
+    return grey
+
+
+def test_one_group_is_turned_up_and_the_others_are_left() -> None:
+    scaled = Scaled(Nodding())
+    scaled.set_gain("pose", 0.5)
+    (motion,) = scaled.advance(960)
+    assert motion["pitch"] == pytest.approx(5)
+    assert motion["jawOpen"] == pytest.approx(0.5)
+    assert scaled.look_ahead == 960
+    with pytest.raises(ValueError, match=r"0\.\.2"):
+        scaled.set_gain("pose", 2.5)
+
+
+def test_a_stopwatch_notes_when_it_was_asked_and_had_drawn() -> None:
+    times = iter([3.0, 4.5])
+    watch = Stopwatch(GreyRenderer(256, Path("grey-7")), lambda: next(times))
+    watch.prepare(Motion.of())
+    assert watch.finish(None).rgb[0, 0, 0] == 7
+    assert (watch.asked, watch.drawn) == (3.0, 4.5)
+
+
+def test_channels_set_by_hand_show_and_are_let_go_of() -> None:
+    played = performance()
+    played.apply({"idle": False, "channels": {"jawOpen": 0.4}})
+    assert shown(played, 15) == pytest.approx(40, abs=1)
+    played.apply({"channels": {"jawOpen": None}})
+    assert shown(played, 15) == 0
+
+
+def test_the_mouths_gain_turns_the_voice_down() -> None:
+    played = performance()
+    played.apply({"idle": False})
+    assert shown(played, 15, level=0.5) == pytest.approx(50, abs=1)
+    played.apply({"mouth_gain": 0.5})
+    assert shown(played, 15, level=0.5) == pytest.approx(25, abs=1)
+
+
+def test_a_preset_plays_and_what_makes_no_sense_is_refused() -> None:
+    played = performance()
+    played.apply({"idle": False, "preset": "surprised"})
+    assert shown(played, 25) == pytest.approx(22, abs=1)
+    with pytest.raises(ValueError, match="smirk"):
+        played.apply({"preset": "smirk"})
+    with pytest.raises(ValueError, match="gain"):
+        played.apply({"head_gain": 3})
+
+
+def test_idle_life_can_be_switched_off() -> None:
+    motions = list[Motion]()
+
+    class Watching(GreyRenderer):
+        def prepare(self, motion: Motion) -> None:
+            motions.append(motion)
+            super().prepare(motion)
+
+    played = Performance(SessionSettings("grey-0", size=256), Watching(256, Path("grey-0")), LoudVoice(), clock)
+    shown(played, 100)
+    assert np.ptp([motion["yaw"] for motion in motions]) > 0
+    played.apply({"idle": False})
+    shown(played, 50)
+    still = motions[-20:]
+    assert np.ptp([motion["yaw"] for motion in still]) == 0
+    assert all(motion.values[Channel["eyeBlinkLeft"]] == 0 for motion in still)
