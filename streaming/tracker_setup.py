@@ -1,4 +1,7 @@
-"""Installs what only enrolling a new photo needs, the first time one is enrolled."""
+"""Installs what only enrolling a new photo needs, the first time one is enrolled.
+
+`python -m streaming.tracker_setup` does it ahead of time.
+"""
 
 import asyncio
 import importlib
@@ -126,3 +129,10 @@ def _installed(package: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(install(lambda line: print(line, flush=True)))  # noqa: T201 - run as a command
+    except MissingDependency as refusal:
+        sys.exit(f"mien: {refusal}")

@@ -183,8 +183,8 @@ def new_photos() -> Finding:
         return Finding("new photos", "optional", str(error), cure)
     if todo:
         size = sum(step.megabytes for step in todo)
-        by_hand = " && ".join(" ".join(_quoted(word) for word in step.command) for step in todo)
-        return Finding("new photos", "optional", f"the face tracker is downloaded with the first photo ({size} MB)", by_hand)
+        cure = f"{sys.executable} -m streaming.tracker_setup"
+        return Finding("new photos", "optional", f"the face tracker is downloaded with the first photo ({size} MB)", cure)
     return Finding("new photos", "ok", f"MediaPipe {VERSION}")
 
 
