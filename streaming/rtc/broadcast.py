@@ -18,6 +18,7 @@ from streaming.rtc.sender import MediaSender
 log = logging.getLogger(__name__)
 
 ENCODERS: dict[str, Callable[[int, int], PictureEncoder]] = {"H264": H264Encoder, "VP8": Vp8Encoder}
+VOICE_BEGINS_S = 0.4  # after the connection: what a browser gets before its output runs stays in its buffer as delay
 VOICE_ROOM = 12  # packets waiting to leave, 240 ms: more than a subscription ever holds
 STAGES = ("encode", "send")  # what the session is told; "voice" and "residence" are kept here
 
@@ -53,6 +54,7 @@ class Broadcast:
         self._on_end = on_end
         self._voice = VoiceEncoder()
         self._listeners: set[MediaSender] = set()
+        self._beginning: dict[MediaSender, asyncio.TimerHandle] = {}  # listeners that are about to be sent to
         self._lanes: dict[str, Lane] = {}
         self._pace = Pace()
         self._spoken: asyncio.Queue[tuple[EncodedVoice, float]] = asyncio.Queue(VOICE_ROOM)
@@ -62,9 +64,10 @@ class Broadcast:
         ]
 
     def add(self, sender: MediaSender) -> None:
-        """Begin to send to a viewer; its first picture is a key frame, the next one to come."""
+        """Begin to send to a viewer: the next picture, as a key frame, and the voice a moment later."""
         if sender.kind == "audio":
-            self._listeners.add(sender)
+            begin = asyncio.get_running_loop().call_later
+            self._beginning[sender] = begin(VOICE_BEGINS_S, self._begin_voice, sender)
             return
         lane = self._lanes.get(sender.codec_name)
         if lane is None:
@@ -74,6 +77,8 @@ class Broadcast:
     def remove(self, sender: MediaSender) -> None:
         """Forget a viewer's sender; the last one of a codec ends its encoder."""
         self._listeners.discard(sender)
+        if (beginning := self._beginning.pop(sender, None)) is not None:
+            beginning.cancel()
         for name, lane in list(self._lanes.items()):
             lane.viewers.discard(sender)
             if not lane.viewers:
@@ -99,6 +104,13 @@ class Broadcast:
         for lane in self._lanes.values():
             lane.close()
         self._lanes.clear()
+        for beginning in self._beginning.values():
+            beginning.cancel()
+        self._beginning.clear()
+
+    def _begin_voice(self, sender: MediaSender) -> None:
+        del self._beginning[sender]
+        self._listeners.add(sender)
 
     def _new_lane(self, codec: str) -> Lane:
         settings = self.session.settings

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from streaming.contract import Outgoing, SessionSettings, Stamps, now
+from streaming.rtc import broadcast as module
 from streaming.rtc.broadcast import Broadcast
 from streaming.rtc.sender import SenderStats
 
@@ -66,7 +67,8 @@ class Stand:
 
 
 @pytest.fixture
-async def stand() -> AsyncIterator[Stand]:
+async def stand(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stand]:
+    monkeypatch.setattr(module, "VOICE_BEGINS_S", 0.0)
     with ThreadPoolExecutor(1) as pool:
         one = Stand(pool)
         yield one
@@ -76,6 +78,7 @@ async def stand() -> AsyncIterator[Stand]:
 async def test_both_timestamps_of_an_emission_say_the_same_instant_and_the_voice_leaves_first(stand: Stand):
     stand.add("audio")
     stand.add("video")
+    await asyncio.sleep(0)
     stand.session.emit(50)
     await stand.until(lambda: len(stand.log) == 3)
     assert stand.log[0] == ("audio", 96_000)
@@ -102,6 +105,16 @@ async def test_the_last_viewer_of_a_codec_ends_its_encoder(stand: Stand):
     stand.broadcast.remove(viewer)  # type: ignore[arg-type]
     assert stand.broadcast.bitrate == 0
     stand.broadcast.feedback(viewer)  # type: ignore[arg-type]
+
+
+async def test_the_voice_begins_when_the_browser_can_play_it(stand: Stand, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "VOICE_BEGINS_S", 60.0)
+    stand.broadcast.remove(stand.add("audio"))  # type: ignore[arg-type]
+    stand.add("audio")
+    stand.add("video")
+    stand.session.emit(0)
+    await stand.until(lambda: len(stand.log) > 0)
+    assert stand.stamps("audio") == []
 
 
 async def test_without_listeners_nothing_is_spoken(stand: Stand):
