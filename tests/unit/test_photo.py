@@ -58,6 +58,19 @@ def test_heic_decodes() -> None:
     assert close(decode_photo(heic(gradient(64, 96))), gradient(64, 96), 6)
 
 
+def test_a_turned_heic_is_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = np.rot90(gradient(64, 96)).copy()  # what a phone held upright stores
+    assert close(decode_photo(heic(stored, exif=exif.tobytes())), gradient(64, 96), 6)
+
+
+def test_a_wide_gamut_heic_becomes_srgb() -> None:
+    p3 = np.full((64, 64, 3), (192, 147, 122), np.uint8)
+    rgb = decode_photo(heic(p3, icc_profile=wide_gamut_profile()))
+    assert np.abs(rgb[32, 32].astype(int) - (201, 145, 117)).max() <= 5
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_undone(orientation: int) -> None:
     turns = Image.Transpose
