@@ -174,11 +174,11 @@ def _error(body: bytes) -> MienError:
     """What the process says went wrong, as the class it names; a crash is told in general words."""
     try:
         told: dict[str, str] = json.loads(body)
-        kind, line = str(told["error"]), " ".join(str(told["message"]).split())
+        kind, line, where = str(told["error"]), " ".join(str(told["message"]).split()), str(told.get("where", ""))
     except (ValueError, KeyError, TypeError):
-        kind, line = "", ""
+        kind, line, where = "", "", ""
     known = getattr(errors, kind, None)
     if isinstance(known, type) and issubclass(known, MienError) and line:
         return known(line)
-    log.error("enrolling crashed", extra={"error": kind})
+    log.error("enrolling crashed: %s at %s", kind[:80], where[:80])
     return PortraitError(f"this photo could not be enrolled ({kind or 'no reason given'}); try another one")

@@ -6,7 +6,7 @@ letter, four bytes of length (big-endian), and the body:
 
     in    J  JSON {"name", "label", "consent"}, then  P  the photo
     out   R  ready            L  a line about what is being done
-          F  the portrait file          E  JSON {"error": class, "message": line}
+          F  the portrait file          E  JSON {"error": class, "message": line, "where": place in our code}
 """
 
 import json
@@ -14,6 +14,7 @@ import os
 import resource
 import struct
 import sys
+import traceback
 from dataclasses import asdict, dataclass
 from typing import BinaryIO, Final
 
@@ -61,7 +62,8 @@ def main(argument: str) -> int:
     except BrokenPipeError:
         return 1
     except BaseException as error:  # the process's boundary: it ends here, and says why
-        _send(out, b"E", json.dumps({"error": type(error).__name__, "message": _line(error)}).encode())
+        told = {"error": type(error).__name__, "message": _line(error), "where": _where(error)}
+        _send(out, b"E", json.dumps(told).encode())
     return 0
 
 
@@ -132,6 +134,12 @@ def _receive(source: BinaryIO, kind: bytes) -> bytes:
 
 def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:400]
+
+
+def _where(error: BaseException) -> str:
+    """File and line at which it was raised; no values, so nothing of the photo."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
 
 
 if __name__ == "__main__":
