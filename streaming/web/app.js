@@ -174,7 +174,7 @@ live.addEventListener("state", ({ detail }) => {
 });
 live.addEventListener("status", () => {
   speakIfWanted();
-  if (source() !== "browser") drawLevel(live.status.level_dbfs);
+  if (!microphone.measuring && !microphone.muted) drawLevel(live.status.level_dbfs);
   drawButtons();
   drawSound();
 });

@@ -12,6 +12,9 @@ export class Microphone extends EventTarget {
 
   get muted() { return this.#muted; }
 
+  // False where a browser without a loudspeaker lets no AudioContext run; the server's level has to do then.
+  get measuring() { return this.#context?.state === "running"; }
+
   // Throws an Error with one line and `kind` "denied", "absent", "busy" or "insecure".
   async open({ device, echo, noise, gain }) {
     if (!navigator.mediaDevices?.getUserMedia) {
@@ -56,12 +59,14 @@ export class Microphone extends EventTarget {
   #measure(stream) {
     clearInterval(this.#timer);
     this.#context ??= new AudioContext();
+    this.#context.resume().catch(() => {}); // some browsers let it begin only after the microphone was allowed
     this.#analyser?.disconnect();
     this.#analyser = this.#context.createAnalyser();
     this.#analyser.fftSize = 2048;
     this.#context.createMediaStreamSource(stream).connect(this.#analyser);
     const wave = new Float32Array(this.#analyser.fftSize);
     this.#timer = setInterval(() => {
+      if (!this.measuring) return;
       this.#analyser.getFloatTimeDomainData(wave);
       const power = wave.reduce((sum, x) => sum + x * x, 0) / wave.length;
       this.dispatchEvent(new CustomEvent("level", { detail: Math.max(FLOOR_DB, 10 * Math.log10(power + 1e-9)) }));
