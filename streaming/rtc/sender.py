@@ -45,7 +45,7 @@ class SenderStats:
 
     packets: int = 0
     octets: int = 0
-    sent_bps: float = 0.0  # payload, over the last report intervals
+    sent_bps: float = 0.0  # payload; the lower of the last two seconds, so that a key frame is no rate
     retransmitted: int = 0
     key_requests: int = 0
     round_trip_s: float | None = None
@@ -257,13 +257,13 @@ class MediaSender:
         for interval in REPORT_INTERVALS_S:
             await asyncio.sleep(interval)
             await self._send_report()
-        octets, at = self.stats.octets, now()
+        octets, at, before_bps = self.stats.octets, now(), 0.0
         while True:
             await asyncio.sleep(REPORT_INTERVAL_S)
             await self._send_report()
             sent_bps = 8 * (self.stats.octets - octets) / (now() - at)
-            self.stats.sent_bps = sent_bps if not self.stats.sent_bps else 0.5 * (self.stats.sent_bps + sent_bps)
-            octets, at = self.stats.octets, now()
+            self.stats.sent_bps = min(before_bps, sent_bps)
+            octets, at, before_bps = self.stats.octets, now(), sent_bps
 
     async def _send_report(self) -> None:
         assert self._last_timestamp is not None
