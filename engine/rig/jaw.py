@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.rig import handles as table
 from engine.rig.mesh import Floats, Sparse, biharmonic
-from engine.rig.topology import mirror_of
+from engine.rig.topology import LIP_LOWER, LIP_UPPER, mirror_of
 
 OPEN_DEG = 19.0  # turn of the jaw at jawOpen = 1
 SIDE = 0.095  # u at jawLeft = 1
@@ -34,9 +34,11 @@ class Jaw:
     def shapes(self, points: Floats) -> dict[str, Floats]:
         """The face's shapes that the jaw makes; jawSide is towards the person's left."""
         along = self.follow[:, None]
+        forward = along * (self.axes @ np.array([0, 0, FORWARD]) * self.u)
+        forward[list(LIP_UPPER)] = forward[list(LIP_LOWER)]  # the upper lip goes along: a jaw pushed forward does not part lips
         return {
             "jawOpen": along * self.opened(points),
-            "jawForward": along * (self.axes @ np.array([0, 0, FORWARD]) * self.u),
+            "jawForward": forward,
             "jawSide": along * (self.axes @ np.array([SIDE, 0, 0]) * self.u),
         }
 

@@ -72,6 +72,35 @@ def subdivide(triangles: Ints) -> tuple[Ints, Ints]:
     return np.concatenate(corners), parents
 
 
+def thinned(triangles: Ints, split: Mask) -> Ints:
+    """Take back a subdivision where it is not wanted, without leaving a gap beside where it is.
+
+    Args:
+        triangles: intp[4T, 3] as `subdivide` returns them.
+        split: bool[T], whether each of the T triangles from before stays divided; a neighbour of one
+            that does not is cut in two or three.
+
+    Returns:
+        intp[M, 3]; vertices that are no longer used keep their numbers.
+    """
+    t = len(triangles) // 4
+    corners = triangles[: 3 * t, 0].reshape(3, t).T
+    middles = triangles[: 3 * t, 1].reshape(3, t).T  # of the edge from each corner to the next
+    sides = np.bincount(middles.ravel())
+    kept = (np.bincount(middles[split].ravel(), minlength=len(sides)) == sides)[middles]
+    out = [corners[kept.sum(1) == 0]]
+    for turn in range(3):
+        (a, b, c), (ab, bc, ca) = (np.roll(q, -turn, 1).T for q in (corners, middles))
+        has_ab, has_bc, has_ca = np.roll(kept, -turn, 1).T
+        one, two, three = has_ab & ~has_bc & ~has_ca, has_ab & has_bc & ~has_ca, has_ab & has_bc & has_ca
+        out += [np.stack(q, 1)[one] for q in ((a, ab, c), (ab, b, c))]
+        out += [np.stack(q, 1)[two] for q in ((ab, b, bc), (a, ab, bc), (a, bc, c))]
+        out.append(np.stack((a, ab, ca), 1)[three])
+        if turn == 0:
+            out.append(np.stack((ab, bc, ca), 1)[three])
+    return np.concatenate(out)
+
+
 def quad_grid(columns: int, rows: int) -> Ints:
     """intp[2 (columns-1) (rows-1), 3]: triangles of a row-major grid of vertices."""
     q = np.arange(columns * rows).reshape(rows, columns)

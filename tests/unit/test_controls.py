@@ -37,6 +37,9 @@ def test_a_neutral_motion_gives_the_photo(name: str) -> None:
         {"mouthRollUpper": 0.8, "mouthRollLower": 0.8, "jawOpen": 0.1},
         {"mouthPucker": 0.7},
         {"mouthClose": 1.0},
+        {"jawForward": 1.0},
+        {"cheekPuff": 1.0},
+        {"mouthShrugLower": 1.0},
     ],
 )
 def test_lips_meet_without_a_hairline(name: str, controls: dict[str, float]) -> None:
