@@ -11,6 +11,7 @@ LOWEST_HZ, HIGHEST_HZ = 70.0, 420.0
 
 _SHORTEST: Final = int(RATE_HZ / HIGHEST_HZ)
 _LONGEST: Final = int(RATE_HZ / LOWEST_HZ)
+_FLANK: Final = 12  # a peak's width in lags
 _HANN: Final[NDArray[np.float32]] = np.hanning(WINDOW + 1)[:WINDOW].astype(np.float32)
 _FALL: Final[NDArray[np.float32]] = np.fft.irfft(np.abs(np.fft.rfft(_HANN, 2 * WINDOW)) ** 2)[: WINDOW // 2].astype(np.float32)
 _UNBIAS: Final[NDArray[np.float32]] = (_FALL[0] / _FALL)[_SHORTEST : _LONGEST + 1]
@@ -30,5 +31,7 @@ def voicing(sound: NDArray[np.float32]) -> tuple[float, float]:
     if correlation[0] <= 1e-9:
         return 0.0, 0.0
     ratio = correlation[_SHORTEST:] / correlation[0] * _UNBIAS
-    best = int(np.argmax(ratio))
-    return float(min(max(ratio[best], 0.0), 1.0)), RATE_HZ / (best + _SHORTEST)
+    highest = float(ratio.max())
+    first = int(np.argmax(ratio > 0.9 * highest))  # multiples of the period peak as high: take the first peak
+    period = first + int(np.argmax(ratio[first : first + _FLANK])) + _SHORTEST
+    return min(max(highest, 0.0), 1.0), RATE_HZ / period

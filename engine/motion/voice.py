@@ -134,6 +134,8 @@ _JAW, _CLOSE, _PRESS = (ARTICULATORS.index(name) for name in ("jaw", "close", "p
 _MM: Final = VISEMES.index("mm")
 _FIXED: Final = np.array([name in ("close", "press", "roll") for name in ARTICULATORS], np.float32)
 _FREE: Final[NDArray[np.float32]] = 1 - _FIXED
+_HURRIES: Final = np.array([name not in ("jaw", "pucker", "stretch") for name in ARTICULATORS], np.float32)
+"""Lips hurry to meet; the jaw, which is heavy, does not, and is still a little open when they do."""
 
 _RISE: Final = np.array([48.0, 75.0, 75.0, 42.0, 42.0, 42.0, 48.0, 48.0, 60.0], np.float32)
 _FALL: Final = np.array([42.0, 60.0, 60.0, 36.0, 36.0, 36.0, 42.0, 42.0, 50.0], np.float32)
@@ -141,10 +143,11 @@ _FALL: Final = np.array([42.0, 60.0, 60.0, 36.0, 36.0, 36.0, 42.0, 42.0, 50.0], 
 
 _PARTING: Final = np.array([ARTICULATORS.index(name) for name in ("funnel", "lower", "upper")])
 
+CLOSES: Final = (0.35, 0.65)  # share of closing visemes between which lips go from parted to met
 CLOSED_STAYS: Final = 0.75
 """Share of a closure that stays for the next frame: lips that have met part less fast than the sound does."""
 HANG_FRAMES: Final = 8  # a gap this long is a stop consonant; a longer one is silence
-_STEP_S: Final = HOP / SAMPLE_RATE_HZ
+_STEP_S: Final = np.float32(HOP / SAMPLE_RATE_HZ)
 
 
 class Mouth:
@@ -176,7 +179,7 @@ class Mouth:
         self.speech = 1 - _ramp(self._quiet, HANG_FRAMES - 3, HANG_FRAMES)
         weight = odds * DOMINANCE
         goal = (weight @ SHAPES) / weight.sum()
-        self._closed = max(_ramp(float(goal[_CLOSE]), 0.3, 0.6), CLOSED_STAYS * self._closed)
+        self._closed = max(_ramp(float(goal[_CLOSE]), *CLOSES), CLOSED_STAYS * self._closed)
         goal[_CLOSE] = self._closed
         goal[_PRESS] = max(float(goal[_PRESS]), float(SHAPES[_MM, _PRESS]) * self._closed)
         goal[_PARTING] *= 1 - self._closed
@@ -185,7 +188,7 @@ class Mouth:
 
     def _follow(self, goal: NDArray[np.float32]) -> None:
         away = goal - self.shape
-        pull = np.where(away > 0, _RISE, _FALL) * np.float32(_STEP_S * (1 + self._closed))
+        pull = np.where(away > 0, _RISE, _FALL) * (_STEP_S + np.float32(_STEP_S * self._closed) * _HURRIES)
         # implicit in the speed (here in change per step): stable at any pull
         self._speed = (self._speed + pull * pull * away) / (1 + pull * (2 + pull))
         self.shape = np.minimum(np.maximum(self.shape + self._speed, 0), 1)
