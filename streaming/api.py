@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from aiohttp import BodyPartReader, WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -303,13 +304,16 @@ async def _form(request: web.Request) -> dict[str, bytes]:
     """The fields of a multipart form, each within its limit."""
     if request.content_type != "multipart/form-data":
         raise ValueError(f"expected multipart/form-data, got {request.content_type}")
-    reader = await request.multipart()
     fields: dict[str, bytes] = {}
-    while (part := await reader.next()) is not None:
-        name = part.name if isinstance(part, BodyPartReader) else None
-        if name not in ("photo", "name", "consent") or not isinstance(part, BodyPartReader):
-            raise ValueError(f"the form has no field {str(name)[:40]!r}; it takes photo, name and consent")
-        fields[name] = await _part(part, PHOTO_LIMIT if name == "photo" else FIELD_LIMIT)
+    try:
+        reader = await request.multipart()
+        while (part := await reader.next()) is not None:
+            name = part.name if isinstance(part, BodyPartReader) else None
+            if name not in ("photo", "name", "consent") or not isinstance(part, BodyPartReader):
+                raise ValueError(f"the form has no field {str(name)[:40]!r}; it takes photo, name and consent")
+            fields[name] = await _part(part, PHOTO_LIMIT if name == "photo" else FIELD_LIMIT)
+    except (HttpProcessingError, AssertionError, LookupError, RuntimeError, TypeError) as error:  # what its parser raises
+        raise ValueError("the form is damaged or was cut short; send it again") from error
     return fields
 
 

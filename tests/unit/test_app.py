@@ -178,6 +178,23 @@ async def test_bad_uploads_get_one_line_each(house: House, monkeypatch: pytest.M
     assert house.app[api.HOUSE].enrolments == {}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"garbage",
+        b"--b\r\nContent-Disposition: form-da",
+        b'--b\r\nContent-Disposition: form-data; name="photo"\r\n\r\n\xff\xd8',
+        b'--b\r\nC\xf5ntent-Disposition: form-data; name="photo"\r\n\r\nx\r\n--b--\r\n',
+        b'--b\r\nContent-Disposition: form-data; name="photo"\r\nContent-Encoding: gzip\r\n\r\nx\r\n--b--\r\n',
+        b'--b\r\nContent-Disposition: form-data; name="photo"\r\nContent-Type: multipart/mixed; boundary=q\r\n\r\nx\r\n--b--',
+    ],
+)
+async def test_a_damaged_form_gets_one_line(house: House, body: bytes) -> None:
+    answer = await house.client.post("/api/portraits", data=body, headers={"Content-Type": "multipart/form-data; boundary=b"})
+    assert (await error(answer))[0] == 400
+
+
 async def test_a_photo_can_be_announced(house: House) -> None:
     assert (await house.client.post("/api/enrolments")).status == 204
     assert house.library.prepared == 1
