@@ -57,6 +57,7 @@ FLAGS: Final = (
 )
 M2S = (Bar("p50", 260),)
 SKEW = (Bar("p1", low=-60), Bar("p99", 40))
+DRIFT = (Bar("", 5.0, -5.0),)
 TTFF = (Bar("p95", 1500),)
 REFUSAL = (Bar("p95", 50),)
 
@@ -181,7 +182,11 @@ def _browser(tools: Any, chromium: str | None) -> Generator[Any]:
         sound = Path(folder) / "microphone.wav"
         _write_wav(sound)
         flags = [*FLAGS, f"--use-file-for-fake-audio-capture={sound}"]
-        browser = tools.chromium.launch(executable_path=chromium, headless=True, args=flags)
+        try:
+            browser = tools.chromium.launch(executable_path=chromium, headless=True, args=flags)
+        except Exception as error:  # Playwright's own class, which is not imported where it may be missing
+            cure = "install Debian's chromium, or run: playwright install chromium"
+            raise MissingDependency(f"Chromium does not start; {cure}") from error
         try:
             yield browser
         finally:
@@ -299,6 +304,7 @@ def _rows(found: dict[str, Metric]) -> list[Row]:
     return [
         Row("m2s_ms", found["m2s_ms"], M2S, "click spoken -> its picture on the screen"),
         Row("av_skew_ms", found["av_skew_ms"], SKEW, "every picture; positive: the sound is early"),
+        Row("av_skew_drift_ms", found["av_skew_drift_ms"], DRIFT, "median of the last minute less that of the first"),
         Row("av_skew_believed_ms", found["av_skew_believed_ms"], (), "Chromium's own estimate, getStats"),
         Row("picture_hold_ms", found["stage_picture_hold_ms"], (), "of it the server's deliberate hold of the picture"),
         Row("ttff_ms", found["ttff_ms"], TTFF, "Start pressed -> first picture, warm"),

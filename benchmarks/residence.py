@@ -88,8 +88,9 @@ def journeys(take: Take, frames: Frames, settings: PipelineSettings, began: floa
     positions = _positions(take, frames, frame_samples)
     shown = _next_known(np.where(frames.fresh, frames["encoded"], np.nan))
     offsets = np.random.default_rng(seed).integers(0, frame_samples, (len(frames), DRAWS))
-    arrived = _arrival(take, positions[:, None] + offsets)
     begun = np.fmax(frames["taken"], frames["due"])
+    arrived = _arrival(take, positions[:, None] + offsets)
+    arrived[arrived > begun[:, None]] = np.nan  # nothing is heard before it came: mistaken for another sound like it
 
     def spread(values: Floats) -> Floats:
         return np.repeat(values[:, None], DRAWS, 1)

@@ -147,9 +147,10 @@ def _drift(outcome: Outcome, found: Findings) -> list[Row]:
         "inject_ppm": run.settings.ppm,
     }
     injected = f"last minute less first, medians, {run.settings.ppm:g} ppm injected"
+    unmended = run.settings.ppm * run.settings.seconds / 1000
     return [
         Row("sender_skew_drift_ms", apart, DRIFT, f"picture against its sound; {injected}"),
-        Row("held_drift_ms", held, DRIFT, f"T1 -> T7; {injected}"),
+        Row("held_drift_ms", held, (), f"T1 -> T7; {unmended:.0f} ms if nothing followed the clock; jitter holds more, too"),
         Row("sender_skew_ms", outcome.metrics["sender_skew_ms"], (), "picture's bitstream after its sound's"),
     ]
 

@@ -1,6 +1,7 @@
 """`mien bench --quick`: its suites run, their last line keeps the contract, an injected stall shows. No figure is judged."""
 
 import json
+import shutil
 import wave
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,33 @@ def test_a_control_that_fails_makes_the_figures_void(
     assert status == 1
     assert metrics["failures"]
     assert "FAILED: the mouth in the pictures does not follow the sound" in printed
+
+
+def test_suite_soak(capsys: pytest.CaptureFixture[str], voice: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    words = ("--seconds", "8", "--size", "256", "--workers", "1", "--audio", str(voice), "--inject-ppm", "200")
+    status, metrics, _ = measured(capsys, "--suite", "soak", "--quick", *words, "--plots", str(tmp_path))
+    assert status == 0
+    assert metrics["inject_ppm"] == 200
+    for name in ("rss_growth_mb", "rss_slope_mb_per_h", "thread_growth", "descriptor_growth", "held_drift_ms"):
+        assert isinstance(metrics[name], int | float), name
+    assert set(metrics["loop_lag_ms"]) == DISTRIBUTION
+    assert {file.name for file in tmp_path.iterdir()} == {"drift.png", "memory.png"}
+
+
+@pytest.mark.browser
+def test_suite_browser(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("playwright")
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        pytest.skip("needs Chromium")
+    words = ("--seconds", "8", "--size", "256", "--starts", "1", "--renderer", "null")
+    status, metrics, _ = measured(capsys, "--suite", "browser", "--quick", *words)
+    assert status == 0
+    for name in ("m2s_ms", "av_skew_ms", "ttff_ms", "display_delay_ms"):
+        assert set(metrics[name]) == DISTRIBUTION, name
+    assert metrics["m2s_ms"]["p50"] > 20
+    assert 0 <= metrics["concealed_ratio"] <= 1
+    assert metrics["refusal_ms"]["n"] == 5
 
 
 @pytest.mark.parametrize("words", [["--portrait", "nobody"], ["--audio", "/nowhere.wav"]])
