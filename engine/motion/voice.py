@@ -146,7 +146,7 @@ _PARTING: Final = np.array([ARTICULATORS.index(name) for name in ("funnel", "low
 CLOSES: Final = (0.35, 0.65)  # share of closing visemes between which lips go from parted to met
 CLOSED_STAYS: Final = 0.75
 """Share of a closure that stays for the next frame: lips that have met part less fast than the sound does."""
-HANG_FRAMES: Final = 8  # a gap this long is a stop consonant; a longer one is silence
+HANG_FRAMES: Final = 6  # a gap this long is a stop consonant; a longer one is silence
 _STEP_S: Final = np.float32(HOP / SAMPLE_RATE_HZ)
 
 
