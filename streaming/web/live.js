@@ -119,7 +119,7 @@ export class Live extends EventTarget {
         this.status = message.status;
         this.dispatchEvent(new CustomEvent("status", { detail: message.status }));
       }
-      if (message.error) this.dispatchEvent(new CustomEvent("error", { detail: message.error }));
+      if (message.error) this.#complain(message.error);
     });
     socket.addEventListener("close", ({ code }) => {
       if (this.#socket !== socket) return;
@@ -188,6 +188,7 @@ export class Live extends EventTarget {
     }
     const still = (performance.now() - this.#frameAt) / 1000;
     const stalled = still > STALL_S && this.status?.state === "live" && document.visibilityState === "visible";
+    if (this.down?.blocked) this.#complain("The picture does not get through: a firewall or VPN blocks UDP between this browser and the server.");
     if (!this.down || this.down.lostFor > LOST_S || stalled) {
       this.#say("busy", "Reconnecting the picture");
       await this.#watch();
@@ -209,6 +210,10 @@ export class Live extends EventTarget {
     if (recovering && performance.now() - this.#recoveringSince > PATIENCE_MS) this.#say("busy", "Recovering the picture");
     else if (still < 1.5 && this.down?.connection.connectionState === "connected") this.#say("live", "Live");
     else if (still > 2 && this.#socket) this.#say("busy", "Waiting for the picture");
+  }
+
+  #complain(line) {
+    this.dispatchEvent(new CustomEvent("error", { detail: line }));
   }
 
   #say(state, line) {

@@ -7,11 +7,13 @@ const GATHER_MS = 250; // loopback and local networks gather in a few millisecon
 export class Peer {
   #resource = null;
   #lostAt = null;
+  #stood = false;
 
   constructor() {
     this.connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.connection.addEventListener("connectionstatechange", () => {
       const state = this.connection.connectionState;
+      if (state === "connected") this.#stood = true;
       if (state === "disconnected" || state === "failed" || state === "closed") this.#lostAt ??= performance.now();
       else this.#lostAt = null;
     });
@@ -31,6 +33,11 @@ export class Peer {
   get lostFor() {
     if (this.connection.connectionState === "failed" || this.connection.connectionState === "closed") return Infinity;
     return this.#lostAt === null ? 0 : (performance.now() - this.#lostAt) / 1000;
+  }
+
+  // Whether the server answered but nothing ever came through.
+  get blocked() {
+    return this.connection.connectionState === "failed" && !this.#stood;
   }
 
   // Ends both sides, the far one first; the server finds out by itself about a connection that is already lost.
