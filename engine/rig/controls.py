@@ -36,11 +36,11 @@ def drive(avatar: Avatar, motion: Motion) -> Drive:
     meet exactly whenever nothing parts them, when mouthClose takes back
     jawOpen, and under a firm mouthPress (0.75 and more) or rolled-in lips.
     """
-    weights = _shape_weights(motion)
     index = _index(avatar.shapes)
     out = np.zeros(len(avatar.shapes), np.float32)
-    for name, value in weights.items():
-        out[index[name]] = value
+    for name, value in _shape_weights(motion).items():
+        if name in index:  # a portrait enrolled by another version may lack a shape: it acts without
+            out[index[name]] = value
     limits = avatar.rotation_limit_deg
     yaw, pitch, roll = (
         ease_to_limit(motion[name], limit) for name, limit in zip(("yaw", "pitch", "roll"), limits, strict=True)

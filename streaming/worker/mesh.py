@@ -6,7 +6,6 @@ from threading import Lock
 from typing import Final
 
 from engine.motion.voice import VoiceSource
-
 from engine.render.mesh import MeshRenderer
 from engine.rig.archive import load
 from engine.rig.avatar import Avatar
