@@ -270,8 +270,9 @@ def _await_pictures(page: Any) -> None:
 _NOTES = "({said: bench.said, heard: bench.heard, frames: bench.frames, origin: bench.origin, output: bench.output})"
 
 _LISTEN = """async () => {
-  const receiver = bench.peers.flatMap((peer) => peer.getReceivers()).find((r) => r.track?.kind === "audio" && !r.track.muted);
-  await bench.listen(receiver.track);
+  const transceivers = bench.peers.flatMap((peer) => peer.getTransceivers());
+  const heard = transceivers.find((t) => t.currentDirection === "recvonly" && t.receiver.track.kind === "audio");
+  await bench.listen(heard.receiver.track);
 }"""
 
 _RESTART = "bench.start(document.getElementById('start'), document.getElementById('video'))"
