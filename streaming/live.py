@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import re
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,14 +22,17 @@ from streaming.worker.knobs import check_settings, checked_controls, remember
 from streaming.worker.messages import Closed, Control, Frame, Interrupt, Open, Opened, Refused, Sound
 from streaming.worker.meter import Meter
 from streaming.worker.options import BEHIND_MOST_S, WorkerOptions
+from streaming.worker.pcm import joined
 from streaming.worker.pool import Pool, Worker
 from streaming.worker.subscription import Subscription
 from streaming.worker.understudy import Understudy
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S: Final = 0.2
+PATIENCE_S: Final = 0.15
 """A frame this much overdue is not waited for: the understudy steps in."""
+RECENT: Final = 16
+"""Packets of sound that an understudy is told when it steps in, so that it goes on where the worker was."""
 OPEN_S: Final = 30.0
 HEARING_S: Final = 1.0
 
@@ -54,6 +58,8 @@ class Remote:
         self._anchor = 0.0
         self._lead = 0
         self._last: Outgoing | None = None
+        self._stood_in = False  # whether the understudy played it
+        self._recent: deque[tuple[NDArray[np.float32], float]] = deque(maxlen=RECENT)
         self._understudy: Understudy | None = None
         self._watch: asyncio.Task[None] | None = None
         self._state = "starting"
@@ -89,6 +95,7 @@ class Remote:
         if self._state == "closed" or len(samples) == 0:
             return
         self._meter.hear(samples, arrived)
+        self._recent.append((samples, arrived))
         if self._understudy is not None:
             self._understudy.push(samples, arrived)
         for start in range(0, len(samples), SAMPLE_RATE_HZ):  # a second at most in one message
@@ -113,6 +120,7 @@ class Remote:
 
     def interrupt(self) -> None:
         """See `LiveSession`."""
+        self._recent.clear()
         if self._understudy is not None:
             self._understudy = self._new_understudy()
         self._worker.send(Interrupt(self._key))
@@ -173,19 +181,25 @@ class Remote:
             self.opened.set_result(None)
 
     def _show(self, frame: Frame) -> None:
-        if self._state == "recovering" and now() < frame.stamps.due + PATIENCE_S:
-            self._state, self._understudy = "live", None  # it keeps up again: the frames from here on are its own
+        if self._state == "recovering" and self._keeps_up(frame):
+            self._state, self._understudy = "live", None
         if self._last is not None and frame.index <= self._last.index:
             return  # its understudy was quicker
         if self._state == "starting":
             self._state = "live"
         picture = self._worker.picture(self._key, frame.slot, self._settings.size)
-        outgoing = Outgoing(frame.index, picture, frame.audio, frame.fresh, frame.missing, frame.stamps)
-        self._meter.show(outgoing)
-        self._deliver(outgoing)
+        self._deliver(Outgoing(frame.index, picture, frame.audio, frame.fresh, frame.missing, frame.stamps), stand_in=False)
 
-    def _deliver(self, outgoing: Outgoing) -> None:
-        self._last = outgoing
+    def _keeps_up(self, frame: Frame) -> bool:
+        """Whether a worker is so far back that the frames from here on may be its own: in time, and with the sound."""
+        late = now() - frame.stamps.due
+        return late < PATIENCE_S and (self._last is None or frame.missing <= self._last.missing)
+
+    def _deliver(self, outgoing: Outgoing, *, stand_in: bool) -> None:
+        if self._last is not None and stand_in != self._stood_in:
+            outgoing = dataclasses.replace(outgoing, audio=joined(self._last.audio, outgoing.audio))
+        self._last, self._stood_in = outgoing, stand_in
+        self._meter.show(outgoing)
         for subscriber in list(self._subscribers):
             subscriber.put(outgoing)
 
@@ -203,11 +217,14 @@ class Remote:
                 continue
             self._step_in()
             self._play(index, due)
+            await asyncio.sleep(0)  # who reads may keep up with a burst
 
     def _step_in(self) -> None:
         if self._understudy is None and self._last is not None:
             self._state = "recovering"
             self._understudy = self._new_understudy()
+            for samples, arrived in self._recent:
+                self._understudy.push(samples, arrived)
             picture = self._last.video.copy()  # the shared one may be drawn over
             picture.flags.writeable = False
             self._last = dataclasses.replace(self._last, video=picture)
@@ -216,9 +233,8 @@ class Remote:
         assert self._understudy is not None
         assert self._last is not None
         audio, missing = self._understudy.play(due)
-        outgoing = Outgoing(index, self._last.video, audio, False, missing, Stamps(due=due, colour=now()))
-        self._meter.show(outgoing)
-        self._deliver(outgoing)
+        stamps = Stamps(due=due, colour=now())
+        self._deliver(Outgoing(index, self._last.video, audio, False, missing, stamps), stand_in=True)
 
     def _new_understudy(self) -> Understudy:
         return Understudy(Timeline(fps=self._settings.fps).samples_per_frame, self._lead)

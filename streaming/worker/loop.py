@@ -60,15 +60,13 @@ class Loop:
 
         Sessions that wait for a worker's return are built before anything is warmed up.
         """
-        for message in self._wire.receive():
-            self._obey(message)
+        self._read()
         self._loader.submit(_WARMING, self._warm_up)
         while self._wire.open and not self.stopping:
             self._wait()
-            for message in self._wire.receive():
-                self._obey(message)
             for loaded in self._loader.take():
                 self._begin(loaded)
+            self._read()
             self._tick_due()
             self._beat()
 
@@ -83,6 +81,10 @@ class Loop:
         _, writable, _ = select.select([self._wire, self._loader], writers, [], max(0.0, pause))
         if writable:
             self._wire.flush()
+
+    def _read(self) -> None:
+        for message in self._wire.receive():
+            self._obey(message)
 
     def _obey(self, message: Message) -> None:
         if isinstance(message, Stop):
@@ -156,8 +158,9 @@ class Loop:
     def _tick_due(self) -> None:
         """Tick every session that is due, once, the most urgent first."""
         for session in sorted(self._sessions.values(), key=lambda s: s.due):
-            if session.due <= self._clock():
+            if session.key in self._sessions and session.due <= self._clock():
                 self._guard(session.key, lambda session=session: self._tick(session))
+                self._read()  # sound that came meanwhile belongs to the next tick
 
     def _tick(self, session: WorkerSession) -> None:
         stalled = session.index % STALL_EVERY == STALL_EVERY - 1
