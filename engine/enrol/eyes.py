@@ -36,12 +36,17 @@ def build_eye(crop: NDArray[np.uint8], landmarks: Floats, face: Face, side: Side
     uv = np.stack([FRAME + u, row + v], -1)
     ball = Part(centre + radius * sphere, quad_grid(MESH, MESH), number, uv.reshape(-1, 2), np.ones((MESH * MESH, 3)))
     dim = np.median(texture[40:56, 8:88].reshape(-1, 3), 0) / 255 * 0.78
-    back = backing(face, face.eyes[side], 0.30 * width, dim, dim, number, 1.45)
+    inside = np.rint(rim[:, :2] + 0.18 * (corners - rim[:, :2])).astype(int).clip(0, FRAME - 1)
+    corner = crop[inside[:, 1], inside[:, 0]] / 255 * 0.95
+    back = backing(face, face.eyes[side], 0.42 * width, corner, dim, number, 1.45)
     return ball, back, centre, texture
 
 
 def backing(face: Face, loop: Ints, depth: float, rim: Floats, middle: Floats, number: int, widen: float) -> Part:
-    """A fan behind an opening, wider than it, so that the background never shows through; it follows the opening."""
+    """A fan behind an opening, wider than it, so that the background never shows through; it follows the opening.
+
+    `rim` is its colour there, one for all (float64[3]) or one each (float64[N, 3]); `middle` that of its centre.
+    """
     count, ring = len(loop), np.arange(len(loop))
     points = np.concatenate([face.points[loop], face.points[loop].mean(0)[None]])
     points[:, 2] -= depth
@@ -50,7 +55,7 @@ def backing(face: Face, loop: Ints, depth: float, rim: Floats, middle: Floats, n
     shapes = {
         k: np.concatenate([d[loop], d[loop].mean(0)[None]]) for k, d in face.shapes.items() if np.abs(d[loop]).max() > 0.05
     }
-    shade = np.concatenate([np.tile(rim, (count, 1)), middle[None]])
+    shade = np.concatenate([np.broadcast_to(rim, (count, 3)), middle[None]])
     return Part(points, both_sides(fan), number, flat_uv(count + 1), shade, shapes)
 
 

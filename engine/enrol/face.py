@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from engine.enrol.contours import lip_line
 from engine.rig.lips import OPEN_PHOTO, gap_ratio
-from engine.rig.mesh import Floats, Ints, boundary_loops, laplacian, nearest_loop, subdivide
+from engine.rig.mesh import Floats, Ints, boundary_loops, laplacian, nearest_loop, subdivide, thinned
 from engine.rig.shapes import Rig
 from engine.rig.topology import LID_LOWER, LID_UPPER, LIP_LOWER, LIP_UPPER, SIDES, Side
 
 LEVELS = 2
 """Subdivisions of the landmarks' mesh."""
 SMOOTHINGS = 2
+FINE_ENOUGH_PX2 = 10.0
+"""Triangles of the last but one subdivision that are smaller than this stay whole."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +71,7 @@ def build_face(crop: NDArray[np.uint8], points: Floats, depth: Floats, triangles
             step = packed - half * (lap @ packed)
             inner = np.ix_(np.flatnonzero(free), smoothed)
             packed[inner] = step[inner]
+    triangles, packed = _thin(triangles, packed)
     loops = boundary_loops(triangles)
     outline = max(loops, key=lambda loop: float(np.ptp(packed[loop, 0])))
     holes = [loop for loop in loops if loop is not outline]
@@ -82,6 +85,16 @@ def build_face(crop: NDArray[np.uint8], points: Floats, depth: Floats, triangles
         eyes={s: nearest_loop(holes, packed, points[[*LID_UPPER[s], *LID_LOWER[s]], :2].mean(0)) for s in SIDES},
         closed=closed,
     )
+
+
+def _thin(triangles: Ints, packed: Floats) -> tuple[Ints, Floats]:
+    """Leave out the last refinement where the mesh was fine enough before it, as around eyes and lips."""
+    before = triangles[: len(triangles) // 4 * 3, 0].reshape(3, -1)
+    (ax, ay), (bx, by), (cx, cy) = packed[before, :2].transpose(0, 2, 1)
+    area = 0.5 * np.abs((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
+    triangles = thinned(triangles, area > FINE_ENOUGH_PX2)
+    used, renamed = np.unique(triangles, return_inverse=True)
+    return renamed.reshape(-1, 3), packed[used]
 
 
 def _seal(crop: NDArray[np.uint8], points: Floats, uv: Floats) -> Floats:

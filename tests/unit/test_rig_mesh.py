@@ -1,6 +1,6 @@
 import numpy as np
 
-from engine.rig.mesh import biharmonic, boundary_loops, harmonic, laplacian, quad_grid, smoothstep, subdivide
+from engine.rig.mesh import biharmonic, boundary_loops, harmonic, laplacian, quad_grid, smoothstep, subdivide, thinned
 
 
 def test_subdividing_keeps_borders_and_quadruples_triangles() -> None:
@@ -41,3 +41,17 @@ def test_smoothstep_is_flat_at_both_ends() -> None:
     assert y[-1] == 1
     assert y[1] < 1e-5
     np.testing.assert_allclose(smoothstep(1, 0, x), 1 - y, atol=1e-12)
+
+
+def test_taking_back_a_subdivision_leaves_no_gap() -> None:
+    coarse = quad_grid(6, 6)
+    fine, parents = subdivide(coarse)
+    points = np.stack(np.meshgrid(np.arange(6.0), np.arange(6.0)), -1).reshape(-1, 2)
+    points = np.concatenate([points, points[parents].mean(1)])
+    split = np.random.default_rng(0).random(len(coarse)) < 0.5
+    for wanted in (split, ~split, np.zeros(len(coarse), bool), np.ones(len(coarse), bool)):
+        triangles = thinned(fine, wanted)
+        (ax, ay), (bx, by), (cx, cy) = points[triangles].transpose(1, 2, 0)
+        assert np.isclose(((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)).sum() / 2, 25)
+        assert len(boundary_loops(triangles)) == 1
+        assert len(coarse) <= len(triangles) <= len(fine)
