@@ -27,7 +27,7 @@ def run(hold: Hold, hours: float, ppm: float, jitter_s: float, start_error_s: fl
     return delays
 
 
-@pytest.mark.parametrize(("ppm", "hours"), [(200, 1.5), (-200, 0.1), (0, 0.1)])
+@pytest.mark.parametrize(("ppm", "hours"), [(200, 1.0), (-200, 0.1), (0, 0.1)])
 def test_the_delay_stays_within_5_ms_for_hours_though_the_clocks_differ(ppm: float, hours: float) -> None:
     delays = run(Hold(), hours, ppm, jitter_s=0.008)
     settled = delays[round(60 / FRAME) :]
