@@ -13,7 +13,7 @@ from engine.enrol.eyes import build_eye
 from engine.enrol.face import Face, build_face
 from engine.enrol.glasses import wears_glasses
 from engine.enrol.layers import split_layers
-from engine.enrol.mouth import build_mouth
+from engine.enrol.mouth import build_mouth, is_open
 from engine.enrol.parts import ATLAS_HEIGHT, ATLAS_WIDTH, Part, join
 from engine.enrol.sheet import Sheet, build_sheet, moving
 from engine.enrol.teeth import dentition_of
@@ -48,8 +48,9 @@ def build_avatar(crop_rgb: NDArray[np.uint8], landmarks: NDArray[np.float32], ma
     glasses = wears_glasses(crop_rgb, marks)
     layers = split_layers(crop_rgb, matte, marks)
     points, triangles = marks[:POINTS], face_triangles()
-    rig = build_rig(points, triangles)
-    face = build_face(crop_rgb, points, drawn_depth(points), triangles, rig)
+    mouth_open = is_open(crop_rgb, marks)
+    rig = build_rig(points, triangles, mouth_open=mouth_open)
+    face = build_face(crop_rgb, points, drawn_depth(points), triangles, rig, closed=not mouth_open)
     sheet = build_sheet(face, marks, layers.alpha)
     still = 1 - moving(sheet, face)[..., None]
     background = layers.background * (1 - still) + crop_rgb * still

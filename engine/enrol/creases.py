@@ -36,7 +36,7 @@ class _Fold:
 
 def creases_of(crop: NDArray[np.uint8], landmarks: Floats, uv: Floats, face_vertices: int, u: float) -> tuple[Overlay, ...]:
     """The overlays of all creases; `uv` float64[V, 2] of the mesh, whose first `face_vertices` are the face; u px."""
-    strength = 0.75 + 0.5 * _roughness(crop, landmarks)
+    strength = 0.50 + 0.75 * _roughness(crop, landmarks)
     groups: list[tuple[str, float, list[_Fold]]] = []
     for side in SIDES:
         groups.append((f"mouthSmile{side}", 1.0, _beside_smile(landmarks, side, u, strength)))

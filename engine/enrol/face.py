@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.enrol.contours import lip_line
-from engine.rig.lips import OPEN_PHOTO, gap_ratio
 from engine.rig.mesh import Floats, Ints, boundary_loops, laplacian, nearest_loop, subdivide, thinned
 from engine.rig.shapes import Rig
 from engine.rig.topology import LID_LOWER, LID_UPPER, LIP_LOWER, LIP_UPPER, SIDES, Side
@@ -44,7 +43,7 @@ class Face:
     closed: bool
 
 
-def build_face(crop: NDArray[np.uint8], points: Floats, depth: Floats, triangles: Ints, rig: Rig) -> Face:
+def build_face(crop: NDArray[np.uint8], points: Floats, depth: Floats, triangles: Ints, rig: Rig, *, closed: bool) -> Face:
     """Refine the landmarks' mesh: borders keep their exact shape, depth and expressions are smoothed inside.
 
     Args:
@@ -53,9 +52,9 @@ def build_face(crop: NDArray[np.uint8], points: Floats, depth: Floats, triangles
         depth: float64[468], the depth to draw with.
         triangles: of the 468 points.
         rig: the face's expressions.
+        closed: the photo shows the lips closed.
     """
     shapes, uv = dict(rig.shapes), points[:, :2].copy()
-    closed = gap_ratio(points) < OPEN_PHOTO
     shapes["lipSeal"] = _seal(crop, points, uv) if closed else np.zeros_like(points)
     names = list(shapes)
     packed = np.concatenate([points[:, :2], depth[:, None], uv, *(shapes[n] for n in names)], 1)

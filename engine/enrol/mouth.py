@@ -15,12 +15,14 @@ from engine.enrol.fill import fill_smooth
 from engine.enrol.parts import Part, flat_uv
 from engine.enrol.teeth import HEIGHT, WIDTH, Dentition, teeth_texture
 from engine.rig.avatar import FRAME
+from engine.rig.lips import gap_ratio
 from engine.rig.mesh import Floats, both_sides, quad_grid, smoothstep
 from engine.rig.shapes import Rig
 from engine.rig.topology import LIP_LOWER, LIP_UPPER
 
 UPPER_ROW, LOWER_ROW, PLATE_ROW = 200, 270, 340  # rows of the atlas
 PART = 5
+OPEN, PARTED = 0.09, 0.035  # gap of the lips over the mouth's width: an open mouth; one if teeth are seen in it
 HIDDEN = {"mouthPucker": (0.115, 0.10), "mouthFunnel": (0.070, 0.06)}  # u that a row of teeth moves apart and back
 
 
@@ -47,9 +49,10 @@ def build_mouth(
     atlas[LOWER_ROW : LOWER_ROW + HEIGHT, FRAME : FRAME + WIDTH] = teeth_texture(teeth, upper=False)
     scale = float(np.clip(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]) / rig.head.u / 0.52, 0.88, 1.10))
     parts: list[Part] = []
-    if face.closed:
-        upper = _Arch(-0.100, 0.040, 0.06, 0.245 * scale, UPPER_ROW, 0)
-        parts.append(_teeth(upper, lips, rig, light, lambda v: 0.60 + 0.30 * smoothstep(0.35, 1, v)))
+    if face.closed or not _shows_teeth(crop, landmarks):
+        lift, dim = (0.0, 1.0) if face.closed else (0.035, 0.8)
+        upper = _Arch(-0.100 - lift, 0.040 - lift, 0.06, 0.245 * scale, UPPER_ROW, 0)
+        parts.append(_teeth(upper, lips, rig, light, lambda v: dim * (0.60 + 0.30 * smoothstep(0.35, 1, v))))
     else:
         parts.append(_plate(crop, landmarks, rig, atlas))
     lower = _Arch(0.082, 0.19, 0.095, 0.215 * scale, LOWER_ROW, 1.0)
@@ -146,6 +149,24 @@ def _tongue(lips: Floats, rig: Rig, light: Floats) -> Part:
     shapes["tongueOut"] = stuck * u @ axes.T
     colour = (shade[..., None] * np.array([0.76, 0.38, 0.40])).reshape(-1, 3) * light
     return Part(points, both_sides(quad_grid(columns, rows)), PART, flat_uv(columns * rows), colour, shapes)
+
+
+def is_open(crop: NDArray[np.uint8], landmarks: Floats) -> bool:
+    """Whether the photo shows the mouth open, rather than lips that meet or nearly do."""
+    gap = gap_ratio(landmarks)
+    return gap > OPEN or (gap > PARTED and _shows_teeth(crop, landmarks))
+
+
+def _shows_teeth(crop: NDArray[np.uint8], landmarks: Floats) -> bool:
+    """Whether teeth are seen between the lips: enough of the opening is pale and nearly as bright as the cheeks."""
+    opening = polygon_mask(landmarks[[*LIP_UPPER, *LIP_LOWER[::-1][1:-1]], :2]) > 0
+    inside = crop[opening].astype(np.float64)
+    if not len(inside):
+        return False
+    places = landmarks[[50, 280, 101, 330], :2].clip(0, FRAME - 1).astype(int)
+    cheek = float(np.median(crop[places[:, 1], places[:, 0]].max(1)))
+    pale = (inside.min(1) > 0.55 * inside.max(1)) & (inside.max(1) > 0.55 * cheek)
+    return float(pale.mean()) > 0.25
 
 
 def _plate(crop: NDArray[np.uint8], landmarks: Floats, rig: Rig, atlas: NDArray[np.float32]) -> Part:

@@ -6,7 +6,6 @@ from engine.rig import handles as table
 from engine.rig.mesh import Floats, Sparse, biharmonic
 from engine.rig.topology import LIP_LOWER, LIP_LOWER_OUTER, LIP_UPPER, LIP_UPPER_OUTER
 
-OPEN_PHOTO = 0.09  # of the mouth's width: a larger gap between the lips is an open mouth
 UPPER_SHARE = 0.12  # of the way that the upper lip comes down when an open jaw's lips close
 
 
@@ -35,10 +34,7 @@ def closing_of_jaw(lap: Sparse, jaw_open: Floats) -> Floats:
 
 
 def closing_of_photo(lap: Sparse, points: Floats, axes: Floats, u: float) -> Floats:
-    """float64[468, 3]: what closes the mouth of a photo that shows it open; zero if the photo shows it closed."""
-    field = np.zeros_like(points)
-    if gap_ratio(points) <= OPEN_PHOTO:
-        return field
+    """float64[468, 3]: what closes the mouth of a photo that shows it open."""
     upper, lower = np.array(LIP_UPPER[1:-1]), np.array(LIP_LOWER[1:-1])
     meet = points[upper] * 0.55 + points[lower] * 0.45
     rim_up = meet - points[upper] + axes @ np.array([0, 0.4, 0.01 * u])  # 0.4 px: the rims overlap, no hairline between them

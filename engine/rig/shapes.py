@@ -50,8 +50,8 @@ def head_of(points: Floats) -> Head:
     return Head(points, axes, float(np.linalg.norm(points[33, :2] - points[263, :2])))
 
 
-def build_rig(points: Floats, triangles: Ints) -> Rig:
-    """All shapes of a face from its mesh points (see `Head`)."""
+def build_rig(points: Floats, triangles: Ints, *, mouth_open: bool) -> Rig:
+    """All shapes of a face from its mesh points (see `Head`); `mouth_open`: the photo shows the lips apart."""
     head, lap, shapes = head_of(points), laplacian(triangles, POINTS), dict[str, Floats]()
     for name, pulled in table.SPLIT.items():
         whole = _spread(lap, head, pulled, _held(name, pulled))
@@ -63,7 +63,7 @@ def build_rig(points: Floats, triangles: Ints) -> Rig:
     jaw = jaw_of(head.points, head.axes, head.u, lap)
     shapes |= jaw.shapes(points)
     shapes["mouthClose"] = closing_of_jaw(lap, shapes["jawOpen"])
-    shapes["photoClose"] = closing_of_photo(lap, points, head.axes, head.u)
+    shapes["photoClose"] = closing_of_photo(lap, points, head.axes, head.u) if mouth_open else np.zeros_like(points)
     for side in SIDES:
         shapes |= lid_shapes(lap, points, head.axes, side)
     return Rig(head, shapes, jaw)
