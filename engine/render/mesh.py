@@ -131,9 +131,9 @@ class Canvas:
         )  # fmt: skip
         raster.open_edges(count, marked, self._still_depth, self._near, self._seen)
         raster.cover_edges(
-            span.first, span.opaque, mesh, width, self._bounds, self._slot, self._tiles, self._near, self._seen
+            span.first, span.opaque, span.last, mesh, width, self._bounds, self._slot, self._tiles, self._near, self._seen
         )  # fmt: skip
-        raster.resolve_edges(count, marked, mesh, look, width, self._seen, self._still_rgb.reshape(-1), rgb)
+        raster.resolve_edges(count, span.opaque, marked, mesh, look, width, self._seen, self._still_rgb.reshape(-1), rgb)
         raster.blend_soft(span.opaque, span.last, mesh, look, width, self._slot, self._near, rgb, depth)
         raster.close_edges(count, marked, width, self._slot, self._tiles)
 

@@ -219,7 +219,7 @@ def fill_opaque(first, last, beyond, mesh, look, width, rgb, depth, owner, facin
     `width` is the picture's, `rgb` uint8[H * W * 3], `depth` float32[H * W]
     (larger is nearer), `facing` int8[T], out: 1 front, -1 back, 0 seen from
     its edge; `bounds` int16[T, 4], out: x0, y0, x1, y1 of the pixels whose
-    squares an opaque triangle may touch, x0 > x1 if none; `owner` uint8[H * W],
+    squares a triangle may touch, x0 > x1 if none; `owner` uint8[H * W],
     out: the piece of surface seen at each pixel drawn, and 0 inside clip
     rectangles where nothing is drawn.
     """
@@ -233,7 +233,7 @@ def fill_opaque(first, last, beyond, mesh, look, width, rgb, depth, owner, facin
         a, b, c, ax, ay, bx, by, cx, cy, area = _corners(mesh.grid, mesh.triangles, k)
         facing[k] = 1 if area > 0 else (-1 if area < 0 else 0)
         bounds[k, 0], bounds[k, 2] = 1, 0
-        if area == 0 or number >= last or (area < 0 and mesh.kind[k] & 1 == 0):
+        if area == 0 or (area < 0 and mesh.kind[k] & 1 == 0):
             continue
         area = abs(area)
         box = mesh.kind[k] >> 4
@@ -243,6 +243,8 @@ def fill_opaque(first, last, beyond, mesh, look, width, rgb, depth, owner, facin
         if x0 > x1 or y0 > y1:
             continue
         bounds[k, 0], bounds[k, 1], bounds[k, 2], bounds[k, 3] = x0, y0, x1, y1
+        if number >= last:
+            continue
         x0, x1 = max(x0, (left + 255) >> 8), min(x1, right >> 8)
         y0, y1 = max(y0, (top + 255) >> 8), min(y1, bottom >> 8)
         if x0 > x1 or y0 > y1:
@@ -430,8 +432,10 @@ def open_edges(count, marked, depth, near, seen):
 
 
 @kernel
-def cover_edges(first, last, mesh, width, bounds, slot, tiles, near, seen):
-    """Find which of the opaque triangles `first`..`last` is nearest at each sample of the marked pixels.
+def cover_edges(first, soft_from, last, mesh, width, bounds, slot, tiles, near, seen):
+    """Find which of the opaque triangles `first`..`soft_from` is nearest at each sample of the marked pixels.
+
+    Samples that see none of them go to the first of the partly transparent ones up to `last` that holds them.
 
     `near` float32[N, SAMPLES] is the depth so far, `seen` int32[N, SAMPLES] the triangle so far.
     """
@@ -478,13 +482,14 @@ def cover_edges(first, last, mesh, width, bounds, slot, tiles, near, seen):
                         rise[s] = zx * dx + zy * dy
                 z = z0 + zx * (px - ax) + zy * (py - ay)
                 for s in range(SAMPLES):
-                    if ((e0 + shift[0, s]) | (e1 + shift[1, s]) | (e2 + shift[2, s])) >= 0 and z + rise[s] > near[at, s]:
+                    inside = ((e0 + shift[0, s]) | (e1 + shift[1, s]) | (e2 + shift[2, s])) >= 0
+                    if inside and z + rise[s] > near[at, s] and (number < soft_from or seen[at, s] == -1):
                         near[at, s] = z + rise[s]
                         seen[at, s] = number
 
 
 @kernel
-def resolve_edges(count, marked, mesh, look, width, seen, still, rgb):
+def resolve_edges(count, soft_from, marked, mesh, look, width, seen, still, rgb):
     """Give each marked pixel the mean colour of its samples; `still` uint8[H * W * 3] is behind all triangles.
 
     A triangle is asked for its colour at the pixel's centre, so that a picture
@@ -509,10 +514,12 @@ def resolve_edges(count, marked, mesh, look, width, seen, still, rgb):
                     mx += _OFFSETS[other, 0]
                     my += _OFFSETS[other, 1]
             if first:
-                r, g, b = _seen_colour(mesh, look, np.uint64(k), pixel % width, pixel // width, mx / number, my / number)
-                red += number * r
-                green += number * g
-                blue += number * b
+                r, g, b, cover = _seen_colour(mesh, look, np.uint64(k), pixel % width, pixel // width, mx / number, my / number)
+                if k < soft_from:
+                    cover = 1.0
+                red += number * (cover * r + (1.0 - cover) * still[pixel * 3])
+                green += number * (cover * g + (1.0 - cover) * still[pixel * 3 + 1])
+                blue += number * (cover * b + (1.0 - cover) * still[pixel * 3 + 2])
         rgb[pixel * 3] = _byte(red / SAMPLES)
         rgb[pixel * 3 + 1] = _byte(green / SAMPLES)
         rgb[pixel * 3 + 2] = _byte(blue / SAMPLES)
@@ -520,7 +527,7 @@ def resolve_edges(count, marked, mesh, look, width, seen, still, rgb):
 
 @kernel
 def _seen_colour(mesh, look, k, x, y, mx, my):
-    """Colour of triangle k in pixel (x, y), where the samples that see it have their mean at (mx, my) / 256 px."""
+    """Colour and opacity (0..1) of triangle k in pixel (x, y), where the mean of the samples that see it is (mx, my) / 256."""
     a, b, c, ax, ay, bx, by, cx, cy, area = _corners(mesh.grid, mesh.triangles, k)
     area = abs(area)
     ux, uy, vx, vy, du, dv, taps = _footprint(look.uv, a, b, c, ax, ay, bx, by, cx, cy, 256.0 / area)
@@ -529,8 +536,8 @@ def _seen_colour(mesh, look, k, x, y, mx, my):
     px, py = (x << 8) + back * mx, (y << 8) + back * my
     w0 = ((cx - bx) * (py - by) - (cy - by) * (px - bx)) / area
     w1 = ((ax - cx) * (py - cy) - (ay - cy) * (px - cx)) / area
-    red, green, blue, _ = _colour(look, k, a, b, c, w0, w1, 1.0 - w0 - w1, du, dv, taps)
-    return min(max(red, 0.0), 255.0), min(max(green, 0.0), 255.0), min(max(blue, 0.0), 255.0)
+    red, green, blue, alpha = _colour(look, k, a, b, c, w0, w1, 1.0 - w0 - w1, du, dv, taps)
+    return min(max(red, 0.0), 255.0), min(max(green, 0.0), 255.0), min(max(blue, 0.0), 255.0), alpha / 255.0
 
 
 @kernel
