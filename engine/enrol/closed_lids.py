@@ -171,7 +171,8 @@ def _grain(eye: _Eye, replaced: NDArray[np.uint8]) -> Image:
     taken = cv2.remap(np.maximum(eye.brow, replaced), eye.x.astype(np.float32), from_y, cv2.INTER_NEAREST)
     fine = np.clip(mirrored - cv2.GaussianBlur(mirrored, (0, 0), 0.045 * eye.width), -14, 14)
     trust = cv2.GaussianBlur((taken == 0).astype(np.float32), (0, 0), 0.04 * eye.width)[..., None]
-    return (fine * trust).astype(np.float32)
+    beside = smoothstep(-0.12, 0.05, eye.along) * (1 - smoothstep(0.95, 1.12, eye.along))  # contours end at the corners
+    return (fine * trust * beside[..., None]).astype(np.float32)
 
 
 def _shade(eye: _Eye) -> Floats:
@@ -188,11 +189,13 @@ def _shade(eye: _Eye) -> Floats:
 
 
 def _lash_line(eye: _Eye) -> Plane:
-    """0..1: the dark line on which the lids meet, thinner towards the corners."""
+    """0..1: the dark line on which the lids meet, thinner towards the corners; it is the upper lid that carries it."""
     taper = np.clip(smoothstep(-0.04, 0.25, eye.along) * (1 - smoothstep(0.80, 1.05, eye.along)), 0, 1)
     thick = (0.35 + 0.65 * taper) * (0.018 * eye.width + 0.30 * SCALE)
     shown = smoothstep(-0.01, 0.04, eye.along) * (1 - smoothstep(0.97, 1.03, eye.along))
-    return ((0.55 + 0.3 * _lash_strength(eye)) * shown * np.exp(-(((eye.y - eye.closing) / thick) ** 2))).astype(np.float32)
+    return ((0.55 + 0.3 * _lash_strength(eye)) * shown * np.exp(-(((eye.y - eye.closing) / thick + 0.45) ** 2))).astype(
+        np.float32
+    )
 
 
 def _lash_colour(eye: _Eye) -> Floats:
@@ -228,7 +231,7 @@ def _lashes(eye: _Eye, side: Side) -> NDArray[np.uint8]:
         s = np.linspace(0, 1, 8)
         points = np.stack([x + lean * length * s**1.3, y + length * (s - 0.25 * s**2)], 1) * fine
         for a, b, part in zip(points[:-1], points[1:], s[1:], strict=True):
-            shade = int(255 * strength * 0.75 * (1 - 0.75 * part))
+            shade = int(255 * 0.65 * strength**1.6 * (1 - 0.75 * part))
             cv2.line(canvas, tuple(int(v) for v in a), tuple(int(v) for v in b), shade, max(1, round(fine * 0.9)))
     alpha = cv2.resize(canvas, (w, h), interpolation=cv2.INTER_AREA)
     colour = np.broadcast_to(_lash_colour(eye).clip(0, 255), (h, w, 3))
