@@ -233,7 +233,7 @@ function awaitFrames() {
 
 function drawLevel(decibels) {
   const level = Math.min(0, Math.max(-60, decibels));
-  $("meter-fill").style.transform = `scaleX(${(level + 60) / 60})`;
+  $("meter-fill").style.clipPath = `inset(0 ${(-100 * level) / 60}% 0 0)`;
   $("meter").setAttribute("aria-valuenow", String(Math.round(level)));
   $("meter").setAttribute("aria-valuetext", `${Math.round(level)} decibels`);
 }
