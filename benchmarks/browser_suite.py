@@ -18,7 +18,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -124,7 +123,6 @@ def _server(settings: PipelineSettings) -> Generator[str]:
         address = process.stdout.readline().strip()
         if not address:
             raise MienError("the server did not start; its own lines above say why")
-        threading.Thread(target=process.stdout.read, daemon=True).start()
         _await_ready(address)
         yield address
     finally:
@@ -133,6 +131,8 @@ def _server(settings: PipelineSettings) -> Generator[str]:
             process.wait(15)
         except subprocess.TimeoutExpired:
             process.kill()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _await_ready(address: str) -> None:

@@ -176,10 +176,21 @@ class StallCheck:
 
 
 def stalled(frames: Frames, stall_ms: float, every: int) -> StallCheck:
-    """The frames in which a stall was put, and those whose drawing took the longer by half of it or more."""
+    """The frames in which a stall was put, and those in which one shows.
+
+    It shows when drawing took longer by half of it or more, or when it took so
+    long that the picture before was repeated instead; repeats that follow are
+    its aftermath.
+    """
     took = (frames["drawn"] - frames["began"]) * 1000
     drawn = frames.fresh & np.isfinite(took)
     usual = float(np.median(took[drawn])) if drawn.any() else 0.0
-    injected = frames.index[drawn & (frames.index % every == every - 1)]
-    shown = frames.index[drawn & (took > usual + stall_ms / 2)]
-    return StallCheck(tuple(injected.tolist()), tuple(shown.tolist()))
+    slow = drawn & (took > usual + stall_ms / 2)
+    shown: list[int] = []
+    aftermath = False
+    for index, is_slow, is_fresh in zip(frames.index.tolist(), slow.tolist(), frames.fresh.tolist(), strict=True):
+        if is_slow or not (is_fresh or aftermath):
+            shown.append(index)
+        aftermath = is_slow or not is_fresh
+    injected = frames.index[frames.index % every == every - 1]
+    return StallCheck(tuple(injected.tolist()), tuple(shown))

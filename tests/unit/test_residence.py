@@ -83,6 +83,12 @@ def test_a_stall_is_seen_in_exactly_its_frames(stalled: tuple[int, ...]) -> None
     assert found.exact == (stalled == (74, 99, 124, 149, 174, 199))
 
 
+def test_a_stall_so_long_that_pictures_are_repeated_is_one_stall() -> None:
+    run = played(hold_up_s={76: 0.05, 99: 0.09}, repeated=(100, 149, 150, 151))
+    found = residence.stalled(residence.frames_of(run.takes[0], run), 90.0, 25)
+    assert found.shown == (76, 99, 149)
+
+
 def test_sessions_count_together() -> None:
     one = residence.Deadlines(100, 1, 2, 3)
     assert residence.total([one, dataclasses.replace(one, ticks=50)]) == residence.Deadlines(150, 2, 4, 6)
