@@ -126,7 +126,7 @@ def _refuse_unusable(marks: Floats) -> float:
 
 def _notes(face: Face, *, glasses: bool, turned: float) -> tuple[str, ...]:
     seen = (
-        (not face.closed, "the photo shows an open mouth: its own teeth are used"),
+        (not face.closed, "the photo shows an open mouth: it closes as far as speech asks"),
         (glasses, "glasses: they stay where they are, lids move behind them"),
         (turned > TURNED, f"the face is turned {turned:.0f} degrees in the photo: it turns less"),
     )
