@@ -35,7 +35,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it lives, Playwright's own event loop runs: tests of other modules bring theirs
 def browser(speech: Path) -> Iterator[Any]:
     """Chromium with a microphone that plays `speech`."""
     if CHROMIUM is None:
