@@ -114,6 +114,7 @@ def _server(settings: PipelineSettings) -> Generator[str]:
         "--portrait": settings.portrait.stem,
         "--renderer": settings.renderer,
         "--ppm": settings.ppm,
+        "--picture-hold-ms": settings.picture_hold_ms,
         "--workers": settings.workers,
     }
     words = [str(word) for name, value in options.items() if value is not None for word in (name, value)]

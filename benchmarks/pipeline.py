@@ -57,6 +57,7 @@ class PipelineSettings:
     codec: str = "H264"
     stall_ms: float = 0.0
     ppm: float = 0.0
+    picture_hold_ms: int | None = None  # of the browser suite; None: the product's own
 
     @property
     def period_s(self) -> float:

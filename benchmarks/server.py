@@ -7,9 +7,22 @@ from benchmarks.studio import STUDIOS
 from streaming import server
 from streaming.app import Parts
 from streaming.config import ServerConfig
-from streaming.live import Live
+from streaming.contract import SessionSettings
+from streaming.live import Live, Remote
 from streaming.portraits import PortraitLibrary
 from streaming.worker.options import WorkerOptions
+
+
+class HeldLive(Live):
+    """Opens sessions with another hold of the picture than the product's, when one is asked for."""
+
+    picture_hold_ms: int | None = None
+
+    async def open(self, settings: SessionSettings, session_id: str | None = None) -> Remote:
+        """See `Live`."""
+        if self.picture_hold_ms is not None:
+            settings = dataclasses.replace(settings, picture_hold_ms=self.picture_hold_ms)
+        return await super().open(settings, session_id)
 
 
 def main() -> None:
@@ -22,6 +35,7 @@ def main() -> None:
     parser.add_argument("--portrait")
     parser.add_argument("--renderer", default="mesh")
     parser.add_argument("--ppm", type=float, default=0.0)
+    parser.add_argument("--picture-hold-ms", type=int)
     args = parser.parse_args()
     config = ServerConfig(
         port=0, size=args.size, fps=args.fps, look_ahead_ms=args.look_ahead_ms, workers=args.workers, portrait=args.portrait
@@ -32,7 +46,8 @@ def main() -> None:
         library = PortraitLibrary(config.portraits)
         warm = library.path(config.portrait or library.all()[0].id)
         options = WorkerOptions(studio=STUDIOS[args.renderer, True], inject_ppm=args.ppm, warm=str(warm), sizes=(config.size,))
-        live = Live(library.path, workers=config.workers, options=options)
+        live = HeldLive(library.path, workers=config.workers, options=options)
+        live.picture_hold_ms = args.picture_hold_ms
         return dataclasses.replace(product(config), sessions=live)
 
     server.real_parts = parts
