@@ -63,9 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--look-ahead-ms", type=int, default=40, metavar="MS", help="of the voice driver, default 40")
     add("--inject-stall-ms", type=float, default=0.0, metavar="MS", help="hold up one frame in 25: it must show")
     add("--inject-ppm", type=float, default=0.0, metavar="PPM", help="run the server's media clock this much too fast")
-    add(
-        "--picture-hold-ms", type=int, metavar="MS", help="browser: hold of the picture, 0 to 50; default: the server's"
-    )
+    add("--picture-hold-ms", type=int, metavar="MS", help="browser: hold of the picture, 0 to 50; default: the server's")
     add("--starts", type=int, metavar="N", help="browser: starts of which the time to first frame is taken")
     add("--browser", action="store_true", help="soak: watch it in Chromium as well")
     add("--json", type=Path, metavar="FILE", help="write the last line to a file, too")
