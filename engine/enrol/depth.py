@@ -1,3 +1,4 @@
+# pyright: basic
 """The depth that a face is drawn with.
 
 One frontal photo has hardly any texture for the sides of a face. Drawn with
