@@ -208,6 +208,6 @@ class Loop:
 
 
 def _line(error: Exception) -> str:
-    """One line for the user: our own errors speak for themselves, others are named."""
+    """One line for the user: our own errors speak for themselves, others are named as our fault."""
     text = " ".join(str(error).split())
-    return text if isinstance(error, MienError) else f"{type(error).__name__}: {text}"
+    return text if isinstance(error, MienError) else f"a fault inside mien ({type(error).__name__}: {text}); its log tells more"

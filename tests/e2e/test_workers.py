@@ -174,7 +174,7 @@ async def test_an_exception_in_one_session_ends_that_session_alone() -> None:
             assert [frame async for frame in failing.subscribe()]
         status = failing.status()
         assert status.state == "closed"
-        assert status.reason == "RuntimeError: a renderer fell over"
+        assert status.reason == "a fault inside mien (RuntimeError: a renderer fell over); its log tells more"
         assert live.get(failing.id) is None
         assert (await collect(steady, 10))[-1].fresh
         assert live.pool.workers[0].pid == pid
