@@ -27,6 +27,8 @@ from streaming.desk import Desk, Feed, Seat, Taken
 from streaming.enrolment import EnrolmentBusy
 from streaming.guard import refused
 from streaming.posters import Posters
+from streaming.rtc.hold import PictureHold
+from streaming.rtc.routes import PEERS
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +145,7 @@ class Command(Strict):
     control: Change | None = None
     interrupt: bool = False
     sample: bool | Annotated[str, Field(max_length=40)] | None = None
+    sound_late_ms: Annotated[float, Field(ge=-10_000, le=10_000)] | None = None
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -401,22 +404,28 @@ def _seat(request: web.Request) -> Seat:
     return seat
 
 
-def _status(seat: Seat) -> dict[str, Any]:
-    settings = seat.settings
+def _hold(app: web.Application, seat: Seat) -> PictureHold | None:
+    """What holds the session's pictures, while anybody watches."""
+    broadcast = app[PEERS].broadcast(seat.id) if PEERS in app else None
+    return broadcast.hold if broadcast else None
+
+
+def _status(app: web.Application, seat: Seat) -> dict[str, Any]:
+    settings, hold = seat.settings, _hold(app, seat)
     return dataclasses.asdict(seat.status()) | {
         "source": seat.source,
         "speaking": seat.speaking,
         "portrait": seat.portrait,
         "size": settings.size,
         "look_ahead_ms": settings.look_ahead_ms,
-        "picture_hold_ms": settings.picture_hold_ms,
+        "picture_hold_ms": hold.ms if hold else settings.picture_hold_ms,
         "pages": len(seat.pages),
     }
 
 
 async def session_status(request: web.Request) -> web.Response:
     """How a session is doing."""
-    return web.json_response({"id": request.match_info["session"], **_status(_seat(request))})
+    return web.json_response({"id": request.match_info["session"], **_status(request.app, _seat(request))})
 
 
 async def close_session(request: web.Request) -> web.Response:
@@ -432,10 +441,12 @@ async def events(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(heartbeat=10, max_msg_size=JSON_LIMIT)
     await socket.prepare(request)
     seat.pages.add(socket)
-    reporter = asyncio.create_task(_report(seat, socket))
+    reporter = asyncio.create_task(_report(request.app, seat, socket))
     try:
         async for message in socket:
-            if message.type is WSMsgType.TEXT and (line := obey(request.app[HOUSE], seat, message.data)):
+            if message.type is WSMsgType.TEXT and (
+                line := obey(request.app[HOUSE], seat, message.data, _hold(request.app, seat))
+            ):
                 await socket.send_json({"error": line})
     finally:
         seat.pages.discard(socket)
@@ -445,14 +456,14 @@ async def events(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
-async def _report(seat: Seat, socket: web.WebSocketResponse) -> None:
+async def _report(app: web.Application, seat: Seat, socket: web.WebSocketResponse) -> None:
     with contextlib.suppress(ConnectionError):
         while not socket.closed:
-            await socket.send_json({"status": _status(seat)})
+            await socket.send_json({"status": _status(app, seat)})
             await asyncio.sleep(STATUS_S)
 
 
-def obey(house: House, seat: Seat, message: str) -> str | None:
+def obey(house: House, seat: Seat, message: str, hold: PictureHold | None = None) -> str | None:
     """Do what a page asks on its socket; what cannot be done is answered in one line."""
     try:
         command = Command.model_validate_json(message)
@@ -460,6 +471,8 @@ def obey(house: House, seat: Seat, message: str) -> str | None:
             seat.interrupt()
         if command.sample is not None:
             _say(house, seat, sample=command.sample)
+        if command.sound_late_ms is not None and hold is not None:
+            hold.hear(command.sound_late_ms)
         if command.control is not None:
             seat.control(**command.control.model_dump(exclude_unset=True))
     except (ValidationError, ValueError, MienError) as error:

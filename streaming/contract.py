@@ -26,7 +26,9 @@ class SessionSettings:
     size: int = 512  # px, 256 / 384 / 512 / 768
     fps: int = 25  # 25 / 30 / 50 / 60
     look_ahead_ms: int = 40  # 0..40 until a network brings its own
-    picture_hold_ms: int = 50  # 0..50, sender's hold of the picture against receivers whose sound path is slower
+    picture_hold_ms: int = (
+        50  # 0..50, where the hold of the picture begins; a receiver that reports its lag steers it from there
+    )
     badge: bool = True  # burn the "AI" badge in; only the operator's configuration removes it
     seed: int = 0  # of idle life
     renderer: str = "mesh"

@@ -12,6 +12,7 @@ from engine.timeline import SAMPLE_RATE_HZ
 from streaming.contract import LiveSession, Outgoing, now
 from streaming.rtc.clock import MediaClock, Pace
 from streaming.rtc.encoder import EncodedVoice, H264Encoder, PictureEncoder, VoiceEncoder, Vp8Encoder
+from streaming.rtc.hold import PictureHold
 from streaming.rtc.lane import Lane, LaneStats
 from streaming.rtc.sender import MediaSender
 
@@ -42,7 +43,8 @@ class Broadcast:
 
     The voice leaves first and is never held: its first packet at once, the
     others spread over the emission. The picture of the same emission follows
-    as soon as it is encoded, and not before the session's hold has passed.
+    as soon as it is encoded, and not before `hold` has passed, which follows
+    what a receiver reports.
     It runs from its first viewer to its last and ends with the session.
     """
 
@@ -57,6 +59,8 @@ class Broadcast:
         self._beginning: dict[MediaSender, asyncio.TimerHandle] = {}  # listeners that are about to be sent to
         self._lanes: dict[str, Lane] = {}
         self._pace = Pace()
+        self.hold = PictureHold(session.settings.picture_hold_ms)
+        self._held_s = self.hold.ms / 1000
         self._spoken: asyncio.Queue[tuple[EncodedVoice, float]] = asyncio.Queue(VOICE_ROOM)
         self._tasks = [
             asyncio.create_task(self._pump(), name=f"broadcast {session.id}"),
@@ -116,7 +120,7 @@ class Broadcast:
         settings = self.session.settings
         stats = self.stats.lanes.setdefault(codec, LaneStats())
         encoder = ENCODERS[codec](settings.size, settings.fps)
-        return Lane(encoder, self._pool, settings.picture_hold_ms / 1000, stats, self._record)
+        return Lane(encoder, self._pool, lambda: self._held_s, stats, self._record)
 
     def _record(self, stage: str, milliseconds: float) -> None:
         self.stats.times.add(stage, milliseconds)
@@ -136,6 +140,7 @@ class Broadcast:
         fps = self.session.settings.fps
         self.clock.anchor(emission.index / fps, time.time())
         self._pace.begin(emission.index / fps, taken)
+        self._held_s = self.hold.next()
         self.stats.emissions += 1
         if self._listeners:
             for packet in self._voice.encode(emission.audio, emission.index * SAMPLE_RATE_HZ // fps):

@@ -41,11 +41,13 @@ class _Waiting:
 class Lane:
     """Encodes each picture once and sends it to every viewer of the codec, not before its time."""
 
-    def __init__(self, encoder: PictureEncoder, pool: Executor, hold_s: float, stats: LaneStats, record: Record) -> None:
+    def __init__(
+        self, encoder: PictureEncoder, pool: Executor, hold: Callable[[], float], stats: LaneStats, record: Record
+    ) -> None:
         self.encoder = encoder
         self.stats = stats
         self.viewers: set[MediaSender] = set()
-        self._pool, self._hold_s, self._record = pool, hold_s, record
+        self._pool, self._hold, self._record = pool, hold, record
         self._newcomer = False
         self._key_at = 0.0
         self._opened_at = now()
@@ -105,7 +107,7 @@ class Lane:
         if self._waiting.full():
             self._waiting.get_nowait()
             self._newcomer = True  # the chain of pictures is broken
-        self._waiting.put_nowait(_Waiting(picture, emission.stamps.arrived, encoded, taken + self._hold_s))
+        self._waiting.put_nowait(_Waiting(picture, emission.stamps.arrived, encoded, taken + self._hold()))
 
     async def _deliver_all(self) -> None:
         while True:

@@ -7,6 +7,8 @@ const STAGES = [
   ["encode", "encoding"], ["picture", "picture held"], ["down", "network down"], ["jitter", "jitter buffer"], ["decode", "decoding"],
 ];
 
+const OUTPUT_MS = 25; // from a browser's mixer to the ear, which its statistics leave out
+
 export class Hud {
   #live;
   #before = {};
@@ -32,12 +34,19 @@ export class Hud {
     const { down, up, status } = this.#live;
     if (!down || !status || this.#first === null) return;
     const [received, sent] = await Promise.all([measured(down), measured(up)]);
+    this.#tellLateness(received);
     const stages = { ...server(status), ...this.#browser(received, sent, status) };
     $("hud").hidden = false;
     $("hud-fps").textContent = Math.round(received.video?.framesPerSecond ?? status.fps);
     $("hud-rtt").textContent = number(received.rtt * 1000);
     $("hud-total").textContent = Math.round(STAGES.reduce((sum, [id]) => sum + (stages[id] ?? 0), 0));
     draw(stages);
+  }
+
+  // How much later this browser plays the sound than the picture that belongs to it: the server holds the picture for it.
+  #tellLateness({ video, audio }) {
+    const late = video?.estimatedPlayoutTimestamp - audio?.estimatedPlayoutTimestamp;
+    if (Number.isFinite(late)) this.#live.send({ sound_late_ms: Math.max(-10000, Math.min(10000, late + OUTPUT_MS)) });
   }
 
   // Means over the last second, from getStats' running sums.
@@ -66,11 +75,11 @@ function server({ stages_ms: ms, look_ahead_ms: ahead, picture_hold_ms: held }) 
 }
 
 async function measured(peer) {
-  const found = { rtt: 0, video: null };
+  const found = { rtt: 0, video: null, audio: null };
   if (!peer || peer.connection.connectionState === "closed") return found;
   const report = await peer.connection.getStats();
   for (const entry of report.values()) {
-    if (entry.type === "inbound-rtp" && entry.kind === "video") found.video = entry;
+    if (entry.type === "inbound-rtp") found[entry.kind] = entry;
     if (entry.type === "candidate-pair" && entry.nominated) found.rtt = entry.currentRoundTripTime ?? found.rtt;
   }
   return found;

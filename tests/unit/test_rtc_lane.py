@@ -49,7 +49,7 @@ def emission(index: int) -> Outgoing:
 class Stand:
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self.encoder, self.times = Encoder(), dict[str, float]()
-        self.lane = Lane(self.encoder, pool, 0.0, LaneStats(), self.times.__setitem__)
+        self.lane = Lane(self.encoder, pool, lambda: 0.0, LaneStats(), self.times.__setitem__)
 
     def viewer(self) -> Viewer:
         viewer = Viewer()
