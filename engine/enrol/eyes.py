@@ -76,7 +76,7 @@ def _unwrap(crop: NDArray[np.uint8], landmarks: Floats, side: Side, centre: Floa
             made_up[(from_iris >= q) & (from_iris < q + 0.05)] = np.median(colour[ring], 0)
     round_off = 1 - 0.25 * smoothstep(0.45, 1.1, np.hypot(tx, ty))
     made_up = cv2.GaussianBlur(made_up, (0, 0), 1.0) * round_off[..., None].astype(np.float32)
-    trust = cv2.GaussianBlur(cv2.erode(seen.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32), (0, 0), 2.0)
+    trust = cv2.GaussianBlur(cv2.erode(seen.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32), (0, 0), 1.4)
     share = np.clip((trust - 0.5) * 2, 0, 1)[..., None]
     return np.clip(colour * share + made_up * (1 - share), 0, 255).astype(np.float32)
 
