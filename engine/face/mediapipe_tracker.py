@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import types
+import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -244,13 +245,15 @@ def _load() -> _Solutions:
 
 @contextlib.contextmanager
 def _silence() -> Generator[None, None, None]:
-    """Drop what native code writes to the standard error stream."""
+    """Drop what native code writes to the standard error stream, and what protobuf says of MediaPipe's age."""
     sys.stderr.flush()
     kept = os.dup(2)
     sink = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(sink, 2)
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
