@@ -1,0 +1,1 @@
+"""Talking video and speech, made into aligned tracks."""

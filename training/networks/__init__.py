@@ -1,0 +1,1 @@
+"""The only network definitions of the project (torch)."""

@@ -1,0 +1,41 @@
+"""Every training run that has a name, in one table: `python -m training NAME`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A named run.
+
+    Attributes:
+        module: has `add_arguments(parser)` and `main(args) -> int`.
+        summary: one line of help.
+        options: defaults of that module's arguments, by their destination.
+    """
+
+    module: str
+    summary: str
+    options: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+PRESETS: Mapping[str, Preset] = {
+    "voice": Preset("training.voice", "the mouth network that ships (about 30 minutes on two cores)"),
+    "voice-quick": Preset("training.voice", "the same for two minutes, to see that all is in place", {"steps": 150}),
+    "expression-learner": Preset(
+        "training.expression", "Rhythmic Head Motion's facial expression learner as published (section 3.2, A.2)"
+    ),
+    "head-motion": Preset("training.head_motion", "the streaming head motion learner that ships", {"width": "live"}),
+    "head-motion-published": Preset(
+        "training.head_motion",
+        "Rhythmic Head Motion's head motion learner, 50.7 M weights (section 3.3, A.1)",
+        {"width": "published"},
+    ),
+    "eyes": Preset("training.eyes", "blinks and saccades fitted to captures (seconds)"),
+}
+
+COMMANDS: Mapping[str, Preset] = {
+    "prepare": Preset("training.data.prepare", "folders of talking video -> aligned tracks"),
+    "speech": Preset("training.speech.prepare", "texts and recordings -> speech with phone times and articulation"),
+    "evaluate": Preset("training.evaluate.command", "judge drivers on held-out people: tables, plots, clips"),
+}
