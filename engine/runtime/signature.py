@@ -1,0 +1,40 @@
+"""A graph's signature as it travels with the network: one line of JSON in the file's metadata."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from engine.contract.graph import GraphSpec, TensorSpec
+
+KEY: Final = "mien.spec"
+"""Name of the metadata entry."""
+
+NEXT: Final = "next_"
+"""What a state's name begins with among a file's outputs: state `h` goes in as `h` and comes out as `next_h`."""
+
+
+def encode(spec: GraphSpec) -> str:
+    """One line of JSON: {"name", "inputs", "outputs", "states"}, each tensor {"name", "shape", "dtype", "low", "high"}."""
+    return json.dumps(asdict(spec), separators=(",", ":"))
+
+
+def decode(text: str) -> GraphSpec:
+    """Inverse of `encode`.
+
+    Raises:
+        ValueError: if the text is no signature.
+    """
+    try:
+        values = json.loads(text)
+        inputs, outputs = _tensors(values["inputs"]), _tensors(values["outputs"])
+        return GraphSpec(str(values["name"]), inputs, outputs, _tensors(values["states"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"no signature of a graph: {error}") from error
+
+
+def _tensors(rows: Iterable[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
+    return tuple(
+        TensorSpec(row["name"], tuple(map(int, row["shape"])), row["dtype"], float(row["low"]), float(row["high"]))
+        for row in rows
+    )
