@@ -19,6 +19,7 @@ from streaming.config import DEFAULT_PORT
 LIBRARIES: Final = {
     "numpy": "numpy", "numba": "numba", "opencv-python-headless": "cv2", "av": "av", "aiortc": "aiortc", "aiohttp": "aiohttp",
     "uvloop": "uvloop", "pydantic": "pydantic", "pillow": "PIL", "psutil": "psutil",
+    "onnxruntime": "onnxruntime",
 }  # fmt: skip
 ENCODERS: Final = {"libx264": "H.264", "libvpx": "VP8", "libopus": "Opus"}
 CORES_WANTED: Final = 2

@@ -19,12 +19,17 @@ COMMANDS: Final = {
 }
 """Each module has `add_parser(subparsers)` and `run(args) -> exit status`, and is light to import."""
 
+PASSED_ON: Final = {"train": "training.__main__", "export": "export.__main__"}
+"""Commands that read their words themselves, `main(words) -> exit status`: they live beside the wheel, and need torch."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status (2: wrong usage, 1: it could not be done, 130: interrupted)."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="mien", usage="mien COMMAND [OPTION ...]")
-    parser.add_argument("command", choices=COMMANDS, help="what to do; mien COMMAND --help tells more")
+    parser.add_argument("command", choices=[*COMMANDS, *PASSED_ON], help="what to do; mien COMMAND --help tells more")
+    if words and words[0] in PASSED_ON:
+        return _pass_on(words)
     if not words or words[0] not in COMMANDS:
         return _help(parser, words)
     module = importlib.import_module(COMMANDS[words[0]])
@@ -43,12 +48,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
 
 
+def _pass_on(words: Sequence[str]) -> int:
+    try:
+        return importlib.import_module(PASSED_ON[words[0]]).main(list(words[1:]))
+    except ModuleNotFoundError as error:
+        near_wheel = (error.name or "").partition(".")[0] in ("training", "export")
+        cure = "use a clone of the project: ./mien" if near_wheel else "install it by starting ./mien"
+        print(f"mien: {words[0]} needs {error.name}, which is not here; {cure} {words[0]}", file=sys.stderr)
+        return 1
+
+
 def _help(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         parser.print_help()
         return 0
-    near = difflib.get_close_matches(words[0], COMMANDS, 1)
-    meant = f"; did you mean '{near[0]}'?" if near else f"; the commands are {', '.join(COMMANDS)}"
+    known = [*COMMANDS, *PASSED_ON]
+    near = difflib.get_close_matches(words[0], known, 1)
+    meant = f"; did you mean '{near[0]}'?" if near else f"; the commands are {', '.join(known)}"
     print(f"mien: there is no command '{words[0]}'{meant}", file=sys.stderr)
     return 2
 
