@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from engine.face.pose import EYES, RIGID, angles, deposed, frontal, mean_face, pose_track, similarity
+from engine.face.pose import EYES, RIGID, angles, deposed, frontal, mean_face, pose_track, similarity, steadied
 from engine.rig.camera import rotation
 
 
@@ -58,3 +58,17 @@ def test_frontal_is_in_units_of_the_eyes():
     face = a_face()
     assert np.linalg.norm(face[EYES[1]] - face[EYES[0]]) == pytest.approx(1)
     np.testing.assert_allclose(face[list(EYES)].mean(0), 0, atol=1e-12)
+
+
+def test_nods_that_go_with_the_lips_are_taken_out_and_others_stay():
+    time = (np.arange(100) + 0.5) / 25
+    gap = 0.05 + 0.05 * np.sin(2 * np.pi * 4 * time)
+    pose = np.zeros((100, 6))
+    pose[:, 1] = 3 * np.sin(2 * np.pi * 0.5 * time) + 20 * gap
+    pose[:, 0] = np.sin(2 * np.pi * 0.8 * time)
+    track = steadied(pose, gap, 25.0)
+    instants = np.arange(len(track)) / 50
+    assert track.shape == (200, 6)
+    inside = slice(20, -20)
+    np.testing.assert_allclose(track[inside, 1] - 1, 3 * np.sin(2 * np.pi * 0.5 * instants)[inside], atol=0.2)
+    np.testing.assert_allclose(track[inside, 0], np.sin(2 * np.pi * 0.8 * instants)[inside], atol=0.15)
