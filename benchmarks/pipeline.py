@@ -21,7 +21,7 @@ from benchmarks.environment import Busy, resident_mb
 from benchmarks.mouth import Window
 from benchmarks.studio import STUDIOS
 from engine.timeline import SAMPLE_RATE_HZ
-from streaming.contract import CapacityReached, Outgoing, SessionSettings, now
+from streaming.contract import LOOK_AHEAD_MS, CapacityReached, Outgoing, SessionSettings, now
 from streaming.live import Live, Remote
 from streaming.rtc.broadcast import Broadcast
 from streaming.rtc.encoder import VIDEO_CLOCK_HZ
@@ -50,7 +50,7 @@ class PipelineSettings:
     seconds: float = 20.0
     size: int = 512
     fps: int = 25
-    look_ahead_ms: int = 40
+    look_ahead_ms: int = LOOK_AHEAD_MS
     sessions: int = 1
     workers: int | None = None
     renderer: str = "mesh"

@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS
+
 if TYPE_CHECKING:
     from benchmarks.pipeline import PipelineSettings
     from benchmarks.report import Outcome
@@ -60,7 +62,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--codec", choices=("H264", "VP8"), default="H264", help="of the picture, default H264")
     add("--portrait", metavar="ID", help="a portrait that ships, or a .mien file; default: the first (renderer: all)")
     add("--audio", type=Path, metavar="FILE", help="the voice; default: the sample that ships")
-    add("--look-ahead-ms", type=int, default=40, metavar="MS", help="of the voice driver, default 40")
+    ahead = f"of the voice driver, default {LOOK_AHEAD_MS}"
+    add("--look-ahead-ms", type=int, default=LOOK_AHEAD_MS, choices=LOOK_AHEADS_MS, help=ahead)
     add("--inject-stall-ms", type=float, default=0.0, metavar="MS", help="hold up one frame in 25: it must show")
     add("--inject-ppm", type=float, default=0.0, metavar="PPM", help="run the server's media clock this much too fast")
     add("--picture-hold-ms", type=int, metavar="MS", help="browser: hold of the picture, 0 to 50; default: the server's")

@@ -7,7 +7,7 @@ from benchmarks.studio import STUDIOS
 from streaming import server
 from streaming.app import Parts
 from streaming.config import ServerConfig
-from streaming.contract import SessionSettings
+from streaming.contract import LOOK_AHEAD_MS, SessionSettings
 from streaming.live import Live, Remote
 from streaming.portraits import PortraitLibrary
 from streaming.worker.options import WorkerOptions
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--workers", type=int)
-    parser.add_argument("--look-ahead-ms", type=int, default=40)
+    parser.add_argument("--look-ahead-ms", type=int, default=LOOK_AHEAD_MS)
     parser.add_argument("--portrait")
     parser.add_argument("--renderer", default="mesh")
     parser.add_argument("--ppm", type=float, default=0.0)

@@ -22,7 +22,7 @@ from engine.contract import ARKIT, GAZE_RANGE_DEG
 from engine.errors import MienError, PortraitError
 from engine.motion.script import GESTURES, POSE_RANGE, PRESETS
 from streaming.config import RATES, SIZES, ServerConfig
-from streaming.contract import SESSION_ID, CapacityReached, SessionSettings, now
+from streaming.contract import LOOK_AHEADS_MS, SESSION_ID, CapacityReached, SessionSettings, now
 from streaming.desk import Desk, Feed, Seat, Taken
 from streaming.enrolment import EnrolmentBusy
 from streaming.guard import refused
@@ -124,7 +124,7 @@ class SessionRequest(Strict):
     id: Annotated[str, Field(pattern=SESSION_ID)] | None = None
     size: Literal[256, 384, 512, 768] | None = None
     fps: Literal[25, 30, 50, 60] | None = None
-    look_ahead_ms: Annotated[int, Field(ge=0, le=40)] | None = None
+    look_ahead_ms: Literal[0, 40] | None = None
     source: Literal["browser", "microphone", "file", "sample"] = "browser"
 
 
@@ -352,6 +352,7 @@ async def options(request: web.Request) -> web.Response:
             "size": config.size,
             "fps": config.fps,
             "look_ahead_ms": config.look_ahead_ms,
+            "look_aheads_ms": LOOK_AHEADS_MS,
             "portrait": config.portrait,
             "badge": config.badge,
             "presets": [{"id": name, "gesture": name in GESTURES} for name in PRESETS],

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import MienError
+from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS
 
 DEFAULT_PORT = 8700
 SIZES = (256, 384, 512, 768)  # px
@@ -33,7 +34,7 @@ class ServerConfig:
     port: int = DEFAULT_PORT
     size: int = 512  # px, what a page gets that asks for nothing else
     fps: int = 25
-    look_ahead_ms: int = 40
+    look_ahead_ms: int = LOOK_AHEAD_MS
     workers: int | None = None  # None: as many as use the cores
     microphone: str | None = None  # this machine's own: a device, or "" for the default one
     audio: str | None = None  # file or stream that PyAV reads
@@ -49,6 +50,8 @@ class ServerConfig:
             raise Refused(f"--size must be one of {_listed(SIZES)}, got {self.size}")
         if self.fps not in RATES:
             raise Refused(f"--fps must be one of {_listed(RATES)}, got {self.fps}")
+        if self.look_ahead_ms not in LOOK_AHEADS_MS:
+            raise Refused(f"--look-ahead-ms must be {_listed(LOOK_AHEADS_MS)}, got {self.look_ahead_ms}")
         if not 0 <= self.port <= 65_535:
             raise Refused(f"--port must be between 0 and 65535, got {self.port}")
         if (self.certificate is None) != (self.key is None):

@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 SESSION_ID = r"^[a-z0-9-]{1,64}$"
+LOOK_AHEADS_MS = (0, 40)
+"""How far the voice may look ahead: the more, the better the lips know what comes, and the later it is seen."""
+LOOK_AHEAD_MS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class SessionSettings:
     portrait: str  # id in the portrait library
     size: int = 512  # px, 256 / 384 / 512 / 768
     fps: int = 25  # 25 / 30 / 50 / 60
-    look_ahead_ms: int = 40  # 0..40 until a network brings its own
+    look_ahead_ms: int = LOOK_AHEAD_MS  # one of LOOK_AHEADS_MS
     picture_hold_ms: int = (
         50  # 0..50, where the hold of the picture begins; a receiver that reports its lag steers it from there
     )
@@ -84,6 +87,7 @@ class LiveStatus:
     frames: int
     misses: int
     stages_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])  # StageTimes.summary()
+    look_ahead_held_ms: float = 0.0  # how long sound really waits for the look-ahead, from a frame's end; not in stages_ms
     level_dbfs: float = -120.0  # of the incoming voice
     hearing: bool = False  # sound has arrived within the last second
     viewers: int = 0

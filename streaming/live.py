@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S: Final = 0.15
 """A frame this much overdue is not waited for: the understudy steps in."""
-RECENT: Final = 16
+RECENT: Final = 32
 """Packets of sound that an understudy is told when it steps in, so that it goes on where the worker was."""
 OPEN_S: Final = 30.0
 HEARING_S: Final = 1.0
@@ -142,6 +142,7 @@ class Remote:
             frames=meter.frames,
             misses=meter.misses,
             stages_ms=meter.stages.summary(),
+            look_ahead_held_ms=1000 * meter.lead_s,
             level_dbfs=meter.level_dbfs(now()),
             hearing=now() - meter.heard_at < HEARING_S,
             viewers=self._viewers,
@@ -175,6 +176,7 @@ class Remote:
 
     def _begin(self, opened: Opened) -> None:
         self._anchor, self._lead = opened.anchor, opened.lead
+        self._meter.lead_s = opened.lead / SAMPLE_RATE_HZ
         if self._watch is None:
             self._watch = asyncio.create_task(self._stand_by(), name=f"stand by for {self._id}")
         if not self.opened.done():

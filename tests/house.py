@@ -58,7 +58,8 @@ class FakeSession:
     def status(self) -> LiveStatus:
         stages = {"audio_hold": {"p50": 20.0}, "queue": {"p50": 18.0}, "inference": {"p50": 8.0}, "encode": {"p50": 3.0}}
         state = "closed" if self.closed else "live"
-        return LiveStatus(state, float(self.settings.fps), 100, 0, stages, -30.0, hearing=False, viewers=self.viewers)
+        rate, held = float(self.settings.fps), 20.0
+        return LiveStatus(state, rate, 100, 0, stages, held, -30.0, hearing=False, viewers=self.viewers)
 
     async def close(self) -> None:
         self.closed = True

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import MienError, PortraitError
-from streaming.contract import SessionSettings
+from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS, SessionSettings
 
 BAR = 30  # characters
 
@@ -24,6 +24,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("-o", "--out", type=Path, help="the video to write (default: SOUND's name with .mp4)")
     parser.add_argument("--size", type=int, default=512, help="height and width in pixels, even (default 512)")
     parser.add_argument("--fps", type=int, default=25, choices=(25, 30, 50, 60), help="pictures per second (default 25)")
+    parser.add_argument(
+        "--look-ahead-ms",
+        type=int,
+        default=LOOK_AHEAD_MS,
+        choices=LOOK_AHEADS_MS,
+        help=f"how far the lips may look ahead, as live (default {LOOK_AHEAD_MS})",
+    )
     parser.add_argument("--crf", type=int, default=18, help="x264's quality: 0 best .. 51 worst (default 18)")
     parser.add_argument("--seed", type=int, default=0, help="of blinks, glances and breath (default 0)")
     parser.add_argument("--preset", help="an expression or look to wear: smile, happy, sad, thoughtful, ...")
@@ -43,7 +50,14 @@ def run(args: argparse.Namespace) -> int:
         raise MienError(f"--size is an even number of pixels from 64 to 2048, got {args.size}")
     if out.exists() and not args.force:
         raise MienError(f"{out} exists; choose another name with -o, or overwrite it with --force")
-    settings = SessionSettings(args.portrait, size=args.size, fps=args.fps, badge=not args.no_badge, seed=args.seed)
+    settings = SessionSettings(
+        args.portrait,
+        size=args.size,
+        fps=args.fps,
+        look_ahead_ms=args.look_ahead_ms,
+        badge=not args.no_badge,
+        seed=args.seed,
+    )
     controls = {"preset": args.preset, "mouth_gain": args.mouth_gain}
     portrait = _portrait(args.portrait, args.portraits)
     sound = read_all(args.sound)

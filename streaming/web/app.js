@@ -71,7 +71,7 @@ function drawButtons() {
   $("say").setAttribute("aria-pressed", String(Boolean(live.status?.speaking)));
   $("say").querySelector("span").textContent = live.status?.speaking ? "Stop the sample" : "Speak a sample";
   $("hear-hint").hidden = $("hear").getAttribute("aria-pressed") !== "true";
-  for (const id of ["size", "fps"]) $(id).disabled = on;
+  for (const id of ["size", "fps", "look-ahead"]) $(id).disabled = on;
   for (const id of ["stage-link", "fullscreen"]) $(id).disabled = !on;
   $("pip").disabled = !on || !document.pictureInPictureEnabled;
 }
@@ -103,7 +103,7 @@ async function start({ withMicrophone = true } = {}) {
   const track = withMicrophone && source() === "browser" ? openMicrophone() : Promise.resolve(null);
   try {
     // The picture does not wait for the microphone, nor for whoever has to allow it.
-    const opening = live.start({ portrait: faces.chosen.id, size: Number($("size").value), fps: Number($("fps").value), source: source() }, null);
+    const opening = live.start({ portrait: faces.chosen.id, size: Number($("size").value), fps: Number($("fps").value), look_ahead_ms: Number($("look-ahead").value), source: source() }, null);
     drawButtons();
     await opening;
     const mic = await track;
@@ -325,6 +325,7 @@ async function load() {
   options = await server.options();
   fill($("size"), options.sizes, options.size, (size) => `${size} px`);
   fill($("fps"), options.rates, options.fps, (fps) => `${fps} fps`);
+  fill($("look-ahead"), options.look_aheads_ms, options.look_ahead_ms, (ms) => `${ms} ms`);
   motion.offer(options);
   await faces.load(options.portrait);
   await listMicrophones();

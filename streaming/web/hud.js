@@ -66,7 +66,7 @@ export class Hud {
   }
 }
 
-function server({ stages_ms: ms, look_ahead_ms: ahead, picture_hold_ms: held }) {
+function server({ stages_ms: ms, look_ahead_held_ms: ahead, picture_hold_ms: held }) {
   const p50 = (...names) => names.reduce((sum, name) => sum + (ms[name]?.p50 ?? 0), 0);
   return {
     hold: p50("audio_hold"), ahead, wait: p50("queue"), draw: p50("features", "inference", "colour"),

@@ -8,11 +8,10 @@ from typing import Any, Final
 
 from engine.contract import CHANNELS
 from engine.motion.script import GESTURES, PRESETS
-from streaming.contract import Controls, SessionSettings
+from streaming.contract import LOOK_AHEADS_MS, Controls, SessionSettings
 
 SIZES: Final = (256, 384, 512, 768)  # px
 RATES: Final = (25, 30, 50, 60)  # fps
-LOOK_AHEAD_MOST_MS: Final = 40
 PICTURE_HOLD_MOST_MS: Final = 50
 GAIN_MOST: Final = 2.0
 
@@ -29,8 +28,8 @@ def check_settings(settings: SessionSettings) -> None:
         raise ValueError(f"size: expected one of {SIZES}, got {settings.size}")
     if settings.fps not in RATES:
         raise ValueError(f"fps: expected one of {RATES}, got {settings.fps}")
-    if not 0 <= settings.look_ahead_ms <= LOOK_AHEAD_MOST_MS:
-        raise ValueError(f"look_ahead_ms: expected 0..{LOOK_AHEAD_MOST_MS}, got {settings.look_ahead_ms}")
+    if settings.look_ahead_ms not in LOOK_AHEADS_MS:
+        raise ValueError(f"look_ahead_ms: expected one of {LOOK_AHEADS_MS}, got {settings.look_ahead_ms}")
     if not 0 <= settings.picture_hold_ms <= PICTURE_HOLD_MOST_MS:
         raise ValueError(f"picture_hold_ms: expected 0..{PICTURE_HOLD_MOST_MS}, got {settings.picture_hold_ms}")
 

@@ -19,12 +19,14 @@ class Meter:
     """Frames, misses, stages and level of one session; instants are arguments.
 
     A miss is a frame without a fresh picture of its own by its deadline and
-    one period (`deadline_miss_rate`).
+    one period (`deadline_miss_rate`). `lead_s` is how long a frame's sound is
+    held for the look-ahead; the stages are without it.
     """
 
     def __init__(self, fps: int) -> None:
         self._period = 1 / fps
         self.stages = StageTimes()
+        self.lead_s = 0.0
         self.frames = 0
         self.misses = 0
         self.heard_at = -math.inf
@@ -54,7 +56,7 @@ class Meter:
             return
         self._fresh.append(stamps.colour)
         if stamps.arrived:
-            self.stages.add("audio_hold", 1000 * max(0.0, stamps.taken - stamps.arrived))
+            self.stages.add("audio_hold", 1000 * max(0.0, stamps.due - stamps.arrived - self.lead_s))
         self.stages.add("queue", 1000 * max(0.0, stamps.begun - stamps.due))
         self.stages.add("features", 1000 * (stamps.features - stamps.begun))
         self.stages.add("inference", 1000 * (stamps.inference_end - stamps.inference_start))

@@ -2,8 +2,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from streaming.contract import SessionSettings
+from engine.motion.voice import VoiceSource
+from streaming.api import SessionRequest
+from streaming.contract import LOOK_AHEADS_MS, SessionSettings
 from streaming.worker.knobs import check_settings, checked_controls, remember
 
 
@@ -49,3 +52,12 @@ def test_what_was_changed_adds_up_and_a_preset_lets_go_of_channels_before_it() -
     remember(controls, {"preset": "smile"})
     remember(controls, {"channels": {"roll": 2.0}, "portrait": "/elsewhere"})
     assert controls == {"channels": {"roll": 2.0}, "preset": "smile", "idle": False, "mouth_gain": 1.5}
+
+
+def test_the_page_may_ask_for_every_look_ahead_and_no_other() -> None:
+    for ahead in LOOK_AHEADS_MS:
+        check_settings(SessionSettings("mei", look_ahead_ms=ahead))
+        assert SessionRequest.model_validate({"portrait": "mei", "look_ahead_ms": ahead}).look_ahead_ms == ahead
+        VoiceSource(ahead)
+    with pytest.raises(ValidationError, match="look_ahead_ms"):
+        SessionRequest.model_validate({"portrait": "mei", "look_ahead_ms": 20})

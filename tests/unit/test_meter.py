@@ -46,3 +46,10 @@ def test_the_level_rises_at_once_and_falls_slowly() -> None:
     meter.hear(np.zeros(960, np.float32), 1.1)
     assert meter.level_dbfs(1.1) == pytest.approx(-23, abs=0.01)
     assert meter.level_dbfs(60.0) == QUIET_DBFS
+
+
+def test_the_stages_are_without_the_look_ahead() -> None:
+    meter = Meter(25)
+    meter.lead_s = 0.02
+    meter.show(frame(0, 1.0))
+    assert round(meter.stages.summary()["audio_hold"]["p50"], 6) == 10
