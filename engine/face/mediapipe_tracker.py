@@ -157,6 +157,45 @@ class MediaPipeTracker:
         return float(np.mean(scores))
 
 
+class MeshStream:
+    """One face through a video: each frame is searched where the last one had it.
+
+    Like `MediaPipeTracker`, it drops what is written to file descriptor 2 while it works.
+
+    Raises:
+        MissingDependency: if MediaPipe, or the version of it that is needed, is not installed.
+    """
+
+    def __init__(self) -> None:
+        reason = missing()
+        if reason:
+            raise MissingDependency(reason)
+        with _silence():
+            self._mesh = _load().mesh(
+                static_image_mode=False,
+                refine_landmarks=True,
+                max_num_faces=1,
+                min_detection_confidence=0.5,
+                min_tracking_confidence=0.5,
+            )
+        self.follow(np.zeros((256, 256, 3), np.uint8))  # the first run is slow, and logs from threads of its own
+        self.reset()
+
+    def follow(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """float32[478, 3] px of the next frame uint8[H, W, 3] as in `Face.landmarks`, or None where there is no face."""
+        height, width = rgb.shape[:2]
+        with _silence():
+            found = self._mesh.process(np.ascontiguousarray(rgb)).multi_face_landmarks
+        if not found:
+            return None
+        return np.array([(p.x * width, p.y * height, -p.z * width) for p in found[0].landmark], np.float32)
+
+    def reset(self) -> None:
+        """Forget where the face was."""
+        with _silence():
+            self._mesh.reset()
+
+
 @dataclass(frozen=True, slots=True)
 class _Box:
     """A square about a face: centre and side in px, and the detector's score."""
