@@ -5,15 +5,16 @@ speech in steps of 3 dB; a share of the speech stays cleaner. All sound is
 float32 at 16 kHz.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.fft import irfft, rfft
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.signal import lfilter
+from scipy import signal
 
 from engine.features.mel import RATE_HZ
 from training.speech.errors import SpeechError
@@ -84,7 +85,7 @@ def augment(sound: Sound, rng: np.random.Generator, around: Surroundings, shares
 
 def in_room(sound: Sound, room: Sound) -> Sound:
     """float32[N], `sound` in a room whose impulse response begins with its direct sound; as loud as before."""
-    size = next_fast_len(len(sound) + len(room) - 1, real=True)
+    size = _fast(len(sound) + len(room) - 1)
     wet = irfft(rfft(sound, size) * rfft(room, size), size)[: len(sound)]
     return (wet * (_rms(sound) / (_rms(wet) + 1e-9))).astype(np.float32)
 
@@ -99,7 +100,7 @@ def made_room(rng: np.random.Generator) -> Sound:
     for _ in range(int(rng.integers(0, 5))):
         tail[int(rng.uniform(0.001, 0.03) * RATE_HZ)] += np.float32(rng.uniform(-0.4, 0.4))
     tail[0] = 1
-    return tail
+    return tail.astype(np.float32)
 
 
 def mixed(sound: Sound, other: Sound, snr_db: float) -> Sound:
@@ -129,7 +130,7 @@ def noise(samples: int, rng: np.random.Generator, around: Surroundings) -> Sound
 
 def colour_noise(samples: int, rng: np.random.Generator, colour: str) -> Sound:
     """float32[samples]: one of `COLOURS`, RMS 1, made in the frequency domain."""
-    size = next_fast_len(samples, real=True)
+    size = _fast(samples)
     bins = size // 2 + 1
     spectrum = rng.standard_normal((bins, 2), np.float32).view(np.complex64)[:, 0]
     frequency = np.maximum(np.arange(bins, dtype=np.float32), size * 20 / RATE_HZ)
@@ -140,7 +141,7 @@ def colour_noise(samples: int, rng: np.random.Generator, colour: str) -> Sound:
 def hum(samples: int, rng: np.random.Generator) -> Sound:
     """float32[samples]: mains or a fan, harmonics of 50 or 60 Hz with a little hiss, RMS 1."""
     phase = (2 * np.pi * float(rng.choice((50, 60))) / RATE_HZ) * np.arange(samples, dtype=np.float32)
-    out = 0.1 * rng.standard_normal(samples, np.float32)
+    out = np.float32(0.1) * rng.standard_normal(samples, np.float32)
     for harmonic in range(1, 9):
         out += np.float32(rng.uniform(0, 1) / harmonic) * np.sin(harmonic * phase + np.float32(rng.uniform(0, 6.28)))
     return _unit(out)
@@ -182,17 +183,18 @@ def babble(samples: int, rng: np.random.Generator, voices: Sequence[Sound]) -> S
 def coloured(sound: Sound, rng: np.random.Generator) -> Sound:
     """float32[N] through a microphone: a mild tilt, and one resonance or notch."""
     tilt = float(rng.uniform(-0.6, 0.6))
-    out = lfilter([1.0, -tilt], [1.0 - 0.5 * abs(tilt)], sound)
+    out = sound.copy()
+    out[1:] -= np.float32(tilt) * sound[:-1]
     angle = 2 * np.pi * float(np.exp(rng.uniform(np.log(150), np.log(5000)))) / RATE_HZ
     radius, gain = float(rng.uniform(0.5, 0.9)), float(rng.uniform(0.6, 1.5))
     poles = [1.0, -2 * radius * np.cos(angle), radius**2]
     near = radius**gain
-    return (lfilter([1.0, -2 * near * np.cos(angle), near**2], poles, out)).astype(np.float32)
+    return np.asarray(signal.lfilter([1.0, -2 * near * np.cos(angle), near**2], poles, out), np.float32)
 
 
 def band_limited(sound: Sound, low_hz: float, high_hz: float) -> Sound:
     """float32[N] between two frequencies, as lines and codecs leave it; edges fall off over a sixth of an octave."""
-    size = next_fast_len(len(sound), real=True)
+    size = _fast(len(sound))
     frequency = np.arange(size // 2 + 1, dtype=np.float32) * (RATE_HZ / size) + 1e-3
     keep = np.clip(6 * np.log2(frequency / low_hz) + 1, 0, 1) * np.clip(1 - 6 * np.log2(frequency / high_hz), 0, 1)
     return irfft(rfft(sound, size) * keep.astype(np.float32), size)[: len(sound)].astype(np.float32)
@@ -218,6 +220,11 @@ def _speech_rms(sound: Sound) -> float:
 
 def _rms(sound: NDArray[np.floating]) -> float:
     return float(np.sqrt(np.dot(sound, sound) / max(len(sound), 1)))
+
+
+def _fast(samples: int) -> int:
+    """A length from `samples` on whose transform is fast."""
+    return min(m << max(math.ceil(math.log2(samples / m)), 0) for m in (1, 3, 5, 9, 15))
 
 
 def _unit(sound: NDArray[np.floating]) -> Sound:

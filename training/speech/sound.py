@@ -3,14 +3,13 @@
 from math import gcd
 from pathlib import Path
 
-import av
-import av.error
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from engine.features.decimate import BLOCK, FACTOR, Decimator
 from engine.timeline import SAMPLE_RATE_HZ
+from training.data.media import Unusable, sound_of
 from training.speech.errors import SpeechError
 
 
@@ -35,17 +34,9 @@ def read(path: Path) -> NDArray[np.float32]:
     """float32[N] at 16 kHz of any sound or video file, mono.
 
     Raises:
-        SpeechError: if the file holds no sound that can be read.
+        SpeechError: if the file holds no sound that can be used.
     """
-    pieces: list[NDArray[np.float32]] = []
     try:
-        with av.open(str(path)) as container:
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
-            for frame in container.decode(audio=0):
-                pieces += [out.to_ndarray()[0] for out in resampler.resample(frame)]
-            pieces += [out.to_ndarray()[0] for out in resampler.resample(None)]
-    except (av.error.FFmpegError, OSError, IndexError, ValueError) as error:
-        raise SpeechError(f"{path.name}: no sound that can be read ({error})") from error
-    if not pieces:
-        raise SpeechError(f"{path.name}: no sound that can be read")
-    return to_16k(np.concatenate(pieces).astype(np.float32), SAMPLE_RATE_HZ)
+        return to_16k(sound_of(path), SAMPLE_RATE_HZ)
+    except Unusable as error:
+        raise SpeechError(f"{path.name}: {error}") from error
