@@ -108,7 +108,7 @@ def mixed(sound: Sound, other: Sound, snr_db: float) -> Sound:
     level = _speech_rms(sound)
     if level < 1e-6:  # noise alone then, at the level that it has
         return sound + other
-    return sound + other * np.float32(level / (_rms(other) + 1e-9) * 10 ** (-snr_db / 20))
+    return (sound + other * (level / (_rms(other) + 1e-9) * 10 ** (-snr_db / 20))).astype(np.float32)
 
 
 def noise(samples: int, rng: np.random.Generator, around: Surroundings) -> Sound:
