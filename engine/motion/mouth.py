@@ -1,0 +1,102 @@
+"""A mouth that says what it hears, by a small network that is fed 20 ms of sound at a time."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.contract.graph import Graph, GraphSpec, GraphStream, TensorSpec
+from engine.features.mel import BANDS, FRAMES_PER_STEP
+from engine.motion.visemes import ARTICULATORS, VISEMES
+
+LOOK_AHEADS_MS: Final = (0, 40, 80, 160)
+"""What the network has a head for: the more sound beyond an instant it has heard, the surer it is of the lips at it."""
+MODEL: Final = Path(__file__).parents[1] / "models" / "voice.onnx"
+HIDDEN: Final = 192
+
+SPEC: Final = GraphSpec(
+    "voice",
+    (TensorSpec("mel", (FRAMES_PER_STEP, BANDS)),),
+    (
+        TensorSpec("shapes", (len(LOOK_AHEADS_MS), len(ARTICULATORS)), low=0.0),
+        TensorSpec("visemes", (len(LOOK_AHEADS_MS), len(VISEMES)), low=0.0),
+    ),
+    (TensorSpec("hidden", (2, 1, HIDDEN)),),
+)
+"""Signature of `voice.onnx`; `close` among the shapes is a probability."""
+
+CLOSES: Final = (0.35, 0.65)
+"""Probability of a closure between which lips go from parted to met."""
+CLOSED_STAYS: Final = 0.6
+"""Share of a closure that stays for the next step: at 25 fps one that is shorter than a picture would be missed."""
+PRESSED: Final = 0.75
+"""How firmly met lips are pressed: what the rig calls firm."""
+JAW_CLOSED: Final = 0.14
+"""How far the jaw may hang while the lips are met."""
+SILENT: Final = (0.45, 0.75)
+"""Probability of silence between which the mouth is let go to rest."""
+RESTS, WAKES = 0.22, 0.6
+"""Shares per step of the way to rest and to speech."""
+STILL: Final = 0.004
+"""Rest is exact from here on."""
+
+_CLOSE, _PRESS, _JAW = (ARTICULATORS.index(name) for name in ("close", "press", "jaw"))
+_PARTING: Final = np.array([ARTICULATORS.index(name) for name in ("funnel", "lower", "upper")])
+
+
+class Mouth:
+    """Articulators from sound.
+
+    Lips that meet do so exactly, and in silence the mouth is exactly at rest.
+
+    Args:
+        graph: `voice.onnx`; may be shared.
+        look_ahead_ms: one of `LOOK_AHEADS_MS`.
+
+    Raises:
+        ValueError: if there is no head for that look-ahead.
+    """
+
+    def __init__(self, graph: Graph, look_ahead_ms: float) -> None:
+        if look_ahead_ms not in LOOK_AHEADS_MS:
+            raise ValueError(f"the voice looks ahead by {', '.join(map(str, LOOK_AHEADS_MS))} ms, got {look_ahead_ms:g}")
+        self._head = LOOK_AHEADS_MS.index(int(look_ahead_ms))
+        self._stream = GraphStream(graph)
+        self.reset()
+
+    def reset(self) -> None:
+        """As new."""
+        self._stream.reset()
+        self._closed = 0.0
+        self.shape = np.zeros(len(ARTICULATORS), np.float32)
+        """float32[9], see `ARTICULATORS`; `close` is the share of the jaw's opening that the lips take back."""
+        self.visemes = np.zeros(len(VISEMES), np.float32)
+        """float32[13] probabilities, see `VISEMES`."""
+        self.visemes[0] = 1
+        self.speech = 0.0
+        """0..1: how surely this is speech."""
+
+    def step(self, mel: NDArray[np.float32]) -> None:
+        """Hear the next float32[2, 40] and move on by 20 ms."""
+        said = self._stream.step({"mel": mel})
+        goal = np.asarray(said["shapes"][self._head], np.float32).copy()
+        self.visemes = np.asarray(said["visemes"][self._head], np.float32)
+        voiced = 1 - _ramp(float(self.visemes[0]), *SILENT)
+        self.speech += (WAKES if voiced > self.speech else RESTS) * (voiced - self.speech)
+        self._closed = max(_ramp(float(goal[_CLOSE]), *CLOSES), CLOSED_STAYS * self._closed)
+        self._meet(goal)
+        goal *= np.float32(self.speech)
+        if self.speech < STILL or (self.speech < 0.3 and float(goal.max()) < STILL):
+            goal[:] = 0
+        self.shape = goal
+
+    def _meet(self, goal: NDArray[np.float32]) -> None:
+        goal[_CLOSE] = self._closed
+        goal[_PRESS] = max(float(goal[_PRESS]), PRESSED * self._closed)
+        goal[_PARTING] *= 1 - self._closed
+        goal[_JAW] = min(float(goal[_JAW]), float(goal[_JAW]) * (1 - self._closed) + JAW_CLOSED * self._closed)
+
+
+def _ramp(value: float, low: float, high: float) -> float:
+    return min(max((value - low) / (high - low), 0.0), 1.0)
