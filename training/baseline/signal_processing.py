@@ -30,8 +30,15 @@ def mouth_controls(sound: NDArray[np.float32]) -> NDArray[np.float32]:
         for frame in frames[done:due]:
             mouth.step(frame)
         done = due
-        values[_TARGET] = mouth.shape[_ORIGIN]
-        values[Channel["mouthClose"]] = mouth.shape[_CLOSE] * mouth.shape[_JAW]
+        values[:] = controls_of(mouth.shape)
+    return controls
+
+
+def controls_of(articulators: NDArray[np.floating]) -> NDArray[np.float32]:
+    """float32[..., 58] that move a rig as floating[..., 9] say; see `ARTICULATORS`."""
+    controls = np.zeros((*articulators.shape[:-1], len(CHANNELS)), np.float32)
+    controls[..., _TARGET] = articulators[..., _ORIGIN]
+    controls[..., Channel["mouthClose"]] = articulators[..., _CLOSE] * articulators[..., _JAW]
     return controls
 
 

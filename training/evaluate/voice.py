@@ -1,0 +1,116 @@
+"""Judge what turns a voice into a mouth: every driver on people and sentences that no training saw.
+
+Prints one table per kind of scene and the bars, and writes them with all marks, plots and side-by-side clips to --out.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import MienError
+from engine.motion.voice import VoiceSource
+from engine.rig import archive
+from training.evaluate import report
+from training.evaluate.drivers import Driver, RigDriver, live_controls, simple_drivers
+from training.evaluate.judge import Marks, Noise, Row, judge, real_marks, row_of
+from training.evaluate.noise import noises
+from training.evaluate.scenes import GROUPS, Scene, filmed_scenes, phones_of, spoken_scenes
+
+LOOK_AHEADS_MS = (0, 40, 80, 160)
+NOISY_GROUPS = ("test", "validation")
+"""Where noise is mixed in: the bar speaks of the correlation there."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """See `training.evaluate.command`."""
+    parser.add_argument("--tracks", type=Path, required=True, metavar="DIR", help="made by python -m training prepare")
+    parser.add_argument("--speech", type=Path, metavar="DIR", help="made by python -m training speech: phones, languages")
+    parser.add_argument("--noise", type=Path, metavar="DIR", help="recordings of rooms; without them white noise and babble")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="mouth network (default: the one that ships)")
+    parser.add_argument("--learner", type=Path, metavar="FILE", help="learner.pt of python -m training expression-learner")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--only", nargs="+", metavar="WORD", help="only groups and drivers whose name holds one of these")
+    parser.add_argument("--clips", type=int, default=3, metavar="N", help="side-by-side clips per kind (default 3)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Judge; return the exit status."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    scenes = list(_scenes(args))
+    drivers = list(_drivers(args))
+    disturbing = noises(args.noise, [s.sound for s in scenes if s.group == "speakers"]) if args.noise else {}
+    marks: dict[str, list[Marks]] = {report.REAL: [real_marks(scene) for scene in scenes if scene.real is not None]}
+    for driver in drivers:
+        began = time.monotonic()
+        marks[driver.name] = _all_marks(driver, scenes, disturbing)
+        sys.stderr.write(f"{driver.name}: {len(scenes)} scenes in {time.monotonic() - began:.0f} s\n")
+    rows = _rows(marks, {report.REAL: 0.0, **{driver.name: driver.look_ahead_ms for driver in drivers}})
+    sys.stdout.write(report.page(rows, GROUPS, report.plain, "") + "\n")
+    (args.out / "table.md").write_text(report.page(rows, GROUPS, report.markdown, "## ") + "\n")
+    report.save_json(args.out / "table.json", rows, {name: [_plain(m) for m in all_] for name, all_ in marks.items()})
+    return 0
+
+
+def _scenes(args: argparse.Namespace) -> Iterator[Scene]:
+    phones = phones_of(args.speech) if args.speech else {}
+    chosen = list(filmed_scenes(args.tracks, phones))
+    if args.speech:
+        chosen += spoken_scenes(args.speech, stand_in())
+    return (scene for scene in chosen if _wanted(scene.group, args.only, GROUPS))
+
+
+def _wanted(name: str, only: Sequence[str] | None, among: Mapping[str, str] | Sequence[str]) -> bool:
+    """Whether `only` names it, or names nothing of its kind."""
+    words = [word for word in only or () if any(word in other for other in (*among, "synthetic"))]
+    return not words or any(word in name for word in words)
+
+
+def stand_in() -> NDArray[np.float32]:
+    """float32[478, 3] in u: the neutral face of one of the built-in people, for speech of people nobody filmed."""
+    from training.data.head import straightened
+
+    path = Path(archive.__file__).parents[1] / "models" / "portraits" / "mei.mien"
+    return straightened(archive.load(path).landmarks.astype(np.float64)).astype(np.float32)
+
+
+def _drivers(args: argparse.Namespace) -> Iterator[Driver]:
+    found: list[Driver] = simple_drivers()
+    for look_ahead in LOOK_AHEADS_MS:
+        try:
+            source = VoiceSource(look_ahead)
+        except (ValueError, MienError) as error:
+            sys.stderr.write(f"{report.NETWORK.format(look_ahead)} left out: {error}\n")
+            continue
+        found.append(RigDriver(report.NETWORK.format(look_ahead), look_ahead, partial(live_controls, source)))
+    names = [driver.name for driver in found]
+    return (driver for driver in found if _wanted(driver.name, args.only, names))
+
+
+def _all_marks(driver: Driver, scenes: Sequence[Scene], disturbing: Mapping[str, Noise]) -> list[Marks]:
+    noisy = judge(driver, [scene for scene in scenes if scene.group in NOISY_GROUPS], disturbing)
+    return noisy + judge(driver, [scene for scene in scenes if scene.group not in NOISY_GROUPS])
+
+
+def _rows(marks: Mapping[str, Sequence[Marks]], look_ahead: Mapping[str, float]) -> list[Row]:
+    groups = list(dict.fromkeys(m.group for all_ in marks.values() for m in all_))
+    groups.sort(key=lambda group: [*GROUPS].index(group) if group in GROUPS else len(GROUPS))
+    rows: list[Row] = []
+    for group in groups:
+        for name, all_ in marks.items():
+            chosen = [m for m in all_ if m.group == group]
+            if chosen:
+                rows.append(row_of(name, look_ahead[name], group, chosen))
+    return rows
+
+
+def _plain(marks: Marks) -> dict[str, object]:
+    """Marks as JSON, without the curves."""
+    values = {f.name: getattr(marks, f.name) for f in fields(marks) if f.name not in ("by_lag", "pair")}
+    return {name: None if value != value else value for name, value in values.items()}
