@@ -51,7 +51,7 @@ def prove(module: nn.Module, spec: GraphSpec, path: Path, tolerance: float, step
     for seed in range(steps):
         inputs = {**spec.fake_inputs(seed), **state}
         with torch.no_grad():
-            said: Any = module.eval()(*(_torch.from_numpy(value) for value in inputs.values()))
+            said: Any = module.eval()(*map(_torch.from_numpy, inputs.values()))
         wanted = dict(zip(names, said if isinstance(said, tuple) else (said,), strict=True))
         found = graph.run(inputs)
         worst = max([worst, *(float(np.abs(wanted[name].numpy() - found[name]).max()) for name in names)])

@@ -129,7 +129,7 @@ def _other_tract(mel: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
     at = np.clip(np.arange(BANDS) * factor, 0, BANDS - 1)
     before = np.minimum(at.astype(np.int64), BANDS - 2)
     part = (at - before).astype(np.float32)
-    return mel[..., before] * (1 - part) + mel[..., before + 1] * part
+    return (mel[..., before] * (1 - part) + mel[..., before + 1] * part).astype(np.float32)
 
 
 def _colour(rng: np.random.Generator) -> NDArray[np.float32]:
