@@ -29,12 +29,15 @@ CORE: Final = 0.35
 """Share of a phone, about its middle, over which its dominance is flat."""
 
 JAW, CLOSE, PRESS, FUNNEL, PUCKER, STRETCH, LOWER, UPPER, ROLL = range(len(ARTICULATORS))
+
 SETTLE_S, RISE_S = 0.16, 0.14
 """In a pause the mouth is at rest from this long after speech until this long before it."""
 CLOSING_S, BITING_S = 0.055, 0.06
 """How long lips take to meet or part."""
 JAW_CLOSED: Final = 0.14
 """How far the jaw may hang while the lips are closed."""
+BITING: Final = {JAW: 0.09, ROLL: 0.5, UPPER: 0.18, LOWER: 0.0, FUNNEL: 0.0}
+"""The lower lip at the upper teeth."""
 PRESSED: Final = 0.75
 """How firmly they are closed: what the rig calls firm (`engine.rig.controls.drive`)."""
 
@@ -49,7 +52,7 @@ class Articulation:
     """The constants of the model.
 
     Attributes:
-        targets: float32[44, 9], 0..1, of a phone of middling loudness.
+        targets: float32[44, 9], -0.2..1, of a phone of middling loudness.
         dominance: float32[44, 9], > 0.
         ahead: float32[9], per second: how fast a coming phone gains.
         behind: float32[9], per second: how fast a past one loses.
@@ -73,7 +76,7 @@ class Articulation:
 def uncalibrated() -> Articulation:
     """The shapes of the signal-processing mouth, with contacts left to `articulate`."""
     targets = SHAPES[VISEME].copy()
-    targets[:, [CLOSE, PRESS]] = 0
+    targets[:, [CLOSE, PRESS, ROLL]] = 0
     return Articulation(
         targets=targets,
         dominance=np.repeat(DOMINANCE[VISEME][:, None], len(ARTICULATORS), axis=1),
@@ -121,7 +124,7 @@ def articulate(
     targets = model.targets[index] * np.maximum(1 + effort[:, None] * model.effort, 0.2)
     out = blend(times + np.float32(model.shift_s), filled, targets, model)
     np.clip(out, 0, 1, out=out)
-    _bite(out, times, filled, model)
+    _bite(out, times, filled)
     _close(out, times, filled)
     _rest(out, times, filled)
     return out
@@ -151,15 +154,20 @@ def blend(
     times: NDArray[np.float32], phones: Sequence[Phone], targets: NDArray[np.float32], model: Articulation
 ) -> NDArray[np.float32]:
     """float32[T, 9]: the mean of the phones' targets float32[P, 9], weighted by their dominances at `times`."""
-    start = np.array([p.start_s for p in phones], np.float32)
-    length = np.array([p.end_s - p.start_s for p in phones], np.float32)
     index = np.array([p.index for p in phones])
-    margin = np.where(index == SIL, np.minimum(0.5 * length, SETTLE_S), 0.5 * (1 - CORE) * length)
-    before = np.maximum((start + margin)[None] - times[:, None], 0)  # [T, P] until its core begins
-    after = np.maximum(times[:, None] - (start + length - margin)[None], 0)
-    power = before[..., None] * model.ahead + after[..., None] * model.behind
+    before, after = distances(times, phones)
+    power = np.maximum(before, 0)[..., None] * model.ahead + np.maximum(after, 0)[..., None] * model.behind
     weight = model.dominance[index] * np.exp(-np.minimum(power, 60))
     return (np.einsum("tpk,pk->tk", weight, targets) / (weight.sum(axis=1) + 1e-9)).astype(np.float32)
+
+
+def distances(times: NDArray[np.float32], phones: Sequence[Phone]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """float32[T, P] each: seconds from `times` until the flat part of a phone begins, and since it ended; may be < 0."""
+    start = np.array([p.start_s for p in phones], np.float32)
+    length = np.array([p.end_s - p.start_s for p in phones], np.float32)
+    pause = np.array([p.index for p in phones]) == SIL
+    margin = np.where(pause, np.minimum(0.5 * length, SETTLE_S), 0.5 * (1 - CORE) * length).astype(np.float32)
+    return (start + margin)[None] - times[:, None], times[:, None] - (start + length - margin)[None]
 
 
 def loudness_of(sound: NDArray[np.int16], phones: Sequence[Phone]) -> NDArray[np.float32]:
@@ -197,16 +205,15 @@ def _close(out: NDArray[np.float32], times: NDArray[np.float32], phones: Sequenc
     out[:, JAW] = np.minimum(out[:, JAW], out[:, JAW] * (1 - closed) + closed * np.minimum(out[:, JAW], JAW_CLOSED))
 
 
-def _bite(out: NDArray[np.float32], times: NDArray[np.float32], phones: Sequence[Phone], model: Articulation) -> None:
+def _bite(out: NDArray[np.float32], times: NDArray[np.float32], phones: Sequence[Phone]) -> None:
     """Lay the lower lip's contacts with the teeth over the articulators."""
     bitten = np.zeros(len(times), np.float32)
     for phone in phones:
         if phone.index in BITTEN:
             length = phone.end_s - phone.start_s
             bitten = np.maximum(bitten, _contact(times, phone.start_s + 0.2 * length, phone.end_s - 0.3 * length, BITING_S))
-    shape = model.targets[next(iter(BITTEN))]
-    for k in (JAW, ROLL, UPPER, LOWER, FUNNEL, PRESS):
-        out[:, k] += bitten * (shape[k] - out[:, k])
+    for k, value in BITING.items():
+        out[:, k] += bitten * (np.float32(value) - out[:, k])
 
 
 def _rest(out: NDArray[np.float32], times: NDArray[np.float32], phones: Sequence[Phone]) -> None:
