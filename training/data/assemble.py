@@ -14,7 +14,7 @@ from engine.timeline import MOTION_RATE_HZ
 from training.data.faces import LEAST_EYES_PX, Faces
 from training.data.fit import Person, Reprojection, fit_controls, judge
 from training.data.head import LEFT_CORNER, RIGHT_CORNER, de_posed, fit_head, mean_face, pose_of, smoothed, straightened
-from training.data.measures import EYE_RADIUS_U, eyes_of, gap_of, irises_of, width_of
+from training.data.measures import GAZE_RADIUS_U, eyes_of, gap_of, irises_of, width_of
 from training.data.media import Unusable
 from training.data.tracks import STEP_SAMPLES, Track
 
@@ -31,8 +31,12 @@ UNSTEADY_U: Final = 0.05
 """Residual of the rigid fit from which a frame is not trusted."""
 MOST_TURN_DEG: Final = 45.0
 """Turn of the head from which a frame is not trusted: half of the lips is hidden."""
-OPEN_SHARE: Final = 0.85
-"""Share of the eyes' own opening below which a blink begins."""
+FASTEST_DEG_S: Final = 200.0
+"""Turn of a head in a second beyond which two frames do not belong together."""
+BLINK_CURVE: Final = ((0.10, 0.35, 0.65, 0.76, 0.87, 0.94), (1.0, 0.8, 0.55, 0.38, 0.15, 0.0))
+"""An eye's opening (0 shut, 1 open, by the tracker) and the blink that it stands for; measured on renders with known blinks."""
+LID_FOLLOWS: Final = 0.02
+"""Share of its opening that an eye loses per degree that it looks down: the rig does that by itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,11 +111,11 @@ def track_of(
     Raises:
         Unusable: if too few frames can be trusted.
     """
-    landmarks, valid = _filled(faces)
+    landmarks, crop, valid = _filled(faces)
     neutral = speaker.person.neutral
     fit = fit_head(neutral, landmarks)
     pose = pose_of(fit, neutral)
-    valid &= (fit.residual < UNSTEADY_U) & (np.abs(pose[:, :2]).max(1) < MOST_TURN_DEG)
+    valid &= (fit.residual < UNSTEADY_U) & (np.abs(pose[:, :2]).max(1) < MOST_TURN_DEG) & ~_cuts(pose, faces.fps)
     if 1 - valid.mean() > MOST_LOST:
         raise Unusable("face lost", f"turned away or blurred in {1 - valid.mean():.0%} of the frames")
     points = de_posed(landmarks, fit)
@@ -132,7 +136,7 @@ def track_of(
         mel=mel_of(sound.astype(np.float32) / np.float32(32768)).astype(np.float16),
         landmarks=points.astype(np.float32),
         pose=pose,
-        crop=_filled_rows(faces.crop),
+        crop=_filled_rows(crop),
         valid=valid,
         controls=np.clip(at(controls), low, np.where(np.isinf(low), np.inf, 1)).astype(np.float32),
         gap=at(gap_of(points)).astype(np.float32),
@@ -163,16 +167,23 @@ class Sampler:
         return valid[before] & valid[after]
 
 
-def _filled(faces: Faces) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Landmarks at the frame rate's own instants with lost frames bridged; which of them were seen."""
-    nominal = np.arange(round((faces.time[-1] - faces.time[0]) * faces.fps) + 1) / faces.fps
-    nearest = np.abs(nominal[:, None] - (faces.time - faces.time[0])).argmin(1)
-    late = np.abs(nominal - (faces.time - faces.time[0])[nearest]) > 0.75 / faces.fps
+def _cuts(pose: NDArray[np.float32], fps: float) -> NDArray[np.bool_]:
+    """bool[F]: frames beside a jump of the head that no neck makes: a cut, or a slip of the tracker."""
+    jump = np.abs(np.diff(pose[:, :3], axis=0)).max(1, initial=0) * fps > FASTEST_DEG_S
+    return np.concatenate([jump, [False]]) | np.concatenate([[False], jump])
+
+
+def _filled(faces: Faces) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Landmarks and crops at the frame rate's own instants with lost frames bridged; which of them were seen."""
+    seen_at = faces.time - faces.time[0]
+    nominal = np.arange(round(seen_at[-1] * faces.fps) + 1) / faces.fps
+    nearest = np.searchsorted((seen_at[1:] + seen_at[:-1]) / 2, nominal)
+    late = np.abs(nominal - seen_at[nearest]) > 0.75 / faces.fps
     landmarks = faces.landmarks[nearest]
     valid = np.isfinite(landmarks[:, 0, 0]) & ~late
     flat = landmarks.reshape(len(landmarks), -1).copy()
     flat[~valid] = np.nan
-    return _filled_rows(flat).reshape(landmarks.shape), valid
+    return _filled_rows(flat).reshape(landmarks.shape), faces.crop[nearest], valid
 
 
 def _filled_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -189,13 +200,15 @@ def _filled_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _eyes_into(controls: NDArray[np.float32], points: Floats, eyes: Floats, speaker: Speaker) -> None:
     """Blinks from the eyes' opening, gaze from the irises."""
-    opening = (eyes - speaker.shut_eyes) / (speaker.open_eyes - speaker.shut_eyes)
-    blink = np.clip((OPEN_SHARE - opening) / OPEN_SHARE, 0, 1)
+    wide = np.clip(np.percentile(eyes, 70, axis=0), 0.75 * speaker.open_eyes, 1.1 * speaker.open_eyes)
+    opening = (eyes - speaker.shut_eyes) / (wide - speaker.shut_eyes)
     away = smoothed(irises_of(points) - speaker.irises, 3)
-    blinking = (blink.max(1) > 0.4)[:, None]
+    blinking = (opening.min(1) < 0.6)[:, None]
     away = _filled_rows(np.where(blinking, np.nan, away).astype(np.float32)) if not blinking.all() else away * 0
-    turn = np.degrees(np.arcsin(np.clip(away / EYE_RADIUS_U, -0.7, 0.7))) / GAZE_RANGE_DEG
+    turn = np.degrees(np.arcsin(np.clip(away / GAZE_RADIUS_U, -0.7, 0.7))) / GAZE_RANGE_DEG
     left, up = turn[:, 0], turn[:, 1]
+    down_deg = np.maximum(-up, 0)[:, None] * GAZE_RANGE_DEG
+    blink = np.interp(opening + LID_FOLLOWS * down_deg, *BLINK_CURVE)
     for i, side in enumerate(("Left", "Right")):
         controls[:, Channel[f"eyeBlink{side}"]] = blink[:, i]
         outward = left if side == "Left" else -left

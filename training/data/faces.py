@@ -24,6 +24,8 @@ PIXELS: Final = (256, 512)
 """The square's least and largest side as given to the tracker. Enlarging small faces further did not make them steadier."""
 LOOK_EVERY_S: Final = 1.0
 """How often the whole picture is searched for faces."""
+STATED_HZ: Final = (5.0, 120.0)
+"""Frame rates that are believed when a file states them."""
 SECOND_FACE: Final = 0.5
 """A second face counts from this share of the first one's size."""
 LEAST_EYES_PX: Final = 24.0
@@ -87,9 +89,9 @@ class Watcher:
         """
         self._mesh.reset()
         seen, places, times, looks, square, size = [], [], [], [], None, (0, 0)
-        every = max(round(LOOK_EVERY_S * fps), 1)
+        every = max(round(LOOK_EVERY_S * float(np.clip(fps, *STATED_HZ))), 1)
         for index, (time, rgb) in enumerate(frames):
-            if index > longest_s * fps:
+            if times and time - times[0] >= longest_s:
                 break
             size = rgb.shape[:2]
             if index % every == 0 or square is None:
@@ -108,9 +110,9 @@ class Watcher:
             times.append(time)
         if not any(np.isfinite(x[0, 0]) for x in seen):
             raise Unusable("no face", f"none in {len(seen)} frames" if seen else "no frame could be decoded")
-        return Faces(
-            np.array(seen), np.array(places, np.float32), np.array(times), fps, float(np.mean(looks)), np.array(size, np.int64)
-        )
+        rate = _true_rate(np.array(times), fps)
+        crop, crowd = np.array(places, np.float32), float(np.mean(looks))
+        return Faces(np.array(seen), crop, np.array(times), rate, crowd, np.array(size, np.int64))
 
     def _give_up_early(self, index: int, every: int, square: NDArray[np.float64] | None, seen: list) -> None:
         if square is None and index >= 3 * every and not any(np.isfinite(x[0, 0]) for x in seen):
@@ -132,6 +134,13 @@ class Watcher:
             return None
         landmarks[:, :2] -= matrix[:, 2]
         return (landmarks / k).astype(np.float32)
+
+
+def _true_rate(times: NDArray[np.float64], stated: float) -> float:
+    """Frames per second; by the frames' instants where the file states a time base instead."""
+    if len(times) < 2 or STATED_HZ[0] <= stated <= STATED_HZ[1]:
+        return stated
+    return float(1 / max(np.median(np.diff(times)), 1e-3))
 
 
 def _second(found: Sequence[Face]) -> bool:

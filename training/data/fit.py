@@ -4,12 +4,14 @@ The rig is that of the speaker's own neutral face, so that the controls are
 what `engine.rig.controls.drive` needs to move it as the speaker moved: for
 all frames t at once,
 
-    min  sum_t |W (S c_t - d_t)|^2 + sum_k (c_tk / s_k)^2 + sum_t |(c_t - c_t-1) / v|^2,   0 <= c <= limit
+    min  sum_t |W (S c_t - d_t)|^2 + sum_k (c_tk / s_k)^2 + a |c_tk / s_k| + sum_t |(c_t - c_t-1) / v|^2,   0 <= c <= limit
 
 with the displacements d of weighted points (and the lips' gap and the mouth's
 width as rows of their own), the displacements S of each control at 1, and
-prior widths s that let the jaw carry most of the opening. Talking is taken to
-be symmetric: both sides of a pair get one value.
+prior widths s that let the jaw carry most of the opening. Controls that undo
+each other are kept apart: rounding is allowed as far as the mouth is narrower
+than at rest, spreading as far as it is wider. Talking is taken to be
+symmetric: both sides of a pair get one value.
 """
 
 from collections.abc import Mapping
@@ -39,14 +41,14 @@ class Control:
     Attributes:
         prior: width s of the prior; smaller is used less.
         limit: largest value.
-        channels: the channels that get its value, with their sign (a negative value goes to the mirrored channel).
-        low: smallest value.
+        channels: the channels that get its value.
+        widens: u by which it makes the mouth wider at 1, or 0 where it is allowed at any width.
     """
 
     prior: float
     limit: float
     channels: tuple[str, ...]
-    low: float = 0.0
+    widens: float = 0.0
 
 
 def _pair(name: str) -> tuple[str, ...]:
@@ -56,18 +58,18 @@ def _pair(name: str) -> tuple[str, ...]:
 MOUTH: Final[Mapping[str, Control]] = {
     "parting": Control(1.0, 1.0, ("jawOpen",)),
     "shut": Control(0.15, 0.5, ("jawOpen", "mouthClose")),
-    "funnel": Control(0.35, 1.0, ("mouthFunnel",)),
-    "pucker": Control(0.40, 1.0, ("mouthPucker",)),
-    "stretch": Control(0.40, 1.0, _pair("mouthStretch")),
-    "smile": Control(0.30, 1.0, _pair("mouthSmile")),
+    "funnel": Control(0.35, 1.0, ("mouthFunnel",), -0.07),
+    "pucker": Control(0.40, 1.0, ("mouthPucker",), -0.18),
+    "stretch": Control(0.40, 1.0, _pair("mouthStretch"), 0.11),
+    "smile": Control(0.20, 1.0, _pair("mouthSmile"), 0.13),
     "press": Control(0.25, 0.35, _pair("mouthPress")),
-    "lower_down": Control(0.25, 1.0, _pair("mouthLowerDown")),
-    "upper_up": Control(0.25, 1.0, _pair("mouthUpperUp")),
+    "lower_down": Control(0.30, 1.0, _pair("mouthLowerDown")),
+    "upper_up": Control(0.18, 1.0, _pair("mouthUpperUp")),
     "roll_lower": Control(0.25, 0.35, ("mouthRollLower",)),
     "roll_upper": Control(0.20, 0.35, ("mouthRollUpper",)),
-    "shrug_lower": Control(0.20, 0.8, ("mouthShrugLower",)),
-    "shrug_upper": Control(0.12, 0.5, ("mouthShrugUpper",)),
-    "frown": Control(0.15, 0.8, _pair("mouthFrown")),
+    "shrug_lower": Control(0.15, 0.8, ("mouthShrugLower",)),
+    "shrug_upper": Control(0.06, 0.5, ("mouthShrugUpper",)),
+    "frown": Control(0.08, 0.8, _pair("mouthFrown")),
 }
 BROWS: Final[Mapping[str, Control]] = {
     "inner_up": Control(0.5, 1.0, ("browInnerUp",)),
@@ -85,13 +87,17 @@ _WEIGHTS: Final[tuple[tuple[tuple[int, ...], float], ...]] = (
     ((*LIP_UPPER_OUTER, *LIP_LOWER_OUTER), 0.8),
     ((*LIP_UPPER, *LIP_LOWER), 1.0),
 )
-_DEPTH: Final = 0.25
+_DEPTH: Final = 0.15
 """Weight of depth against what is seen: a tracker guesses depth."""
-_GAP_WEIGHT, _WIDTH_WEIGHT = 6.0, 4.0
-_NOISE_U: Final = 0.02
+_GAP_WEIGHT, _WIDTH_WEIGHT = 6.0, 3.0
+_NOISE_U: Final = 0.025
 """What a point is off by, of which its neighbours' error is not independent."""
-_SPEED: Final = 2.5
+_SPEED: Final = 1.8
 """How much a control changes in a second, for the temporal prior."""
+_FEW: Final = 0.5
+"""Weight a of the sum of controls: few of them at a time."""
+_WIDTH_SLACK: Final = 0.07
+"""Rounding and spreading that are allowed at the mouth's width at rest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,9 +139,10 @@ def fit_controls(person: Person, points: Floats, fps: float) -> NDArray[np.float
     moved = points[:, :468] - person.neutral[:468]
     out = np.zeros((len(points), len(CHANNELS)), np.float32)
     mouth = _mouth_rows(moved)
-    _write(out, MOUTH, _solve(np.stack([_mouth_rows(d[None])[0] for d in _columns(person, MOUTH)], 1), mouth, MOUTH, fps))
+    columns = np.stack([_mouth_rows(d[None])[0] for d in _columns(person, MOUTH)], 1)
+    _write(out, MOUTH, _solve(columns, mouth, MOUTH, fps, width_of(points) - width_of(person.neutral)))
     brows = np.stack([_brow_rows(d[None])[0] for d in _columns(person, BROWS)], 1)
-    _write(out, BROWS, _solve(brows, _brow_rows(moved), BROWS, fps))
+    _write(out, BROWS, _solve(brows, _brow_rows(moved), BROWS, fps, np.zeros(len(points))))
     return out
 
 
@@ -161,23 +168,32 @@ def _brow_rows(moved: Floats) -> Floats:
     return (moved[:, index] * (1, 1, _DEPTH)).reshape(len(moved), -1)
 
 
-def _solve(columns: Floats, rows: Floats, controls: Mapping[str, Control], fps: float) -> Floats:
+def _limits(controls: Mapping[str, Control], wider: Floats) -> Floats:
+    """float64[F, K]: what each control may be while the mouth is `wider` [F] u than at rest."""
+    limits = np.empty((len(wider), len(controls)))
+    for k, control in enumerate(controls.values()):
+        share = _WIDTH_SLACK + wider / control.widens if control.widens else np.ones(len(wider))
+        limits[:, k] = np.clip(share, 0, control.limit)
+    return limits
+
+
+def _solve(columns: Floats, rows: Floats, controls: Mapping[str, Control], fps: float, wider: Floats) -> Floats:
     """float64[F, K]: the bounded least squares, by accelerated projected gradients (Beck and Teboulle 2009)."""
     prior = np.array([c.prior for c in controls.values()])
-    low, high = (np.array([getattr(c, name) for c in controls.values()]) for name in ("low", "limit"))
+    high = _limits(controls, wider) / prior
     scaled = columns * prior / _NOISE_U
     normal = scaled.T @ scaled + np.eye(len(prior))
-    wanted = rows / _NOISE_U @ scaled
+    wanted = rows / _NOISE_U @ scaled - _FEW
     steady = (prior * fps / _SPEED) ** 2
     step = 1 / (np.linalg.eigvalsh(normal)[-1] + 4 * steady.max())
-    x = np.clip(np.linalg.solve(normal, wanted.T).T, low / prior, high / prior)
+    x = np.clip(np.linalg.solve(normal, wanted.T).T, 0, high)
     y, momentum = x.copy(), 1.0
     for _ in range(600):
         bend = np.zeros_like(y)
         change = np.diff(y, axis=0)
         bend[:-1] -= change
         bend[1:] += change
-        following = np.clip(y - step * (y @ normal - wanted + bend * steady), low / prior, high / prior)
+        following = np.clip(y - step * (y @ normal - wanted + bend * steady), 0, high)
         faster = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
         y = following + (momentum - 1) / faster * (following - x)
         x, momentum = following, faster

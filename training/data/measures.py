@@ -13,8 +13,12 @@ Floats = NDArray[np.float64]
 
 UPPER_MIDDLE, LOWER_MIDDLE = 13, 14
 CORNERS: Final = (61, 291)
-EYE_RADIUS_U: Final = 0.135
-"""Radius of an eyeball: 12 mm where outer eye corners are 89 mm apart."""
+GAZE_RADIUS_U: Final = (0.115, 0.095)
+"""How far an iris is seen to go as the eye turns sideways and up, over the sine of the angle.
+
+An eyeball's radius is 0.135 u (12 mm where outer eye corners are 89 mm apart). The tracker sees less: measured on
+renders with known gaze, and on people who look at the camera while they turn their heads.
+"""
 
 
 def gap_of(points: Points) -> Floats:

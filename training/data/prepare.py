@@ -9,6 +9,7 @@ clip what became of it.
 """
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import sys
@@ -29,7 +30,7 @@ from training.data.media import VIDEO_SUFFIXES, Unusable, decimated, frame_rate,
 from training.data.sheet import write_sheet
 from training.data.tracks import SOUND_RATE_HZ
 
-SEEING, FITTING = 1, 1
+SEEING, FITTING = 1, 3
 """Versions of the two steps: what an older one made is made again."""
 SHARED_SPEAKER: Final = ("grid_s1",)
 """Folders that are one person each, unless --speaker-from says otherwise."""
@@ -41,16 +42,12 @@ class PrepareError(MienError):
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A file to prepare; `source` is its folder's name, `speaker` the person."""
+    """A file to prepare; `source` is its folder's name, `speaker` the person, `name` unique in the source."""
 
     path: Path
     source: str
     speaker: str
-
-    @property
-    def name(self) -> str:
-        """The file's name without suffix."""
-        return self.path.stem
+    name: str
 
     def key(self) -> str:
         """Changes when the file does."""
@@ -97,17 +94,18 @@ def main(args: argparse.Namespace) -> int:
         raise PrepareError(f"no video in {', '.join(map(str, args.folders))}; looked for {' '.join(VIDEO_SUFFIXES)}")
     ledger = Ledger(args.out)
     began = time.monotonic()
-    see_all(clips, args.out, ledger, jobs=args.jobs, longest_s=args.longest, silent=args.silent)
-    seen = time.monotonic()
-    for speaker in sorted({(clip.source, clip.speaker) for clip in clips}):
-        fit_speaker([clip for clip in clips if (clip.source, clip.speaker) == speaker], args.out, ledger)
-    outcomes = [ledger.of(clip) for clip in clips]
-    ledger.save()
+    try:
+        read = see_all(clips, args.out, ledger, jobs=args.jobs, longest_s=args.longest, silent=args.silent)
+        seen = time.monotonic()
+        fit_all(clips, args.out, ledger)
+    finally:
+        ledger.save()
+    fitted = time.monotonic()
     if args.sheet:
         _sheets(clips, args.out, ledger, args.sheet)
-    sys.stderr.write("\n" if sys.stderr.isatty() else "")
+    outcomes = [ledger.of(clip) for clip in clips]
     print(summary(outcomes))
-    print(f"{len(clips)} clips in {time.monotonic() - began:.0f} s (reading {seen - began:.0f} s); report: {ledger.path}")
+    print(f"{read} of {len(clips)} clips read in {seen - began:.0f} s, fitted in {fitted - seen:.0f} s; see {ledger.path}")
     return 0 if any(not outcome.dropped for outcome in outcomes) else 1
 
 
@@ -118,8 +116,11 @@ def _clips(folders: Iterable[Path], speaker_from: str, limit: int | None) -> Ite
         paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
         source = folder.resolve().name
         shared = speaker_from == "folder" or (speaker_from == "auto" and source in SHARED_SPEAKER)
+        taken: set[str] = set()
         for path in paths[:limit]:
-            yield Clip(path, source, source if shared else path.stem)
+            name = path.stem if path.stem not in taken else f"{path.parent.name}-{path.name}".replace(".", "-")
+            taken.add(name)
+            yield Clip(path, source, source if shared else name, name)
 
 
 class Ledger:
@@ -162,15 +163,17 @@ class Ledger:
         self._unsaved = 0
 
 
-def see_all(clips: Sequence[Clip], out: Path, ledger: Ledger, *, jobs: int, longest_s: float, silent: bool) -> None:
-    """The first step for all clips that still need it."""
+def see_all(clips: Sequence[Clip], out: Path, ledger: Ledger, *, jobs: int, longest_s: float, silent: bool) -> int:
+    """The first step for all clips that still need it; returns how many did."""
     waiting = [clip for clip in clips if not ledger.of(clip).dropped and not _seen_path(clip, out).exists()]
     tasks = [(clip, out, longest_s, silent) for clip in waiting]
-    for done, (clip, kind, line) in enumerate(_mapped(tasks, jobs), start=1):
+    progress = Progress("reading", len(tasks))
+    for clip, kind, line in _mapped(tasks, jobs):
         outcome = ledger.of(clip)
         outcome.dropped, outcome.line, outcome.made = kind, line, ""
-        _progress(f"reading {done}/{len(tasks)} {clip.source}/{clip.name}", line, last=done == len(tasks))
+        progress.step(clip, line)
         ledger.note()
+    return len(tasks)
 
 
 def _mapped(tasks: list[tuple[Clip, Path, float, bool]], jobs: int) -> Iterator[tuple[Clip, str, str]]:
@@ -201,6 +204,8 @@ def _see(task: tuple[Clip, Path, float, bool]) -> tuple[Clip, str, str]:
         faces.save(_seen_path(clip, out), sound=sound)
     except Unusable as error:
         return clip, error.kind, str(error)
+    except Exception as error:  # decoders and trackers fail in ways of their own; one file must not end the rest
+        return clip, "failed", f"failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     return clip, "", ""
 
 
@@ -214,28 +219,39 @@ def track_path(clip: Clip, out: Path) -> Path:
     return out / clip.source / f"{clip.name}.npz"
 
 
-def fit_speaker(clips: Sequence[Clip], out: Path, ledger: Ledger) -> None:
-    """The second step for one person's clips; none if all of it is there."""
-    usable = [clip for clip in clips if not ledger.of(clip).dropped]
-    made = f"{FITTING}:{len(usable)}:{sum(hash_of(ledger.of(clip).key) for clip in usable) % 10**9}"
-    if all(ledger.of(clip).made == made and track_path(clip, out).exists() for clip in usable):
-        return
-    speaker = speaker_of((Faces.load(_seen_path(clip, out))[0] for clip in usable), len(usable))
-    for done, clip in enumerate(usable, start=1):
-        outcome = ledger.of(clip)
-        outcome.made = made
-        try:
-            outcome.figures = _fit(clip, out, speaker)
-        except Unusable as error:
-            outcome.dropped, outcome.line = error.kind, str(error)
-            track_path(clip, out).unlink(missing_ok=True)
-        _progress(f"fitting {done}/{len(usable)} {clip.source}/{clip.name}", outcome.line, last=done == len(usable))
-        ledger.note()
+def fit_all(clips: Sequence[Clip], out: Path, ledger: Ledger) -> None:
+    """The second step, speaker by speaker, for those whose clips or whose step's version are new."""
+    people: dict[tuple[str, str], list[Clip]] = {}
+    for clip in clips:
+        if _seen_path(clip, out).exists():
+            people.setdefault((clip.source, clip.speaker), []).append(clip)
+    waiting = {who: own for who, own in people.items() if not _is_fitted(own, out, ledger)}
+    progress = Progress("fitting", sum(map(len, waiting.values())))
+    for own in waiting.values():
+        speaker = speaker_of((Faces.load(_seen_path(clip, out))[0] for clip in own), len(own))
+        made = _made_of(own)
+        for clip in own:
+            outcome = ledger.of(clip)
+            outcome.made, outcome.dropped, outcome.line = made, "", ""
+            try:
+                outcome.figures = _fit(clip, out, speaker)
+            except Unusable as error:
+                outcome.dropped, outcome.line = error.kind, str(error)
+                track_path(clip, out).unlink(missing_ok=True)
+            progress.step(clip, outcome.line)
+            ledger.note()
 
 
-def hash_of(key: str) -> int:
-    """A number that is the same in every process."""
-    return int.from_bytes(key.encode()[-12:], "little") + sum(key.encode())
+def _made_of(clips: Sequence[Clip]) -> str:
+    """Names the second step of these clips: its version and all their files."""
+    keys = "".join(sorted(f"{clip.name}{clip.key()}" for clip in clips))
+    return f"{FITTING}:{hashlib.sha1(keys.encode(), usedforsecurity=False).hexdigest()[:12]}"
+
+
+def _is_fitted(clips: Sequence[Clip], out: Path, ledger: Ledger) -> bool:
+    made, outcomes = _made_of(clips), [ledger.of(clip) for clip in clips]
+    there = (outcome.dropped or track_path(clip, out).exists() for clip, outcome in zip(clips, outcomes, strict=True))
+    return all(outcome.made == made for outcome in outcomes) and all(there)
 
 
 def _fit(clip: Clip, out: Path, speaker: Speaker) -> dict[str, float]:
@@ -246,14 +262,27 @@ def _fit(clip: Clip, out: Path, speaker: Speaker) -> dict[str, float]:
     return {name: round(float(value), 5) for name, value in figures.items()}
 
 
-def _progress(text: str, trouble: str, *, last: bool) -> None:
-    """One line that is written over on a terminal; troubles stay."""
-    clear = "\r\033[K" if sys.stderr.isatty() else ""
-    if trouble:
-        sys.stderr.write(f"{clear}dropped {text.split(' ', 2)[2]}: {trouble}\n")
-    if sys.stderr.isatty() or last:
-        sys.stderr.write(f"{clear}{text}" + ("" if clear else "\n"))
-    sys.stderr.flush()
+class Progress:
+    """A bar on the standard error stream: one line that is written over on a terminal, else a line per tenth; troubles stay."""
+
+    def __init__(self, verb: str, count: int) -> None:
+        self._verb, self._count, self._done = verb, count, 0
+        self._terminal = sys.stderr.isatty()
+        self._began = time.monotonic()
+
+    def step(self, clip: Clip, trouble: str) -> None:
+        """One more clip is done."""
+        self._done += 1
+        clear = "\r\033[K" if self._terminal else ""
+        if trouble:
+            sys.stderr.write(f"{clear}dropped {clip.source}/{clip.path.name}: {trouble}\n")
+        tenths = self._done * 10 // self._count
+        if self._terminal or tenths > (self._done - 1) * 10 // self._count:
+            left = (time.monotonic() - self._began) / self._done * (self._count - self._done)
+            bar = "#" * tenths + "." * (10 - tenths)
+            end = "" if self._terminal and self._done < self._count else "\n"
+            sys.stderr.write(f"{clear}{self._verb} [{bar}] {self._done}/{self._count}, {left:.0f} s left  {clip.name}{end}")
+        sys.stderr.flush()
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:

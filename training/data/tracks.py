@@ -1,5 +1,6 @@
 """One clip's aligned data: what a voice network is trained on and judged by."""
 
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -87,7 +88,7 @@ class Track:
         try:
             with np.load(path, allow_pickle=False) as file:
                 values = {field.name: file[field.name] for field in fields(cls)}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise TrackError(f"{path} is no track, or damaged: prepare it again ({error})") from error
         scalars = {name: values[name].item() for name in ("name", "source", "speaker", "fps")}
         return cls(**{**values, **scalars})
