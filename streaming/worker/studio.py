@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +103,37 @@ class Scaled:
         self._source.reset(sample)
 
 
+class Overheard:
+    """A voice's motion, of which idle life is told on its way when the lips move: it blinks where phrases end.
+
+    The compositor asks its sources in their order for the same instant, so this one must come before `idle`.
+    """
+
+    def __init__(self, voice: MotionSource, idle: IdleSource) -> None:
+        self._voice = voice
+        self._idle = idle
+
+    @property
+    def look_ahead(self) -> int:
+        """See `MotionSource`."""
+        return self._voice.look_ahead
+
+    def advance(self, until_sample: int) -> Sequence[Motion]:
+        """See `MotionSource`."""
+        motions = self._voice.advance(until_sample)
+        for motion in motions:
+            self._idle.hear(motion.sample, speaking=bool(motion.values[_LIPS].max() > LIPS_MOVE))
+        return motions
+
+    def reset(self, sample: int = 0) -> None:
+        """See `MotionSource`."""
+        self._voice.reset(sample)
+
+
+LIPS_MOVE: Final = 0.05
+_LIPS: Final = np.flatnonzero(GROUPS.index("lips") == GROUP_OF)
+
+
 class Performance:
     """What plays in one session: the engine's session and its knobs."""
 
@@ -111,7 +142,8 @@ class Performance:
         self._voice = voice
         self._head = Scaled(voice)
         self._script = ScriptSource()
-        self._mixer = Compositor({"voice": self._head, "script": self._script, "idle": IdleSource(settings.seed)})
+        idle = IdleSource(settings.seed)
+        self._mixer = Compositor({"voice": Overheard(self._head, idle), "script": self._script, "idle": idle})
         self.session = Session(Timeline(fps=settings.fps), self.watch, self._mixer, voice)
 
     def apply(self, changes: Mapping[str, Any]) -> None:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from engine.contract import Channel, Motion
+from engine.motion.idle import IdleSource
 from streaming.contract import SessionSettings
-from streaming.worker.studio import Performance, Scaled, Stopwatch
+from streaming.worker.studio import Overheard, Performance, Scaled, Stopwatch
 from tests.fake_studio import FakeStudio, GreyRenderer, LoudVoice
 
 FRAME = 1920
@@ -49,6 +50,18 @@ def test_one_group_is_turned_up_and_the_others_are_left() -> None:
     assert scaled.look_ahead == 960
     with pytest.raises(ValueError, match=r"0\.\.2"):
         scaled.set_gain("pose", 2.5)
+
+
+def test_idle_life_is_told_when_the_lips_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[tuple[int, bool]] = []
+    idle = IdleSource()
+    monkeypatch.setattr(idle, "hear", lambda sample, *, speaking: heard.append((sample, speaking)))
+    nodding = Nodding()
+    Overheard(nodding, idle).advance(960)
+    monkeypatch.setattr(nodding, "advance", lambda until: [Motion.of(until, {"pitch": 10.0})])
+    (motion,) = Overheard(nodding, idle).advance(1920)
+    assert heard == [(960, True), (1920, False)]
+    assert motion["pitch"] == 10
 
 
 def test_a_stopwatch_notes_when_it_was_asked_and_had_drawn() -> None:
