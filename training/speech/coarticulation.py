@@ -167,7 +167,8 @@ def distances(times: NDArray[np.float32], phones: Sequence[Phone]) -> tuple[NDAr
     length = np.array([p.end_s - p.start_s for p in phones], np.float32)
     pause = np.array([p.index for p in phones]) == SIL
     margin = np.where(pause, np.minimum(0.5 * length, SETTLE_S), 0.5 * (1 - CORE) * length).astype(np.float32)
-    return (start + margin)[None] - times[:, None], times[:, None] - (start + length - margin)[None]
+    first, last = start + margin, start + length - margin
+    return (first[None] - times[:, None]).astype(np.float32), (times[:, None] - last[None]).astype(np.float32)
 
 
 def loudness_of(sound: NDArray[np.int16], phones: Sequence[Phone]) -> NDArray[np.float32]:

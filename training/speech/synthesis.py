@@ -10,9 +10,10 @@ from engine.features.mel import RATE_HZ
 from engine.motion.visemes import ARTICULATORS
 from training.data.splits import Split
 from training.data.tracks import STEP_SAMPLES
-from training.speech import coarticulation, flite, texts
+from training.speech import coarticulation, flite, noise, texts
 from training.speech.coarticulation import Articulation
 from training.speech.espeak import RATES_WPM, Voice, espeak
+from training.speech.noise import Surroundings
 from training.speech.phones import SIL, Phone
 from training.speech.sound import to_16k, to_int16
 from training.speech.utterances import Utterance
@@ -125,17 +126,21 @@ def flite_voice(split: Split, rng: np.random.Generator) -> flite.FliteVoice:
     return flite.FliteVoice(name, float(rng.uniform(0.8, 1.35)), float(np.clip(rng.normal(mean_hz, 0.12 * mean_hz), 70, 260)))
 
 
-def silences(split: Split, seconds: float, rng: np.random.Generator) -> Iterator[Utterance]:
-    """Silence, digital or as a microphone hears an empty room: the mouth stays shut."""
+def silences(split: Split, seconds: float, around: Surroundings, rng: np.random.Generator) -> Iterator[Utterance]:
+    """Silence, digital or as a microphone hears an empty room, and noises and music alone: the mouth stays shut."""
     made = 0.0
     while made < seconds:
         samples = int(rng.uniform(3, 8) * RATE_HZ)
-        level = 0.0 if rng.random() < 0.2 else 10 ** (float(rng.uniform(-75, -50)) / 20)
-        sound = np.zeros(samples, np.int16)
-        if level:
-            white = rng.normal(size=samples).astype(np.float32)
-            sound = to_int16((level * np.convolve(white, (0.5, 0.5), "same")).astype(np.float32))
+        kind = str(rng.choice(("digital", "room", "noise"), p=(0.15, 0.25, 0.6)))
+        if kind == "digital":
+            sound = np.zeros(samples, np.float32)
+        elif kind == "room":
+            level = np.float32(10 ** (float(rng.uniform(-75, -50)) / 20))
+            sound = level * noise.colour_noise(samples, rng, str(rng.choice(tuple(noise.COLOURS))))
+        else:
+            level = np.float32(20 * 10 ** (float(rng.uniform(-50, -18)) / 20))  # a noise has an RMS of 0.05
+            sound = level * noise.noise(samples, rng, around)
         still = np.zeros((samples // STEP_SAMPLES, len(ARTICULATORS)), np.float16)
-        name = f"silence-{split}-{int(made * 1000):08d}"
+        source = "noise" if kind == "noise" else "silence"
+        yield Utterance(f"silence-{split}-{int(made * 1000):08d}", "", kind, source, split, to_int16(sound), (), still)
         made += samples / RATE_HZ
-        yield Utterance(name, "", "", "silence", split, sound, (), still)
