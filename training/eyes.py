@@ -32,6 +32,8 @@ LARGE_DEG: Final = 10.0
 CONTACT_SHARE: Final = 0.6
 """Captures that look ahead for this share of their time or more keep eye contact, as a presenter does."""
 FEWEST_BLINKS: Final = 5
+PARTIAL: Final = 0.65
+"""Of the deepest fifth. At 60 frames a second, smoothed, a shut lid may well be seen at three quarters."""
 _SMOOTH_RISE: Final = 0.514  # of a smooth step lies between 15 and 85 %
 _TAU_FALL, _TAU_TOP, _CLOSE_TOP = 1.235, 0.298, 0.243  # exp(-t^1.5) from 85 to 15 %; above 85 % of it, and of a smooth step
 
@@ -146,7 +148,7 @@ def fit(found: Found, lift: float, minutes: float = 60.0) -> EyeStyle:
     close = found.spans("close_s") / _SMOOTH_RISE
     tau = found.spans("open_s") / _TAU_FALL
     hold = np.maximum(found.spans("hold_s") - _TAU_TOP * tau - _CLOSE_TOP * close, 0)
-    partial = found.depth < 0.75
+    partial = found.depth < PARTIAL
     large = [saccade for saccade in found.saccades if saccade.amplitude_deg >= LARGE_DEG]
     clear = [saccade for saccade in found.saccades if not saccade.blink]
     sizes = np.array([saccade.amplitude_deg for saccade in clear]) - 1.45
