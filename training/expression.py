@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--noise", type=Path, metavar="DIR", help="recordings of noise; without them white noise is mixed in")
     parser.add_argument("--out", type=Path, default=Path("out/expression-learner"), metavar="DIR")
     parser.add_argument("--width", choices=("published", "narrow"), default="published")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-4, help="of Adam (default: the paper's 2e-4)")
     parser.add_argument("--seed", type=int, default=0)

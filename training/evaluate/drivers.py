@@ -7,11 +7,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.features.mel import RATE_HZ
+from engine.contract.graph import Graph
+from engine.features.mel import BANDS, FRAMES_PER_STEP, RATE_HZ, mel_of
+from engine.motion.mouth import Mouth
 from engine.motion.voice import VoiceSource
-from engine.timeline import MOTION_STEP, SAMPLE_RATE_HZ
+from engine.timeline import MOTION_RATE_HZ, MOTION_STEP, SAMPLE_RATE_HZ
 from training.baseline.loudness import loudness_controls, shut_controls
-from training.baseline.signal_processing import LOOK_AHEAD_MS, mouth_controls
+from training.baseline.signal_processing import LOOK_AHEAD_MS, controls_of, mouth_controls
 from training.evaluate.face import Face
 
 
@@ -78,6 +80,18 @@ def live_controls(source: VoiceSource, sound: NDArray[np.float32]) -> NDArray[np
         source.push(padded[end - MOTION_STEP : end])
         motions += source.advance(end - source.look_ahead)
     return np.array([motion.values for motion in motions[:steps]])
+
+
+def network_controls(graph: Graph, look_ahead_ms: float, sound: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32[M, 58]: the same of the mouth network alone, fed with the features of float32[N] at 16 kHz."""
+    mouth, ahead = Mouth(graph, look_ahead_ms), round(look_ahead_ms * MOTION_RATE_HZ / 1000)
+    steps = len(sound) // (RATE_HZ // MOTION_RATE_HZ)
+    mel = mel_of(np.pad(sound, (0, (ahead + 1) * RATE_HZ // MOTION_RATE_HZ)))
+    shapes = [mouth.shape]
+    for pair in mel[: (steps + ahead) * FRAMES_PER_STEP].reshape(-1, FRAMES_PER_STEP, BANDS):
+        mouth.step(pair)
+        shapes.append(mouth.shape)
+    return controls_of(np.array(shapes[ahead : ahead + steps]))
 
 
 def upsampled(sound: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """A face to judge on: what controls do to the lips of one real person, by the rig that every avatar has."""
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -44,6 +45,16 @@ class Face:
     def gap(self, lips: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32[M] in u: how far the middle of the inner lips is open beyond the rest; never negative."""
         return np.maximum(opening(lips) - opening(self.rest[None]), 0)
+
+
+def face_of(neutral: NDArray[np.float32]) -> Face:
+    """The face of neutral landmarks; the last few are kept, for many clips are one person's."""
+    return _kept(neutral.tobytes(), neutral.shape)
+
+
+@lru_cache(maxsize=16)
+def _kept(data: bytes, shape: tuple[int, ...]) -> Face:
+    return Face(np.frombuffer(data, np.float32).reshape(shape))
 
 
 def opening(lips: NDArray[np.float32]) -> NDArray[np.float32]:

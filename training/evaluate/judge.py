@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from engine.timeline import MOTION_RATE_HZ
 from training.evaluate import metrics
 from training.evaluate.drivers import Driver, Performance
-from training.evaluate.face import Face
+from training.evaluate.face import face_of
 from training.evaluate.scenes import Phones, Real, Scene
 
 Count = tuple[int, int]
 """Hits, and of how many."""
 
+SEEN: Final = 0.2
+"""Correlation from which a lag is believed."""
 _UNKNOWN: Final = float("nan")
 
 
@@ -58,7 +60,7 @@ def judge(driver: Driver, scenes: Iterable[Scene], noises: Mapping[str, Noise] |
 
 
 def _marks(driver: Driver, scene: Scene, noises: Mapping[str, Noise]) -> Marks:
-    face = Face(scene.neutral)
+    face = face_of(scene.neutral)
     played = driver.perform(scene.sound, scene.neutral, face)
     noisy: dict[str, float] = {}
     if scene.real is not None:
@@ -103,12 +105,35 @@ def marks_of(played: Performance, scene: Scene, noisy: Mapping[str, float] | Non
 def real_marks(scene: Scene) -> Marks:
     """The real mouth under the same rules: what a perfect driver would get where nothing compares it with itself."""
     assert scene.real is not None
-    face = Face(scene.neutral)
+    face = face_of(scene.neutral)
     real = scene.real
     steps = np.arange(len(real.gap)) / MOTION_RATE_HZ
     lips = np.stack([np.interp(steps, real.instants, line) for line in real.lips.reshape(len(real.lips), -1).T], 1)
     moved = lips.reshape(-1, *real.lips.shape[1:]).astype(np.float32)
     return marks_of(Performance(moved, face.gap(moved)), scene)
+
+
+def rig_marks(scene: Scene) -> Marks:
+    """The rig under the controls that were fitted to the real mouth: what no driver of this rig can beat."""
+    assert scene.real is not None
+    face = face_of(scene.neutral)
+    lips = face.lips(scene.real.controls)
+    return marks_of(Performance(lips, face.gap(lips)), scene)
+
+
+def offsets_ms(witnesses: Sequence[Sequence[Marks]]) -> dict[str, float]:
+    """By how much the sound of each scene comes late, as several drivers see it; not those of which they see nothing.
+
+    Films from the net are often out of step. The witnesses are drivers that
+    are not to be judged: the best lag of their mean correlation is taken.
+    """
+    found: dict[str, float] = {}
+    for same in zip(*witnesses, strict=True):
+        curve = np.mean([m.by_lag for m in same], axis=0)
+        lag = metrics.best_lag_ms(curve)
+        if np.isfinite(lag) and curve.max() >= SEEN:
+            found[same[0].scene] = lag
+    return found
 
 
 def _by_lag(driven: NDArray[np.float32], real: NDArray[np.float32] | None) -> NDArray[np.float64]:
@@ -146,6 +171,8 @@ class Row:
     correlation_pooled: float | None
     correlation_worst: float | None
     lag_ms: float | None
+    correlation_in_step: float | None
+    lag_in_step_ms: float | None
     closure_hits: float | None
     closures: int
     false_closures: float | None
@@ -157,8 +184,12 @@ class Row:
     noise_loss: dict[str, float]
 
 
-def row_of(name: str, look_ahead_ms: float, group: str, marks: Sequence[Marks]) -> Row:
-    """Means of the marks of one driver on one group."""
+def row_of(
+    name: str, look_ahead_ms: float, group: str, marks: Sequence[Marks], offsets: Mapping[str, float] | None = None
+) -> Row:
+    """Means of the marks of one driver on one group; with `offsets` (see `offsets_ms`) also those of the films in step."""
+    in_step = [_shifted(m.by_lag, (offsets or {}).get(m.scene, 0.0)) for m in marks] if offsets else []
+    moved = _mean_rows(in_step)
     hits, wanted = np.sum([m.closures for m in marks], axis=0)
     wrong, vowels = np.sum([m.false_closures for m in marks], axis=0)
     good, shut, steps = np.sum([m.still for m in marks], axis=0)
@@ -180,6 +211,8 @@ def row_of(name: str, look_ahead_ms: float, group: str, marks: Sequence[Marks]) 
         correlation_pooled=_number(metrics.correlation(*pooled)) if pooled.shape[1] else None,
         correlation_worst=_number(float(np.nanmin(frame))) if np.isfinite(frame).any() else None,
         lag_ms=None if by_lag is None else _number(metrics.best_lag_ms(by_lag)),
+        correlation_in_step=None if moved is None else float(moved[len(moved) // 2]),
+        lag_in_step_ms=None if moved is None else _number(metrics.best_lag_ms(moved)),
         closure_hits=_share(hits, wanted),
         closures=int(wanted),
         false_closures=_share(wrong, vowels),
@@ -195,6 +228,12 @@ def row_of(name: str, look_ahead_ms: float, group: str, marks: Sequence[Marks]) 
 def _loss(marks: Sequence[Marks], kind: str) -> float:
     lost = [m.frame_correlation - m.noisy[kind] for m in marks if kind in m.noisy]
     return float(np.nanmean(lost))
+
+
+def _shifted(by_lag: NDArray[np.float64], offset_ms: float) -> NDArray[np.float64]:
+    """A curve of correlations by lag as it would be with the sound earlier by the offset."""
+    lags = np.linspace(-metrics.LAG_LIMIT_MS, metrics.LAG_LIMIT_MS, len(by_lag))
+    return np.interp(lags + offset_ms, lags, by_lag)
 
 
 def _mean_rows(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64] | None:

@@ -13,7 +13,7 @@ from engine.features.mel import RATE_HZ
 from training.baseline.signal_processing import controls_of
 from training.data.splits import split_of
 from training.data.tracks import Track, tracks_in
-from training.evaluate.face import LIPS, Face, opening
+from training.evaluate.face import LIPS, face_of, opening
 from training.evaluate.metrics import PAUSE_S
 from training.speech.phones import CLOSED, OPEN_VOWELS, SIL
 from training.speech.utterances import Utterance, utterances_in
@@ -28,6 +28,8 @@ GROUPS: Final = {
     "aligned": "speech with phones aligned by others, never trained on",
     "voices": "recordings of held-out speakers, phones aligned by machine",
 }
+SPEECH_DB, SPEECH_U = 12.0, 0.02
+"""How much the level and the lips' gap (u) of a clip vary at least if someone speaks in it."""
 MOST_UTTERANCES: Final = 16
 """Of one language of synthetic speech, and of `voices`."""
 
@@ -50,12 +52,14 @@ class Real:
         moving: bool[M], where it is known.
         lips: float32[F, 40, 3] in u, see `training.evaluate.face.LIPS`; only frames that are trusted.
         instants: float64[F] s, the middle of each frame.
+        controls: float32[M, 58], what makes the rig repeat it best, see `training.data.fit`.
     """
 
     gap: NDArray[np.float32]
     moving: NDArray[np.bool_]
     lips: NDArray[np.float32]
     instants: NDArray[np.float64]
+    controls: NDArray[np.float32]
 
     @property
     def frame_gap(self) -> NDArray[np.float32]:
@@ -87,18 +91,27 @@ class Scene:
 
 
 def filmed_scenes(folder: Path, phones: dict[str, Phones]) -> Iterator[Scene]:
-    """The scenes of all tracks below `folder` that no training saw; those without sound or speech are left out."""
+    """The scenes of all tracks below `folder` that no training saw; those in which nobody speaks are left out."""
     for track in tracks_in(folder):
         group = _group(track)
-        if group is not None and len(track.sound) and track.valid.any():
+        if group is not None and track.valid.any() and speaks(track):
             yield scene_of(track, group, phones.get(track.name))
+
+
+def speaks(track: Track) -> bool:
+    """Whether the sound goes up and down as speech does, and the lips move."""
+    if len(track.sound) < RATE_HZ:
+        return False
+    level = levels((track.sound / 32768).astype(np.float32))
+    louder, wider = np.ptp(np.percentile(level, (10, 95))), np.ptp(np.percentile(track.gap, (5, 95)))
+    return bool(louder > SPEECH_DB and wider > SPEECH_U)
 
 
 def scene_of(track: Track, group: str, phones: Phones | None) -> Scene:
     """A track as a scene; without phones its pauses are found by loudness."""
     sound = (track.sound / 32768).astype(np.float32)
     instants = ((np.arange(len(track.landmarks)) + 0.5) / track.fps).astype(np.float64)
-    real = Real(track.gap, track.moving, track.landmarks[track.valid][:, LIPS], instants[track.valid])
+    real = Real(track.gap, track.moving, track.landmarks[track.valid][:, LIPS], instants[track.valid], track.controls)
     known = phones or Phones((), (), quiet_spans(sound))
     return Scene(track.name, group, sound, track.neutral, real, known)
 
@@ -111,7 +124,7 @@ def phones_of(folder: Path) -> dict[str, Phones]:
 
 def spoken_scenes(folder: Path, neutral: NDArray[np.float32]) -> Iterator[Scene]:
     """Held-out speech of nobody that was filmed, acted by the face float32[478, 3] in u."""
-    face, count = Face(neutral), Counter[str]()
+    face, count = face_of(neutral), Counter[str]()
     for utterance in utterances_in(folder, ("test",)):
         group = _group_of_speech(utterance)
         if group is None or (count[group] >= MOST_UTTERANCES and group != "aligned"):
@@ -147,11 +160,16 @@ def _group(track: Track) -> str | None:
     return split if track.source == "grid_s1" and split != "train" else None
 
 
+def levels(sound: NDArray[np.float32]) -> NDArray[np.float64]:
+    """float64[M] dB relative to full scale, of each 20 ms of float32[N] at 16 kHz."""
+    step = RATE_HZ // 50
+    power = (sound[: len(sound) // step * step].reshape(-1, step).astype(np.float64) ** 2).mean(1)
+    return 10 * np.log10(power + 1e-10)
+
+
 def quiet_spans(sound: NDArray[np.float32], least_s: float = 0.5, below_db: float = 28.0) -> list[Span]:
     """Spans of at least `least_s` where float32[N] at 16 kHz stays `below_db` under its loud parts."""
-    step = RATE_HZ // 50
-    power = (sound[: len(sound) // step * step].reshape(-1, step) ** 2).mean(1)
-    level = 10 * np.log10(power + 1e-10)
+    level = levels(sound)
     quiet = np.concatenate(([False], level < np.percentile(level, 95) - below_db, [False]))
     edges = np.flatnonzero(np.diff(quiet.astype(np.int8))) / 50
     return [(float(a), float(b)) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= least_s - 1e-6]

@@ -14,16 +14,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import MienError
-from engine.motion.voice import VoiceSource
+from engine.motion.mouth import LOOK_AHEADS_MS, MODEL
 from engine.rig import archive
+from engine.runtime.ort import OrtGraph
 from training.evaluate import report
-from training.evaluate.drivers import Driver, RigDriver, live_controls, simple_drivers
-from training.evaluate.judge import Marks, Noise, Row, judge, real_marks, row_of
+from training.evaluate.drivers import Driver, RigDriver, network_controls, simple_drivers
+from training.evaluate.judge import Marks, Noise, Row, judge, offsets_ms, real_marks, rig_marks, row_of
 from training.evaluate.noise import noises
 from training.evaluate.scenes import GROUPS, Scene, filmed_scenes, phones_of, spoken_scenes
 
-LOOK_AHEADS_MS = (0, 40, 80, 160)
 NOISY_GROUPS = ("test", "validation")
 """Where noise is mixed in: the bar speaks of the correlation there."""
 
@@ -46,12 +45,16 @@ def main(args: argparse.Namespace) -> int:
     scenes = list(_scenes(args))
     drivers = list(_drivers(args))
     disturbing = noises(args.noise, [s.sound for s in scenes if s.group == "speakers"]) if args.noise else {}
-    marks: dict[str, list[Marks]] = {report.REAL: [real_marks(scene) for scene in scenes if scene.real is not None]}
+    filmed = [scene for scene in scenes if scene.real is not None]
+    marks: dict[str, list[Marks]] = {
+        report.REAL: [real_marks(scene) for scene in filmed],
+        report.RIG: [rig_marks(scene) for scene in filmed],
+    }
     for driver in drivers:
         began = time.monotonic()
         marks[driver.name] = _all_marks(driver, scenes, disturbing)
         sys.stderr.write(f"{driver.name}: {len(scenes)} scenes in {time.monotonic() - began:.0f} s\n")
-    rows = _rows(marks, {report.REAL: 0.0, **{driver.name: driver.look_ahead_ms for driver in drivers}})
+    rows = _rows(marks, {report.REAL: 0.0, report.RIG: 0.0, **{driver.name: driver.look_ahead_ms for driver in drivers}})
     sys.stdout.write(report.page(rows, GROUPS, report.plain, "") + "\n")
     (args.out / "table.md").write_text(report.page(rows, GROUPS, report.markdown, "## ") + "\n")
     report.save_json(args.out / "table.json", rows, {name: [_plain(m) for m in all_] for name, all_ in marks.items()})
@@ -82,13 +85,18 @@ def stand_in() -> NDArray[np.float32]:
 
 def _drivers(args: argparse.Namespace) -> Iterator[Driver]:
     found: list[Driver] = simple_drivers()
-    for look_ahead in LOOK_AHEADS_MS:
-        try:
-            source = VoiceSource(look_ahead)
-        except (ValueError, MienError) as error:
-            sys.stderr.write(f"{report.NETWORK.format(look_ahead)} left out: {error}\n")
-            continue
-        found.append(RigDriver(report.NETWORK.format(look_ahead), look_ahead, partial(live_controls, source)))
+    model = args.model or MODEL
+    if args.learner:
+        from training.evaluate.learner import LearnerDriver
+
+        found.append(LearnerDriver.load(args.learner))
+    if model.exists():
+        graph = OrtGraph.load(model)
+        for look_ahead in LOOK_AHEADS_MS:
+            act = partial(network_controls, graph, look_ahead)
+            found.append(RigDriver(report.NETWORK.format(look_ahead), look_ahead, act))
+    else:
+        sys.stderr.write(f"there is no {model}: the mouth network is left out\n")
     names = [driver.name for driver in found]
     return (driver for driver in found if _wanted(driver.name, args.only, names))
 
@@ -102,11 +110,13 @@ def _rows(marks: Mapping[str, Sequence[Marks]], look_ahead: Mapping[str, float])
     groups = list(dict.fromkeys(m.group for all_ in marks.values() for m in all_))
     groups.sort(key=lambda group: [*GROUPS].index(group) if group in GROUPS else len(GROUPS))
     rows: list[Row] = []
+    heard = [marks[name] for name in (report.LOUDNESS, report.SIGNAL_PROCESSING) if name in marks]
+    late = offsets_ms([[m for m in all_ if m.group == "speakers"] for all_ in heard])
     for group in groups:
         for name, all_ in marks.items():
             chosen = [m for m in all_ if m.group == group]
             if chosen:
-                rows.append(row_of(name, look_ahead[name], group, chosen))
+                rows.append(row_of(name, look_ahead[name], group, chosen, late if group == "speakers" else None))
     return rows
 
 
