@@ -86,7 +86,7 @@ class Track:
             TrackError: if the file is damaged or of another kind.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 values = {field.name: file[field.name] for field in fields(cls)}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise TrackError(f"{path} is no track, or damaged: prepare it again ({error})") from error
