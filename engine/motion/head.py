@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Final
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,9 +148,9 @@ def load_style(path: Path) -> Floats:
         ModelError: if the file is missing, damaged or holds no style.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             style: Floats = file["style"].astype(np.float32)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ModelError(f"{path} holds no head style: make one from a clip of a talking person ({error})") from error
     if style.shape != STYLE_SHAPE or not np.isfinite(style).all():
         raise ModelError(f"{path} holds a style of another version: expected {STYLE_SHAPE}, got {style.shape}; make it anew")
