@@ -160,7 +160,7 @@ def train(run: Run, args: argparse.Namespace, batches: Batches, validation: Sequ
     best = _Best()
     parts = {"learner": learner, "optimiser": optimiser, "best": best}
     begin, lost, began = run.restore(parts, batches.rng), 0.0, time.monotonic()
-    every = max(min(250, args.steps // 4), 1)
+    every = max(min(100, args.steps // 4), 1)
     for step in range(begin + 1, args.steps + 1):
         sound, reference, wanted = (part.to(device) for part in batches.draw(args.batch))
         loss = torch.mean(((learner(sound, reference) + reference - wanted) / scale) ** 2)

@@ -16,8 +16,8 @@ from training.evaluate.scenes import Phones, Real, Scene
 Count = tuple[int, int]
 """Hits, and of how many."""
 
-SEEN: Final = 0.2
-"""Correlation from which a lag is believed."""
+AGREED_MS: Final = 50.0
+"""Within which two drivers must see the same lag for it to be believed."""
 _UNKNOWN: Final = float("nan")
 
 
@@ -125,14 +125,14 @@ def offsets_ms(witnesses: Sequence[Sequence[Marks]]) -> dict[str, float]:
     """By how much the sound of each scene comes late, as several drivers see it; not those of which they see nothing.
 
     Films from the net are often out of step. The witnesses are drivers that
-    are not to be judged: the best lag of their mean correlation is taken.
+    are not to be judged. Where their own best lags agree, the best lag of
+    their mean correlation is taken.
     """
     found: dict[str, float] = {}
     for same in zip(*witnesses, strict=True):
-        curve = np.mean([m.by_lag for m in same], axis=0)
-        lag = metrics.best_lag_ms(curve)
-        if np.isfinite(lag) and curve.max() >= SEEN:
-            found[same[0].scene] = lag
+        own = [metrics.best_lag_ms(m.by_lag) for m in same]
+        if np.isfinite(own).all() and np.ptp(own) <= AGREED_MS:
+            found[same[0].scene] = metrics.best_lag_ms(np.mean([m.by_lag for m in same], axis=0))
     return found
 
 

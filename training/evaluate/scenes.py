@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.features.mel import RATE_HZ
 from training.baseline.signal_processing import controls_of
-from training.data.splits import split_of
+from training.data.splits import Split, split_of
 from training.data.tracks import Track, tracks_in
 from training.evaluate.face import LIPS, face_of, opening
 from training.evaluate.metrics import PAUSE_S
@@ -117,15 +117,20 @@ def scene_of(track: Track, group: str, phones: Phones | None) -> Scene:
 
 
 def phones_of(folder: Path) -> dict[str, Phones]:
-    """Phones of filmed clips by name, as far as `folder` holds their speech."""
-    spoken = utterances_in(folder, ("test", "validation"))
-    return {u.name: spans_of(u) for u in spoken if u.source == "grid_s1"}
+    """Phones of filmed clips by name, as far as `folder` holds them."""
+    return {u.name: spans_of(u) for u in _spoken(folder / "grid", ("test", "validation"))}
+
+
+def _spoken(folder: Path, splits: tuple[Split, ...]) -> Iterator[Utterance]:
+    """Those of a folder that may not be there."""
+    if any(folder.glob("*.npz")):
+        yield from utterances_in(folder, splits)
 
 
 def spoken_scenes(folder: Path, neutral: NDArray[np.float32]) -> Iterator[Scene]:
     """Held-out speech of nobody that was filmed, acted by the face float32[478, 3] in u."""
     face, count = face_of(neutral), Counter[str]()
-    for utterance in utterances_in(folder, ("test",)):
+    for utterance in (*utterances_in(folder, ("test",)), *_spoken(folder / "aligned", ("test",))):
         group = _group_of_speech(utterance)
         if group is None or (count[group] >= MOST_UTTERANCES and group != "aligned"):
             continue
