@@ -383,6 +383,7 @@ async def open_session(request: web.Request) -> web.Response:
         fps=wanted.fps or config.fps,
         look_ahead_ms=config.look_ahead_ms if wanted.look_ahead_ms is None else wanted.look_ahead_ms,
         badge=config.badge,
+        head_style=str(config.head_style) if config.head_style else None,
     )
     seat = await house.desk.open(settings, wanted.id, source=source)
     if feed := house.feeds.get(source):

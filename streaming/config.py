@@ -40,6 +40,7 @@ class ServerConfig:
     audio: str | None = None  # file or stream that PyAV reads
     portrait: str | None = None  # the face that is chosen when a page opens
     badge: bool = True
+    head_style: Path | None = None  # file of a style: how heads move with the voice
     portraits: Path | None = None  # folder of the user's own portraits
     token: str | None = None
     certificate: Path | None = None

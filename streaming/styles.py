@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 import engine
 from engine.errors import MienError, ModelError
 from engine.motion.head import load_style, save_style
+
+log = logging.getLogger(__name__)
 
 Learn = Callable[[Path], NDArray[np.float32]]
 """From a clip to its style, float32[6, 33]; raises a MienError when the clip does not show it."""
@@ -47,6 +50,24 @@ def style_file(clip: Path, learn: Learn) -> Path:
         with contextlib.suppress(OSError):
             part.unlink()
     return file
+
+
+def chosen(clip: Path | None) -> Path | None:
+    """The file for a clip named on the command line; says so if learning it takes time. None if none was named.
+
+    Raises:
+        MienError: see `style_file`.
+    """
+    if clip is None:
+        return None
+
+    def learn(clip: Path) -> NDArray[np.float32]:
+        from streaming.head_style import head_style_of  # heavy, and needs the face tracker
+
+        log.warning("learning how the head moves from %s (once) ...", clip.name)
+        return head_style_of(clip)
+
+    return style_file(clip, learn)
 
 
 def cache_root() -> Path:

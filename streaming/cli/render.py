@@ -35,6 +35,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of blinks, glances and breath (default 0)")
     parser.add_argument("--preset", help="an expression or look to wear: smile, happy, sad, thoughtful, ...")
     parser.add_argument("--mouth-gain", type=float, help="how far the mouth opens, 0..2 (default 1)")
+    parser.add_argument(
+        "--head-style", type=Path, metavar="CLIP", help="move the head as the person in this clip of 3 s or more"
+    )
     parser.add_argument("--no-badge", action="store_true", help="do not mark the picture as synthetic; say so elsewhere then")
     parser.add_argument("--force", action="store_true", help="overwrite OUT if it exists")
     parser.add_argument("--portraits", type=Path, help="folder of uploaded portraits (default: the server's)")
@@ -44,12 +47,14 @@ def run(args: argparse.Namespace) -> int:
     """Render; return the exit status."""
     from streaming.capture.file import read_all
     from streaming.film import Film, frames_of
+    from streaming.styles import chosen
 
     out: Path = args.out or Path(Path(args.sound).stem + ".mp4")
     if not 64 <= args.size <= 2048 or args.size % 2:
         raise MienError(f"--size is an even number of pixels from 64 to 2048, got {args.size}")
     if out.exists() and not args.force:
         raise MienError(f"{out} exists; choose another name with -o, or overwrite it with --force")
+    style = chosen(args.head_style)
     settings = SessionSettings(
         args.portrait,
         size=args.size,
@@ -57,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
         look_ahead_ms=args.look_ahead_ms,
         badge=not args.no_badge,
         seed=args.seed,
+        head_style=str(style) if style else None,
     )
     controls = {"preset": args.preset, "mouth_gain": args.mouth_gain}
     portrait = _portrait(args.portrait, args.portraits)

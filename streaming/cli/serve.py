@@ -30,6 +30,7 @@ def add_parser(subparsers: Any) -> None:
     add("--microphone", nargs="?", const=SPEECH_DEFAULT, metavar="DEVICE", help="offer this machine's own microphone too")
     add("--audio", metavar="FILE", help="offer a sound file or stream as a voice")
     add("--portrait", metavar="ID", help="the face that is chosen when the page opens")
+    add("--head-style", type=Path, metavar="CLIP", help="move the heads as the person in this clip does: 3 s or more of talk")
     add("--portraits", type=Path, metavar="DIR", help="folder of your own portraits; default: ~/.local/share/mien/portraits")
     add("--no-badge", action="store_true", help="do not mark the picture as synthetic; say so elsewhere then")
     add("--token", default=os.environ.get("MIEN_TOKEN"), help="what a browser must show; also as MIEN_TOKEN")
@@ -40,6 +41,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until interrupted; return the exit status."""
+    from streaming import styles  # heavy
+
     config = ServerConfig(
         host=args.host,
         port=args.port,
@@ -51,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         audio=args.audio,
         portrait=args.portrait,
         badge=not args.no_badge,
+        head_style=styles.chosen(args.head_style),
         portraits=args.portraits,
         token=args.token or None,
         certificate=args.certificate,

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from engine.errors import MienError, ModelError
 from engine.motion.head import STYLE_SHAPE, load_style, save_style
-from streaming.styles import cache_root, style_file
+from streaming.styles import cache_root, chosen, style_file
 
 STYLE = np.full(STYLE_SHAPE, 0.25, np.float32)
 
@@ -62,6 +62,15 @@ def test_a_clip_that_is_not_there_or_shows_nothing_is_told_in_one_line(tmp_path:
     with pytest.raises(MienError, match="no face"):
         style_file(clip, fail)
     assert list(tmp_path.glob("cache/**/*.npz")) == []
+
+
+def test_only_what_is_named_is_learned(tmp_path: Path) -> None:
+    assert chosen(None) is None
+    file = tmp_path / "mine.npz"
+    save_style(file, STYLE)
+    assert chosen(file) == file.resolve()
+    with pytest.raises(MienError, match="No such file"):
+        chosen(tmp_path / "none.mp4")
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
