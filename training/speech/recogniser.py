@@ -59,10 +59,10 @@ _DILATIONS: Final = (1, 2, 4, 8, 16, 1)
 
 
 def heard(sound: Sound) -> NDArray[np.float32]:
-    """float32[N // 160, 40]: log-mel at a level of -23 dB, so that a quiet recording is as a loud one."""
+    """float32[N // 160, 40]: log-mel less each band's mean over the sound: level and microphone are taken out."""
     rms = float(np.sqrt(np.mean(np.square(sound)))) if len(sound) else 0.0
-    even = (sound * (0.07 / max(rms, 1e-3))).astype(np.float32)
-    return log_mel(np.pad(even, (WINDOW - HOP, 0)))
+    mel = log_mel(np.pad(sound * np.float32(0.07 / max(rms, 1e-4)), (WINDOW - HOP, 0)))
+    return 2 * (mel - mel.mean(axis=0)) if len(mel) else mel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +103,7 @@ def _example(item: Labelled, around: Surroundings, rng: np.random.Generator) -> 
     moved = [Phone(p.start_s - start / RATE_HZ, p.end_s - start / RATE_HZ, p.index) for p in item.phones]
     target = labels(moved, len(mel), up / down)
     short = SEGMENT - len(mel)
-    return np.pad(mel, ((0, short), (0, 0)), constant_values=-1), np.pad(target, (0, short), constant_values=UNKNOWN)
+    return np.pad(mel, ((0, short), (0, 0)), constant_values=0), np.pad(target, (0, short), constant_values=UNKNOWN)
 
 
 _SHARES: Final = Shares(room=0.4, noise=0.5, colour=0.7, band=0.25, clip=0.05)
