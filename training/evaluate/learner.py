@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +11,9 @@ from engine.timeline import MOTION_RATE_HZ
 from training.data.pca import LandmarkBasis
 from training.evaluate.drivers import Performance
 from training.evaluate.face import LIPS, Face
+from training.evaluate.report import LEARNER
 from training.expression import POINTS, RATE_FPS, expression, load, padded
 from training.networks.expression_learner import LOOK_AHEAD_MS, ExpressionLearner
-
-NAME: Final = "expression learner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,7 @@ class LearnerDriver:
 
     learner: ExpressionLearner
     basis: LandmarkBasis
-    name: str = NAME
+    name: str = LEARNER
     look_ahead_ms: float = LOOK_AHEAD_MS
 
     @classmethod

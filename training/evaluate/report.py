@@ -13,6 +13,7 @@ SIGNAL_PROCESSING: Final = "signal processing"
 REAL: Final = "the real mouth"
 RIG: Final = "the rig, fitted to it"
 LOUDNESS: Final = "loudness"
+LEARNER: Final = "expression learner"
 
 _NOTES: Final = """\
 Judge on filmed people: MediaPipe's landmarks, the head's turn taken out. Driven side: the rig of the same person's neutral

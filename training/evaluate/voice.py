@@ -4,6 +4,7 @@ Prints one table per kind of scene and the bars, and writes them with all marks,
 """
 
 import argparse
+import importlib.util
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,12 +18,16 @@ from numpy.typing import NDArray
 from engine.motion.mouth import LOOK_AHEADS_MS, MODEL
 from engine.rig import archive
 from engine.runtime.ort import OrtGraph
-from training.evaluate import report
-from training.evaluate.drivers import Driver, RigDriver, network_controls, simple_drivers
+from training.data.tracks import tracks_in
+from training.evaluate import plots, report
+from training.evaluate.drivers import Driver, Performance, RigDriver, network_controls, simple_drivers
+from training.evaluate.face import face_of
 from training.evaluate.judge import Marks, Noise, Row, judge, offsets_ms, real_marks, rig_marks, row_of
 from training.evaluate.noise import noises
 from training.evaluate.scenes import GROUPS, Scene, filmed_scenes, phones_of, spoken_scenes
 
+STAND_IN = Path(archive.__file__).parents[1] / "models" / "portraits" / "mei.mien"
+"""A built-in person, for speech of people nobody filmed and for films that cannot be enrolled."""
 NOISY_GROUPS = ("test", "validation")
 """Where noise is mixed in: the bar speaks of the correlation there."""
 
@@ -36,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learner", type=Path, metavar="FILE", help="learner.pt of python -m training expression-learner")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="only groups and drivers whose name holds one of these")
-    parser.add_argument("--clips", type=int, default=3, metavar="N", help="side-by-side clips per kind (default 3)")
+    parser.add_argument("--videos", type=Path, metavar="DIR", help="the films of the tracks: makes side-by-side clips of some")
+    parser.add_argument("--clips", type=int, default=3, metavar="N", help="side-by-side clips of each kind (default 3)")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -58,7 +64,66 @@ def main(args: argparse.Namespace) -> int:
     sys.stdout.write(report.page(rows, GROUPS, report.plain, "") + "\n")
     (args.out / "table.md").write_text(report.page(rows, GROUPS, report.markdown, "## ") + "\n")
     report.save_json(args.out / "table.json", rows, {name: [_plain(m) for m in all_] for name, all_ in marks.items()})
+    _draw(args, rows, filmed, drivers)
+    if args.videos:
+        _films(args, filmed, drivers)
     return 0
+
+
+SHOWN = (report.NETWORK.format(80), report.LEARNER, report.SIGNAL_PROCESSING)
+"""Drivers in plots; those with controls are also in the side-by-side clips."""
+
+
+def _some(filmed: Sequence[Scene], count: int) -> list[Scene]:
+    """A few of each kind, evenly spaced by name."""
+    chosen: list[Scene] = []
+    for group in ("test", "speakers"):
+        own = sorted((scene for scene in filmed if scene.group == group), key=lambda scene: scene.name)
+        chosen += own[:: max(len(own) // max(count, 1), 1)][:count]
+    return chosen
+
+
+def _draw(args: argparse.Namespace, rows: Sequence[Row], filmed: Sequence[Scene], drivers: Sequence[Driver]) -> None:
+    """The plots, where matplotlib is installed."""
+    if importlib.util.find_spec("matplotlib") is None:
+        sys.stderr.write("no plots: they need matplotlib (pip install 'mien[bench]')\n")
+        return
+    groups = [group for group in GROUPS if any(row.group == group and row.correlation_video is not None for row in rows)]
+    if not groups:
+        return
+    plots.draw_correlations(args.out / "correlation.png", rows, groups)
+    lines: dict[str, dict[str, NDArray[np.float32]]] = {}
+    for scene in _some(filmed, args.clips):
+        assert scene.real is not None
+        played = {d.name: _act(d, scene).gap for d in drivers if d.name in SHOWN}
+        lines[f"{scene.name} ({scene.group})"] = {report.REAL: scene.real.gap, **played}
+    if lines:
+        plots.draw_gaps(args.out / "gaps.png", lines)
+
+
+def _act(driver: Driver, scene: Scene) -> Performance:
+    return driver.perform(scene.sound, scene.neutral, face_of(scene.neutral))
+
+
+def _films(args: argparse.Namespace, filmed: Sequence[Scene], drivers: Sequence[Driver]) -> None:
+    """Side-by-side clips of a few scenes whose film is below --videos."""
+    from engine.face.mediapipe_tracker import MediaPipeTracker
+    from training.evaluate import film
+
+    tracker, spare = MediaPipeTracker(), archive.load(STAND_IN)
+    films = {path.stem: path for path in sorted(args.videos.rglob("*.mp4"))}
+    tracks = {track.name: track for track in tracks_in(args.tracks)}
+    for scene in _some(filmed, args.clips):
+        if scene.name not in films:
+            sys.stderr.write(f"no clip of {scene.name}: its film is not in {args.videos}\n")
+            continue
+        played = {d.name: _act(d, scene).controls for d in drivers if d.name in SHOWN}
+        driven = {name: controls for name, controls in played.items() if controls is not None}
+        try:
+            source = film.source_of(films[scene.name], tracks[scene.name], tracker, spare)
+            film.make(args.out / f"{scene.group}-{scene.name}.mp4", source, driven)
+        except film.FilmError as error:
+            sys.stderr.write(f"no clip of {scene.name}: {error}\n")
 
 
 def _scenes(args: argparse.Namespace) -> Iterator[Scene]:
@@ -79,8 +144,7 @@ def stand_in() -> NDArray[np.float32]:
     """float32[478, 3] in u: the neutral face of one of the built-in people, for speech of people nobody filmed."""
     from training.data.head import straightened
 
-    path = Path(archive.__file__).parents[1] / "models" / "portraits" / "mei.mien"
-    return straightened(archive.load(path).landmarks.astype(np.float64)).astype(np.float32)
+    return straightened(archive.load(STAND_IN).landmarks.astype(np.float64)).astype(np.float32)
 
 
 def _drivers(args: argparse.Namespace) -> Iterator[Driver]:
