@@ -164,6 +164,36 @@ def test_sound_can_be_absent_when_only_heads_are_wanted(
     assert len(track.controls) == pytest.approx(26 / FPS * 50, abs=2)
 
 
+def test_what_fails_unforeseen_is_one_line_and_tried_again(
+    studio: tuple[Path, Path, np.ndarray, np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "one"
+    folder.mkdir()
+    (folder / "mute.mp4").symlink_to(studio[0] / "mute.mp4")
+    with monkeypatch.context() as broken:
+        broken.setattr(prepare, "frame_rate", lambda path: 1 / 0)
+        assert prepared(folder, "--out", tmp_path / "out", "--silent") == 1
+    assert "dropped one/mute.mp4: failed: ZeroDivisionError" in capsys.readouterr().err
+    assert prepared(folder, "--out", tmp_path / "out", "--silent") == 0
+
+
+def test_a_disk_that_takes_nothing_is_said_in_one_line(
+    studio: tuple[Path, Path, np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    folder = tmp_path / "one"
+    folder.mkdir()
+    (folder / "mute.mp4").symlink_to(studio[0] / "mute.mp4")
+    monkeypatch.setattr(prepare.Faces, "save", full)
+    with pytest.raises(prepare.PrepareError, match="is the disk full"):
+        prepared(folder, "--out", tmp_path / "out", "--silent")
+
+
 def test_a_folder_without_film_is_refused(tmp_path: Path) -> None:
     with pytest.raises(prepare.PrepareError, match="no video in"):
         prepared(tmp_path, "--out", tmp_path / "out")

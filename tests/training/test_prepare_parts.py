@@ -20,7 +20,7 @@ from training.data.faces import Faces
 from training.data.fit import Person, fit_controls, judge
 from training.data.head import Fit, de_posed, fit_head, mean_face, pose_of, straightened
 from training.data.measures import gap_of, width_of
-from training.data.media import decimated, frame_rate, pictures, sound_of
+from training.data.media import _upright, decimated, frame_rate, pictures, sound_of
 from training.data.tracks import Track, TrackError
 
 
@@ -183,6 +183,21 @@ def test_holes_in_the_sound_are_silence(tmp_path: Path) -> None:
     assert len(sound) == pytest.approx(11520, abs=64)
     assert not sound[2200:9300].any()
     assert np.abs(sound[9700:10400]).max() > 0.1
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, -90])
+def test_pictures_stored_lying_down_are_turned_upright(turn: int) -> None:
+    upright = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    stored = np.rot90(upright, -turn // 90)  # a display matrix of +90 turns counterclockwise
+
+    class Stored:
+        rotation = turn
+
+        def to_ndarray(self, format: str) -> np.ndarray:
+            assert format == "rgb24"
+            return stored
+
+    assert np.array_equal(_upright(Stored()), upright)  # type: ignore[arg-type]
 
 
 def test_a_file_that_is_no_film_is_named_corrupt(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import MissingDependency
 from engine.face import mediapipe_tracker
-from engine.face.mediapipe_tracker import MediaPipeTracker, install_command, missing
+from engine.face.mediapipe_tracker import MediaPipeTracker, MeshStream, install_command, missing
 
 SOURCES = Path(__file__).parents[2] / "engine" / "models" / "portraits" / "source"
 needs_mediapipe = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -87,6 +87,23 @@ def test_landmarks_scale_with_the_picture(tracker: MediaPipeTracker, person: np.
 @needs_mediapipe
 def test_two_people_are_two_faces(tracker: MediaPipeTracker, person: np.ndarray) -> None:
     assert len(tracker.detect(np.hstack([person, person[:, ::-1]]))) == 2
+
+
+@needs_mediapipe
+def test_a_face_is_followed_through_a_video_and_forgotten_when_asked(person: np.ndarray) -> None:
+    stream = MeshStream()
+    small = np.asarray(cv2.resize(person, (256, 256), interpolation=cv2.INTER_AREA), np.uint8)
+    moved = np.roll(small, 6, axis=1)
+    first, second = stream.follow(small), stream.follow(moved)
+    assert first is not None
+    assert second is not None
+    assert np.median(second[:, 0] - first[:, 0]) == pytest.approx(6, abs=1)
+    assert first[1, 2] > first[33, 2]  # z points towards the camera
+    assert stream.follow(np.zeros_like(small)) is None
+    stream.reset()
+    again = stream.follow(small)
+    assert again is not None
+    assert np.abs(again - first).max() < 1e-3
 
 
 @needs_mediapipe

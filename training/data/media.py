@@ -41,9 +41,15 @@ def pictures(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
             container.streams.video[0].thread_type = "NONE"
             for count, frame in enumerate(container.decode(video=0)):
                 time = frame.time if frame.time is not None else count / rate_of(container.streams.video[0])
-                yield float(time), np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                yield float(time), _upright(frame)
     except (av.error.FFmpegError, OSError) as error:
         raise Unusable("corrupt", str(error).split("; ")[0]) from error
+
+
+def _upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """uint8[H, W, 3] RGB turned as a player would show it: telephones store pictures lying down."""
+    rgb = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    return np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90)))
 
 
 def rate_of(stream: av.VideoStream) -> float:

@@ -36,6 +36,10 @@ SHARED_SPEAKER: Final = ("grid_s1",)
 """Folders that are one person each, unless --speaker-from says otherwise."""
 
 
+FAILED: Final = "failed"
+"""Kind of what went wrong unforeseen: tried again with the next call."""
+
+
 class PrepareError(MienError):
     """Nothing can be prepared from what was asked."""
 
@@ -98,6 +102,8 @@ def main(args: argparse.Namespace) -> int:
         read = see_all(clips, args.out, ledger, jobs=args.jobs, longest_s=args.longest, silent=args.silent)
         seen = time.monotonic()
         fit_all(clips, args.out, ledger)
+    except OSError as error:
+        raise PrepareError(f"cannot write to {args.out}: {error}; is the disk full?") from error
     finally:
         ledger.save()
     fitted = time.monotonic()
@@ -158,14 +164,18 @@ class Ledger:
         counts = {source: Counter(row["dropped"] or "kept" for row in rows if row["source"] == source)
                   for source in sorted({row["source"] for row in rows})}  # fmt: skip
         part = self.path.with_suffix(".part")
-        part.write_text(json.dumps({"counts": counts, "clips": rows}, indent=1) + "\n")
-        part.replace(self.path)
+        try:
+            part.write_text(json.dumps({"counts": counts, "clips": rows}, indent=1) + "\n")
+            part.replace(self.path)
+        except OSError as error:
+            raise PrepareError(f"cannot write {self.path}: {error}; is the disk full?") from error
         self._unsaved = 0
 
 
 def see_all(clips: Sequence[Clip], out: Path, ledger: Ledger, *, jobs: int, longest_s: float, silent: bool) -> int:
     """The first step for all clips that still need it; returns how many did."""
-    waiting = [clip for clip in clips if not ledger.of(clip).dropped and not _seen_path(clip, out).exists()]
+    undecided = ("", FAILED)
+    waiting = [clip for clip in clips if ledger.of(clip).dropped in undecided and not _seen_path(clip, out).exists()]
     tasks = [(clip, out, longest_s, silent) for clip in waiting]
     progress = Progress("reading", len(tasks))
     for clip, kind, line in _mapped(tasks, jobs):
@@ -201,11 +211,11 @@ def _see(task: tuple[Clip, Path, float, bool]) -> tuple[Clip, str, str]:
             if not (silent and error.kind == "no sound"):
                 raise
             sound = np.zeros(count, np.int16)
-        faces.save(_seen_path(clip, out), sound=sound)
     except Unusable as error:
         return clip, error.kind, str(error)
     except Exception as error:  # decoders and trackers fail in ways of their own; one file must not end the rest
-        return clip, "failed", f"failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return clip, FAILED, f"{FAILED}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    faces.save(_seen_path(clip, out), sound=sound)
     return clip, "", ""
 
 
