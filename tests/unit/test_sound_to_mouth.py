@@ -25,7 +25,7 @@ from engine.timeline import SAMPLE_RATE_HZ, Timeline
 from tests.unit import sounds
 
 SIZE = 256
-LOOK_AHEAD_MS = 40
+LOOK_AHEAD_MS = 80
 
 pytestmark = pytest.mark.slow
 
