@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -167,8 +169,8 @@ def test_two_interleaved_sessions_equal_two_separate_ones() -> None:
 
 
 def test_lead_covers_the_look_ahead_at_every_rate() -> None:
-    for fps in (25, 30, 50, 60):
-        session = make(fps)
+    for fps, steps in itertools.product((25, 30, 50, 60), (0, 2, 4, 8)):
+        session = make(fps, look_ahead=steps * MOTION_STEP)
         session.push(np.ones(session.timeline.samples_per_frame * 8 + session.lead, np.float32))
         assert [session.tick().missing for _ in range(8)] == [0] * 8
 

@@ -1,5 +1,6 @@
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from streaming.contract import SessionSettings
 from streaming.worker.arena import Arena
 from streaming.worker.messages import Frame, Open
 from streaming.worker.session import REPEATS_MOST, WorkerSession
-from tests.fake_studio import FakeStudio
+from streaming.worker.studio import Performance
+from tests.fake_studio import FakeStudio, GreyRenderer, LoudVoice
 
 PERIOD = 0.04
 
@@ -129,6 +131,32 @@ def test_stamps_are_in_the_order_of_the_stages() -> None:
     stamps = speak(worker, clock).stamps
     assert 0 < stamps.arrived <= stamps.taken <= stamps.features <= stamps.inference_end <= stamps.colour
     assert stamps.due - stamps.arrived < 0.15
+
+
+@pytest.mark.parametrize("ahead_ms", [0, 40, 80, 160])
+@pytest.mark.parametrize("fps", [25, 60])
+def test_the_look_ahead_holds_sound_and_stamps_by_the_lead(ahead_ms: int, fps: int) -> None:
+    class Patient(LoudVoice):
+        look_ahead = ahead_ms * 48
+
+    clock, period = Clock(), 1 / fps
+    settings = SessionSettings("grey-80", size=256, fps=fps, badge=False)
+    performance = Performance(settings, GreyRenderer(256, Path("grey-80")), Patient(), clock)
+    worker = WorkerSession(Open(1, 0, 100.0, 0, "", settings, {}), performance, Arena(), 100.0, period, clock, lambda: 0.0)
+    samples, lead = 48_000 // fps, performance.session.lead
+    heard, held = list[np.ndarray](), list[float]()
+    for k in range(3 * fps):
+        level = 0.8 if fps <= k < 2 * fps else 0.2
+        worker.push(np.full(samples, level, np.float32), worker.due - 0.001)
+        frame = tick_on_time(worker, clock)
+        heard.append(frame.audio)
+        held.append(frame.stamps.due - frame.stamps.arrived)
+        assert frame.missing == 0 or k < 20
+    sound = np.concatenate(heard)
+    step = int(np.flatnonzero(sound > 20_000)[0])
+    assert (ahead_ms - 20) * 48 <= lead <= (ahead_ms + 20) * 48
+    assert step == pytest.approx(48_000 + lead, abs=0.065 * 48_000)  # and what the inlet holds
+    assert np.median(held) == pytest.approx(lead / 48_000, abs=0.065)
 
 
 def test_a_barge_in_silences_at_once() -> None:
