@@ -28,6 +28,8 @@ ROOMS: Final = 0.5
 GAIN_DB: Final = (-32.0, 12.0)
 COLOUR_DB: Final = 7.0
 TRACT: Final = 0.14  # vocal tracts longer or shorter by so much
+MASKS: Final = 2  # at most so many ranges of bands are flattened (Park et al. 2019, SpecAugment), ...
+MASK_BANDS: Final = 6  # ... each at most so wide
 _DB: Final = 1 / 40  # of a log-mel value per decibel
 
 
@@ -113,9 +115,17 @@ def disturb(mel: NDArray[np.float32], noise: NDArray[np.float32], rng: np.random
     mel = _other_tract(mel, rng)
     snr_db = float(rng.choice(SNR_DB)) if rng.random() < NOISY else float(rng.uniform(32, 60))
     power = decibel_power(mel) + LOUD * 10 ** (-snr_db / 10) * noise
-    value = np.log10(np.maximum(power, FLOOR)) / 4 + 1
-    value = value + _DB * float(rng.uniform(*GAIN_DB)) + _DB * _colour(rng)
+    value = (np.log10(np.maximum(power, FLOOR)) / 4 + 1).astype(np.float32)
+    _mask(value, rng)
+    value += _DB * float(rng.uniform(*GAIN_DB)) + _DB * _colour(rng)
     return np.maximum(value, np.log10(FLOOR) / 4 + 1).astype(np.float32)
+
+
+def _mask(mel: NDArray[np.float32], rng: np.random.Generator) -> None:
+    for _ in range(int(rng.integers(MASKS + 1))):
+        wide = int(rng.integers(1, MASK_BANDS + 1))
+        low = int(rng.integers(BANDS - wide + 1))
+        mel[..., low : low + wide] = mel[..., low : low + wide].mean()
 
 
 def decibel_power(mel: NDArray[np.float32]) -> NDArray[np.float32]:

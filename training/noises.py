@@ -75,8 +75,13 @@ def hisses(rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
     for slope in (0.0, 0.5, 1.0):
         yield np.fft.irfft(spectrum / frequency**slope, count).astype(np.float32)
     time_s = np.arange(count) / RATE_HZ
-    hum = sum(np.sin(2 * np.pi * 50 * k * time_s + float(rng.uniform(0, 6))) / k for k in (1, 2, 3, 4, 6, 8, 12))
-    yield (hum + 0.05 * rng.normal(size=count)).astype(np.float32)
+    for mains in (50, 60, 100, 120, 50, 60):
+        partials = [k for k in range(1, 16) if rng.random() < 0.6] or [1]
+        hum = sum(
+            np.sin(2 * np.pi * mains * k * time_s + float(rng.uniform(0, 6))) / k ** float(rng.uniform(0.3, 1.5))
+            for k in partials
+        )
+        yield (hum + 10 ** float(rng.uniform(-3, -1)) * rng.normal(size=count)).astype(np.float32)
     fan = np.fft.irfft(spectrum / frequency**0.7, count)
     yield (fan * (1 + 0.3 * np.sin(2 * np.pi * 21 * time_s))).astype(np.float32)
 

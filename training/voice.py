@@ -21,7 +21,7 @@ from training.noises import Noises
 from training.run import Average, Run, seed_all
 from training.speech.phones import CLOSED, PHONES, VISEME
 
-SHARES: Final = {"real": 0.40, "spoken": 0.22, "synthetic": 0.33, "quiet": 0.05}
+SHARES: Final = {"real": 0.28, "spoken": 0.37, "synthetic": 0.25, "quiet": 0.10}
 """Of the sequences of a batch."""
 WEIGHTS: Final = np.array([3.0, 0.0, 0.5, 1.0, 1.5, 0.6, 0.6, 0.6, 1.0], np.float32)
 """How much each articulator's error counts; a closure is a question of yes or no and has a loss of its own."""
