@@ -5,6 +5,7 @@ that did best on the validation clips, and their PCA basis.
 """
 
 import argparse
+import pickle
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -249,7 +250,7 @@ def load(path: Path) -> tuple[ExpressionLearner, LandmarkBasis]:
         basis = LandmarkBasis.of_arrays({name: array.numpy() for name, array in content["basis"].items()})
         learner = ExpressionLearner(content["width"])
         learner.load_state_dict(content["learner"])
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         cure = "make one with python -m training expression-learner"
         raise LearnerError(f"{path} is no expression learner: {cure} ({str(error).splitlines()[0]})") from error
     return learner.eval(), basis

@@ -36,12 +36,11 @@ class LandmarkBasis:
             raise ValueError(f"{count} components need more faces than {len(landmarks)}")
         flat = landmarks.reshape(len(landmarks), -1).astype(np.float64)
         mean = flat.mean(0)
-        values, vectors = np.linalg.eigh(np.cov(flat - mean, rowvar=False))
-        values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+        values, directions = _principal(flat - mean)
         shape = landmarks.shape[1:]
         return cls(
             mean.reshape(shape).astype(np.float32),
-            vectors[:, :count].T.reshape(count, *shape).astype(np.float32),
+            directions[:count].reshape(count, *shape).astype(np.float32),
             np.sqrt(values[:count]).astype(np.float32),
             float(values[:count].sum() / max(values.sum(), 1e-12)),
         )
@@ -70,3 +69,12 @@ class LandmarkBasis:
         """The basis that `arrays` gave."""
         mean, components, deviation = (np.asarray(arrays[key], np.float32) for key in ("mean", "components", "deviation"))
         return cls(mean, components, deviation, float(arrays["explained"]))
+
+
+def _principal(centred: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Variances and directions (rows) of float64[N, D], the strongest first; by whichever of both sides is smaller."""
+    if len(centred) < centred.shape[1]:
+        _, strengths, directions = np.linalg.svd(centred, full_matrices=False)
+        return strengths**2 / (len(centred) - 1), directions
+    values, vectors = np.linalg.eigh(centred.T @ centred / (len(centred) - 1))
+    return np.maximum(values[::-1], 0), vectors[:, ::-1].T

@@ -19,15 +19,19 @@ from engine.contract.motion import GROUPS, Motion
 from engine.enrol.build import build_avatar
 from engine.enrol.framing import frame_face
 from engine.errors import MienError
+from engine.face.tracker import Face
 from engine.render.badge import burn
 from engine.render.mesh import MeshRenderer
-from engine.rig.avatar import Avatar
+from engine.rig.avatar import FRAME, Avatar
 from engine.timeline import MOTION_RATE_HZ, SAMPLE_RATE_HZ
+from training.data.faces import CROP
 from training.data.tracks import Track
 from training.evaluate.drivers import upsampled
 
 SIZE: Final = 384
 """px, side of each picture."""
+NEAR: Final = 1.2
+"""Side of what is shown, in sizes of the face."""
 STRIP: Final = 6
 """Moments shown in the contact sheet of a clip."""
 _SURE: Final = np.ones(len(GROUPS), np.float32)
@@ -79,7 +83,8 @@ def _most_neutral(track: Track, count: int) -> int:
     at = np.minimum(instants.astype(int), len(track.gap) - 1)
     blink = np.abs(track.eye[at].mean(1) - np.median(track.eye))
     turned = np.abs(track.pose[:count, :3]).sum(1) / 60
-    return int(np.argmin(np.maximum(track.gap[at], 0) * 4 + blink + turned + 10 * ~track.valid[:count]))
+    pursed = np.abs(track.width[at] - np.linalg.norm(track.neutral[61, :2] - track.neutral[291, :2]))
+    return int(np.argmin(np.maximum(track.gap[at], 0) * 4 + 2 * pursed + blink + turned + 10 * ~track.valid[:count]))
 
 
 def make(path: Path, source: Source, driven: Mapping[str, NDArray[np.float32]]) -> None:
@@ -93,7 +98,8 @@ def make(path: Path, source: Source, driven: Mapping[str, NDArray[np.float32]]) 
     part = path.with_suffix(".part")
     with _Writer(part, track, 1 + len(panes)) as writer:
         for index, picture in enumerate(source.pictures):
-            row = [_labelled(_crop(picture, track.crop[index]), "real")]
+            x, y, side = track.crop[index].tolist()
+            row = [_labelled(_square(picture, x, y, side * NEAR / CROP), "real")]
             row += [_labelled(pane.at((index + 0.5) / track.fps), name) for name, pane in panes.items()]
             wide = np.hstack(row)
             writer.picture(wide)
@@ -116,8 +122,10 @@ class _Avatar:
     """The picture of an avatar at an instant."""
 
     def __init__(self, avatar: Avatar, controls: NDArray[np.float32]) -> None:
-        self._renderer = MeshRenderer(avatar, SIZE, badge=False)
+        self._renderer = MeshRenderer(avatar, FRAME, badge=False)
         self._controls = controls
+        face = Face(avatar.landmarks, 1.0)
+        self._square = np.array([*face.centre, face.size * NEAR])
 
     def at(self, seconds: float) -> NDArray[np.uint8]:
         place = min(seconds * MOTION_RATE_HZ, len(self._controls) - 1)
@@ -126,13 +134,13 @@ class _Avatar:
         values = self._controls[before] + np.float32(place - before) * (self._controls[after] - self._controls[before])
         values[-6:] = 0
         self._renderer.prepare(Motion(round(seconds * SAMPLE_RATE_HZ), values, _SURE))
-        rgb = np.array(self._renderer.finish().rgb)
+        rgb = _square(self._renderer.finish().rgb, *self._square.tolist())
         burn(rgb)
         return rgb
 
 
-def _crop(picture: NDArray[np.uint8], crop: NDArray[np.float32]) -> NDArray[np.uint8]:
-    x, y, side = crop.tolist()
+def _square(picture: NDArray[np.uint8], x: float, y: float, side: float) -> NDArray[np.uint8]:
+    """uint8[SIZE, SIZE, 3]: the square of a picture about (x, y)."""
     k = SIZE / side
     matrix = np.array([[k, 0, SIZE / 2 - k * x], [0, k, SIZE / 2 - k * y]])
     square = cv2.warpAffine(picture, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
