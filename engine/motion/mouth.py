@@ -1,6 +1,5 @@
 """A mouth that says what it hears, by a small network that is fed 20 ms of sound at a time."""
 
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,7 +11,6 @@ from engine.motion.visemes import ARTICULATORS, VISEMES
 
 LOOK_AHEADS_MS: Final = (0, 40, 80, 160)
 """What the network has a head for: the more sound beyond an instant it has heard, the surer it is of the lips at it."""
-MODEL: Final = Path(__file__).parents[1] / "models" / "voice.onnx"
 HIDDEN: Final = 192
 
 SPEC: Final = GraphSpec(

@@ -1,6 +1,7 @@
-"""A voice moves the face: sound in, lips, head and brows out."""
+"""A voice moves the face: sound in; lips, head and brows out."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,8 @@ from engine.contract.motion import CHANNELS, GROUPS, Channel, Motion
 from engine.features.analysis import HOP, Analyser, SoundFrame
 from engine.features.decimate import Decimator
 from engine.features.mel import BANDS, FRAMES_PER_STEP, MelStream
-from engine.motion.mouth import LOOK_AHEADS_MS, MODEL, Mouth
+from engine.motion.head import HeadMotion, load_style
+from engine.motion.mouth import LOOK_AHEADS_MS, Mouth
 from engine.motion.prosody import Prosody
 from engine.motion.visemes import ARTICULATORS
 from engine.runtime.ort import OrtGraph
@@ -20,16 +22,19 @@ from engine.timeline import MOTION_STEP, SAMPLE_RATE_HZ
 __all__ = ["LOOK_AHEADS_MS", "LOOK_AHEAD_MS", "VoiceSource"]
 
 LOOK_AHEAD_MS: Final = 80
+MODELS: Final = Path(__file__).parents[1] / "models"
 
 
 class VoiceSource:
-    """Lips from sound (see `Mouth`), head and brows (see `Prosody`).
+    """Lips from sound (see `Mouth`), the head (`HeadMotion`) and the brows (`Prosody`).
 
     In silence, and in any steady noise, the lips are closed and still.
 
     Args:
         look_ahead_ms: one of `LOOK_AHEADS_MS`.
         mouth_gain: how far the mouth opens, 0..2; 1 is natural.
+        head_style: float32[6, 33], how this person's head moves (`engine.motion.head`); None for the usual way.
+        seed: of the head: two with equal seeds move alike.
         graph: the mouth network; None for the one that ships.
 
     Raises:
@@ -42,9 +47,13 @@ class VoiceSource:
         look_ahead_ms: float = LOOK_AHEAD_MS,
         mouth_gain: float = 1.0,
         *,
+        head_style: NDArray[np.float32] | None = None,
+        seed: int = 0,
         graph: Graph | None = None,
     ) -> None:
-        self._mouth = Mouth(graph or OrtGraph.load(MODEL), look_ahead_ms)
+        self._mouth = Mouth(graph or OrtGraph.load(MODELS / "voice.onnx"), look_ahead_ms)
+        style = load_style(MODELS / "head_style.npz") if head_style is None else head_style
+        self._head = HeadMotion(OrtGraph.load(MODELS / "head.onnx"), style, seed)
         self._look_ahead = round(look_ahead_ms * SAMPLE_RATE_HZ / 1000)
         self.mouth_gain = mouth_gain
         self.reset()
@@ -96,6 +105,8 @@ class VoiceSource:
         self._ears = _Ears(sample)
         self._prosody = Prosody()
         self._mouth.reset()
+        self._head.reset()
+        self._pose = np.zeros(6, np.float32)
 
     def _step(self, sample: int) -> Motion:
         for frames, mel in self._ears.until(sample + self._look_ahead):
@@ -108,6 +119,7 @@ class VoiceSource:
 
     def _move(self, frames: Sequence[SoundFrame], mel: NDArray[np.float32]) -> None:
         self._mouth.step(mel)
+        self._pose = self._head.step(mel, self._mouth.speech)
         for frame in frames:
             self._prosody.step(frame, self._mouth.speech)
 
@@ -115,10 +127,8 @@ class VoiceSource:
         shape = np.minimum(self._mouth.shape * (_FIXED + self._gain * _FREE), 1)
         values[_TARGET] = shape[_ORIGIN]
         values[Channel["mouthClose"]] = shape[_CLOSE] * shape[_JAW]
-        prosody = self._prosody
-        for name, spring in (("yaw", prosody.yaw), ("pitch", prosody.pitch), ("roll", prosody.roll)):
-            values[Channel[name]] = spring.value
-        brow = prosody.brow.value
+        values[Channel["yaw"] :] = self._pose
+        brow = self._prosody.brow.value
         values[Channel["browInnerUp"]] = 0.8 * brow
         values[Channel["browOuterUpLeft"]] = values[Channel["browOuterUpRight"]] = brow
 
