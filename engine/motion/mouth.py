@@ -30,6 +30,8 @@ CLOSED_STAYS: Final = 0.6
 """Share of a closure that stays for the next step: at 25 fps one that is shorter than a picture would be missed."""
 PRESSED: Final = 0.75
 """How firmly met lips are pressed: what the rig calls firm."""
+PRESSES: Final = 0.4
+"""Share per step of the way to a firmer or looser press."""
 JAW_CLOSED: Final = 0.14
 """How far the jaw may hang while the lips are met."""
 SILENT: Final = (0.45, 0.75)
@@ -66,7 +68,7 @@ class Mouth:
     def reset(self) -> None:
         """As new."""
         self._stream.reset()
-        self._closed = 0.0
+        self._closed = self._pressed = 0.0
         self.shape = np.zeros(len(ARTICULATORS), np.float32)
         """float32[9], see `ARTICULATORS`; `close` is the share of the jaw's opening that the lips take back."""
         self.visemes = np.zeros(len(VISEMES), np.float32)
@@ -91,7 +93,8 @@ class Mouth:
 
     def _meet(self, goal: NDArray[np.float32]) -> None:
         goal[_CLOSE] = self._closed
-        goal[_PRESS] = max(float(goal[_PRESS]), PRESSED * self._closed)
+        self._pressed += PRESSES * (max(float(goal[_PRESS]), PRESSED * self._closed) - self._pressed)
+        goal[_PRESS] = self._pressed
         goal[_PARTING] *= 1 - self._closed
         goal[_JAW] = min(float(goal[_JAW]), float(goal[_JAW]) * (1 - self._closed) + JAW_CLOSED * self._closed)
 

@@ -69,6 +69,8 @@ def test_lips_that_meet_do_so_exactly_and_firmly(told: Told):
     told.say("mm", jaw=0.3, funnel=0.3, close=0.9)
     closed = steps(mouth, 1)[0]
     assert closed[CLOSE] == pytest.approx(1, abs=0.02)
+    assert closed[JAW] <= JAW_CLOSED + 0.01
+    closed = steps(mouth, 8)[-1]
     assert closed[PRESS] >= 0.97 * PRESSED
     assert closed[JAW] <= JAW_CLOSED + 0.01
     assert closed[FUNNEL] <= 0.01
