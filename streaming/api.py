@@ -124,7 +124,7 @@ class SessionRequest(Strict):
     id: Annotated[str, Field(pattern=SESSION_ID)] | None = None
     size: Literal[256, 384, 512, 768] | None = None
     fps: Literal[25, 30, 50, 60] | None = None
-    look_ahead_ms: Literal[0, 40] | None = None
+    look_ahead_ms: Literal[0, 40, 80, 160] | None = None
     source: Literal["browser", "microphone", "file", "sample"] = "browser"
 
 

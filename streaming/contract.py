@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.motion.voice import LOOK_AHEAD_MS as LOOK_AHEAD_MS
+from engine.motion.voice import LOOK_AHEADS_MS as LOOK_AHEADS_MS
+
 SESSION_ID = r"^[a-z0-9-]{1,64}$"
-LOOK_AHEADS_MS = (0, 40)
-"""How far the voice may look ahead: the more, the better the lips know what comes, and the later it is seen."""
-LOOK_AHEAD_MS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class SessionSettings:
     portrait: str  # id in the portrait library
     size: int = 512  # px, 256 / 384 / 512 / 768
     fps: int = 25  # 25 / 30 / 50 / 60
-    look_ahead_ms: int = LOOK_AHEAD_MS  # one of LOOK_AHEADS_MS
+    look_ahead_ms: int = LOOK_AHEAD_MS  # one of LOOK_AHEADS_MS: more is spoken better, and seen later
     picture_hold_ms: int = (
         50  # 0..50, where the hold of the picture begins; a receiver that reports its lag steers it from there
     )

@@ -58,7 +58,7 @@ class FakeSession:
     def status(self) -> LiveStatus:
         stages = {"audio_hold": {"p50": 20.0}, "queue": {"p50": 18.0}, "inference": {"p50": 8.0}, "encode": {"p50": 3.0}}
         state = "closed" if self.closed else "live"
-        rate, held = float(self.settings.fps), 20.0
+        rate, held = float(self.settings.fps), 60.0
         return LiveStatus(state, rate, 100, 0, stages, held, -30.0, hearing=False, viewers=self.viewers)
 
     async def close(self) -> None:

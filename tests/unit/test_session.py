@@ -169,7 +169,7 @@ def test_two_interleaved_sessions_equal_two_separate_ones() -> None:
 
 
 def test_lead_covers_the_look_ahead_at_every_rate() -> None:
-    for fps, steps in itertools.product((25, 30, 50, 60), (0, 2, 4, 8)):
+    for fps, steps in itertools.product((25, 30, 50, 60), (1, 2, 4, 8)):
         session = make(fps, look_ahead=steps * MOTION_STEP)
         session.push(np.ones(session.timeline.samples_per_frame * 8 + session.lead, np.float32))
         assert [session.tick().missing for _ in range(8)] == [0] * 8
