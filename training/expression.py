@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `training.__main__`."""
     parser.add_argument("--tracks", type=Path, required=True, metavar="DIR", help="made by python -m training prepare")
     parser.add_argument("--noise", type=Path, metavar="DIR", help="recordings of noise; without them white noise is mixed in")
-    parser.add_argument("--out", type=Path, default=Path("out/expression-learner"), metavar="DIR")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: out/NAME")
     parser.add_argument("--width", choices=("published", "narrow"), default="published")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=128)
@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Train; return the exit status."""
+    args.out = args.out or Path("out") / args.preset
     options = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items() if k not in ("resume", "out", "device")}
     run = Run(args.out, options, resume=args.resume)
     rng = seed_all(args.seed)
@@ -176,7 +177,7 @@ def train(run: Run, args: argparse.Namespace, batches: Batches, validation: Sequ
             lost = 0.0
             if correlation > best.correlation:
                 best.correlation = correlation
-                save(run.folder / "learner.pt", learner, batches.basis, args.width)
+                save(run.folder / "learner.pt", learner, batches.basis)
             run.save(step, parts, batches.rng)
 
 
@@ -232,11 +233,11 @@ def expression(
     return neutral + basis.displacement(np.concatenate(pieces))
 
 
-def save(path: Path, learner: ExpressionLearner, basis: LandmarkBasis, width: str) -> None:
+def save(path: Path, learner: ExpressionLearner, basis: LandmarkBasis) -> None:
     """Write weights and basis."""
     arrays = {name: torch.from_numpy(np.array(array)) for name, array in basis.arrays().items()}
     weights = {name: value.detach().cpu() for name, value in learner.state_dict().items()}
-    torch.save({"width": width, "basis": arrays, "learner": weights}, path)
+    torch.save({"width": learner.width, "basis": arrays, "learner": weights}, path)
 
 
 def load(path: Path) -> tuple[ExpressionLearner, LandmarkBasis]:

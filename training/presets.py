@@ -25,6 +25,9 @@ PRESETS: Mapping[str, Preset] = {
     "expression-learner": Preset(
         "training.expression", "Rhythmic Head Motion's facial expression learner as published (section 3.2, A.2)"
     ),
+    "expression-learner-narrow": Preset(
+        "training.expression", "the same with strided convolutions over the raw sound", {"width": "narrow", "rate": 1e-3}
+    ),
     "head-motion": Preset("training.head_motion", "the streaming head motion learner that ships", {"width": "live"}),
     "head-motion-published": Preset(
         "training.head_motion",

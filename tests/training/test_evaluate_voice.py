@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from engine.contract.motion import CHANNELS, Channel
+from engine.features.decimate import BLOCK, Decimator
+from engine.motion.voice import MODELS, VoiceSource
+from engine.runtime.ort import OrtGraph
 from tests.training.scenes import syllables, track
 from training.__main__ import main
 from training.baseline.loudness import loudness_controls, shut_controls
 from training.baseline.signal_processing import mouth_controls
 from training.evaluate import report
-from training.evaluate.drivers import RigDriver, upsampled
+from training.evaluate.drivers import RigDriver, network_controls, upsampled
 from training.evaluate.face import Face
 from training.evaluate.judge import judge, offsets_ms, real_marks, rig_marks, row_of
 from training.evaluate.noise import mixed
@@ -80,6 +83,21 @@ def test_signal_processing_opens_in_syllables_and_rests_in_silence() -> None:
     assert controls.shape == (len(jaw), len(CHANNELS))
     assert controls[10:30].max() == 0
     assert controls[60:, Channel["jawOpen"]].max() > 0.05
+
+
+@pytest.mark.parametrize("look_ahead_ms", [0, 80])
+def test_the_network_alone_says_what_the_live_source_says(look_ahead_ms: int) -> None:
+    graph = OrtGraph.load(MODELS / "voice.onnx")
+    wide = upsampled(syllables(seconds=2)[0])
+    decimator = Decimator()
+    heard = np.concatenate([decimator.process(block) for block in wide.reshape(-1, BLOCK)])
+    source = VoiceSource(look_ahead_ms, graph=graph)
+    source.push(np.concatenate((wide, np.zeros(48 * look_ahead_ms, np.float32))))
+    live = np.array([motion.values for motion in source.advance(len(wide) - 1)])
+    alone = network_controls(graph, look_ahead_ms, heard)
+    lips = [Channel[name] for name in ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthPressLeft")]
+    assert alone[:-6, lips] == pytest.approx(live[: len(alone) - 6, lips], abs=1e-5)
+    assert alone[:, Channel["jawOpen"]].max() > 0.05
 
 
 def test_noise_has_the_level_that_was_asked_for() -> None:

@@ -28,7 +28,8 @@ class LearnerDriver:
     @classmethod
     def load(cls, path: Path) -> "LearnerDriver":
         """The learner of a file; see `training.expression.save`."""
-        return cls(*load(path))
+        learner, basis = load(path)
+        return cls(learner, basis, LEARNER if learner.width == "published" else f"{LEARNER}, {learner.width}")
 
     def perform(self, sound: NDArray[np.float32], neutral: NDArray[np.float32], face: Face) -> Performance:
         """See `training.evaluate.drivers.Driver`."""

@@ -15,18 +15,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.motion.mouth import LOOK_AHEADS_MS, MODEL
+from engine.motion.mouth import LOOK_AHEADS_MS
+from engine.motion.voice import MODELS, VoiceSource
 from engine.rig import archive
 from engine.runtime.ort import OrtGraph
 from training.data.tracks import tracks_in
 from training.evaluate import plots, report
-from training.evaluate.drivers import Driver, Performance, RigDriver, network_controls, simple_drivers
+from training.evaluate.drivers import Driver, Performance, RigDriver, live_controls, network_controls, simple_drivers
 from training.evaluate.face import face_of
 from training.evaluate.judge import Marks, Noise, Row, judge, offsets_ms, real_marks, rig_marks, row_of
 from training.evaluate.noise import noises
 from training.evaluate.scenes import GROUPS, Scene, filmed_scenes, phones_of, spoken_scenes
 
-STAND_IN = Path(archive.__file__).parents[1] / "models" / "portraits" / "mei.mien"
+STAND_IN = MODELS / "portraits" / "mei.mien"
 """A built-in person, for speech of people nobody filmed and for films that cannot be enrolled."""
 NOISY_GROUPS = ("test", "validation")
 """Where noise is mixed in: the bar speaks of the correlation there."""
@@ -38,10 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speech", type=Path, metavar="DIR", help="made by python -m training speech: phones, languages")
     parser.add_argument("--noise", type=Path, metavar="DIR", help="recordings of rooms; without them white noise and babble")
     parser.add_argument("--model", type=Path, metavar="FILE", help="mouth network (default: the one that ships)")
-    parser.add_argument("--learner", type=Path, metavar="FILE", help="learner.pt of python -m training expression-learner")
+    parser.add_argument("--learner", type=Path, nargs="+", default=[], metavar="FILE",
+                        help="learner.pt of python -m training expression-learner")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="only groups and drivers whose name holds one of these")
     parser.add_argument("--videos", type=Path, metavar="DIR", help="the films of the tracks: makes side-by-side clips of some")
+    parser.add_argument("--live", action="store_true", help="the network within the whole live source: the same lips, slower")
     parser.add_argument("--clips", type=int, default=3, metavar="N", help="side-by-side clips of each kind (default 3)")
 
 
@@ -149,15 +152,17 @@ def stand_in() -> NDArray[np.float32]:
 
 def _drivers(args: argparse.Namespace) -> Iterator[Driver]:
     found: list[Driver] = simple_drivers()
-    model = args.model or MODEL
+    model = args.model or MODELS / "voice.onnx"
     if args.learner:
         from training.evaluate.learner import LearnerDriver
 
-        found.append(LearnerDriver.load(args.learner))
+        found += [LearnerDriver.load(path) for path in args.learner]
     if model.exists():
         graph = OrtGraph.load(model)
         for look_ahead in LOOK_AHEADS_MS:
             act = partial(network_controls, graph, look_ahead)
+            if args.live:
+                act = partial(live_controls, VoiceSource(look_ahead, graph=graph))
             found.append(RigDriver(report.NETWORK.format(look_ahead), look_ahead, act))
     else:
         sys.stderr.write(f"there is no {model}: the mouth network is left out\n")

@@ -47,6 +47,7 @@ class ExpressionLearner(nn.Module):
 
     def __init__(self, width: Width = "published", scale: float = 1.0) -> None:
         super().__init__()
+        self.width = width
         self.register_buffer("scale", torch.tensor(float(scale)))
         self.sound = _published_encoder() if width == "published" else _narrow_encoder()
         self.landmarks = nn.Linear(COEFFICIENTS, 32)
