@@ -1,6 +1,7 @@
 """`mien bench`: how long does a voice take to become a moving face, and what does it cost?
 
     --suite engine     voice in -> encoded picture out, no browser (the default)
+    --suite voice      40 ms of sound into motion on one core: features and networks
     --suite renderer   one frame on one core, per portrait and size
     --suite browser    voice in a headless Chromium -> picture on its screen, through the real server
     --suite soak       the engine's path for minutes: memory, threads, descriptors, drift
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from benchmarks.pipeline import PipelineSettings
     from benchmarks.report import Outcome
 
-SUITES = ("engine", "renderer", "browser", "soak")
-SECONDS = {"engine": 30.0, "renderer": 12.0, "browser": 40.0, "soak": 600.0}
-QUICK_SECONDS = {"engine": 5.0, "renderer": 2.0, "browser": 10.0, "soak": 20.0}
+SUITES = ("engine", "voice", "renderer", "browser", "soak")
+SECONDS = {"engine": 30.0, "voice": 60.0, "renderer": 12.0, "browser": 40.0, "soak": 600.0}
+QUICK_SECONDS = {"engine": 5.0, "voice": 4.0, "renderer": 2.0, "browser": 10.0, "soak": 20.0}
 SIZES = (256, 384, 512, 768)
 RATES = (25, 30, 50, 60)
 
@@ -100,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plots:
         args.plots.mkdir(parents=True, exist_ok=True)
     busy = Busy()
-    suites = {"engine": _engine, "renderer": _renderer, "browser": _browser, "soak": _soak}
+    suites = {"engine": _engine, "voice": _voice, "renderer": _renderer, "browser": _browser, "soak": _soak}
     outcome = suites[args.suite](args)
     report.show(args.suite, outcome, report.document(args.suite, outcome, busy.summary()), args.json)
     return 1 if outcome.failures else 0
@@ -120,6 +121,12 @@ def _engine(args: argparse.Namespace) -> "Outcome":
 
         outcome.lines += plots.engine(found, args.plots)
     return outcome
+
+
+def _voice(args: argparse.Namespace) -> "Outcome":
+    from benchmarks import inputs, voice_suite
+
+    return voice_suite.run_suite(inputs.voice(args.audio or inputs.sample()), _seconds(args), args.look_ahead_ms)
 
 
 def _renderer(args: argparse.Namespace) -> "Outcome":

@@ -40,6 +40,14 @@ def measured(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict
     return status, found["metrics"], printed
 
 
+def test_suite_voice(capsys: pytest.CaptureFixture[str], voice: Path) -> None:
+    status, metrics, printed = measured(capsys, "--suite", "voice", "--quick", "--audio", str(voice))
+    assert status == 0
+    assert metrics["voice_ms"]["n"] > 50
+    assert metrics["voice_networks_ms"]["p50"] < metrics["voice_ms"]["p50"]
+    assert "the driver before" in printed
+
+
 def test_suite_renderer(capsys: pytest.CaptureFixture[str], voice: Path) -> None:
     status, metrics, printed = measured(capsys, "--suite", "renderer", "--quick", "--size", "256", "--audio", str(voice))
     assert status == 0
