@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from engine.contract.graph import Graph
 from engine.contract.motion import CHANNELS, GROUPS, Channel, Motion
-from engine.features.analysis import HOP, Analyser, SoundFrame
-from engine.features.decimate import Decimator
+from engine.features.decimate import BLOCK, Decimator
 from engine.features.mel import BANDS, FRAMES_PER_STEP, MelStream
+from engine.motion.brows import Brows
 from engine.motion.head import HeadMotion, load_style
 from engine.motion.mouth import LOOK_AHEADS_MS, Mouth
-from engine.motion.prosody import Prosody
 from engine.motion.visemes import ARTICULATORS
 from engine.runtime.ort import OrtGraph
 from engine.timeline import MOTION_STEP, SAMPLE_RATE_HZ
@@ -26,7 +25,7 @@ MODELS: Final = Path(__file__).parents[1] / "models"
 
 
 class VoiceSource:
-    """Lips from sound (see `Mouth`), the head (`HeadMotion`) and the brows (`Prosody`).
+    """Lips from sound (see `Mouth`), the head (`HeadMotion`) and `Brows`.
 
     In silence, and in any steady noise, the lips are closed and still.
 
@@ -103,32 +102,28 @@ class VoiceSource:
         self._heard = sample
         self._next = -(-sample // MOTION_STEP) * MOTION_STEP
         self._ears = _Ears(sample)
-        self._prosody = Prosody()
+        self._brows = Brows()
         self._mouth.reset()
         self._head.reset()
         self._pose = np.zeros(6, np.float32)
 
     def _step(self, sample: int) -> Motion:
-        for frames, mel in self._ears.until(sample + self._look_ahead):
-            self._move(frames, mel)
+        for sound, mel in self._ears.until(sample + self._look_ahead):
+            self._mouth.step(mel)
+            self._pose = self._head.step(mel, self._mouth.speech)
+            self._brows.step(sound, self._mouth.speech)
         values = np.zeros(len(CHANNELS), np.float32)
         heard = self._heard >= sample + self._look_ahead
         if heard:
             self._write(values)
         return Motion(sample, values, _HEARD if heard else _DEAF)
 
-    def _move(self, frames: Sequence[SoundFrame], mel: NDArray[np.float32]) -> None:
-        self._mouth.step(mel)
-        self._pose = self._head.step(mel, self._mouth.speech)
-        for frame in frames:
-            self._prosody.step(frame, self._mouth.speech)
-
     def _write(self, values: NDArray[np.float32]) -> None:
         shape = np.minimum(self._mouth.shape * (_FIXED + self._gain * _FREE), 1)
         values[_TARGET] = shape[_ORIGIN]
         values[Channel["mouthClose"]] = shape[_CLOSE] * shape[_JAW]
         values[Channel["yaw"] :] = self._pose
-        brow = self._prosody.brow.value
+        brow = self._brows.raised
         values[Channel["browInnerUp"]] = 0.8 * brow
         values[Channel["browOuterUpLeft"]] = values[Channel["browOuterUpRight"]] = brow
 
@@ -138,7 +133,6 @@ MAX_WAITING: Final = 500
 
 _HEARD: Final = np.array([group in ("lips", "expression", "pose") for group in GROUPS], np.float32)
 _DEAF: Final = np.zeros(len(GROUPS), np.float32)
-_FRAMES: Final = MOTION_STEP // HOP
 
 _CHANNELS_OF: Final = {
     "jaw": ("jawOpen",),
@@ -156,17 +150,18 @@ _JAW, _CLOSE = (ARTICULATORS.index(name) for name in ("jaw", "close"))
 _FIXED: Final = np.array([name in ("close", "press", "roll") for name in ARTICULATORS], np.float32)
 _FREE: Final[NDArray[np.float32]] = 1 - _FIXED
 
-Step = tuple[list[SoundFrame], NDArray[np.float32]]
+Step = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Sound float32[320] at 16 kHz and its mel float32[2, 40]."""
 
 
 class _Ears:
-    """Sound as the networks and the prosody hear it, in steps of 20 ms of the media clock.
+    """Sound as the networks hear it, in steps of 20 ms of the media clock.
 
     Sound that begins off the grid of motion steps is taken to follow silence.
     """
 
     def __init__(self, sample: int) -> None:
-        self._analyser, self._decimator, self._mel = Analyser(), Decimator(), MelStream()
+        self._decimator, self._mel = Decimator(), MelStream()
         self._rest = np.zeros(sample % MOTION_STEP, np.float32)
         self._done = sample // MOTION_STEP  # steps given out or lost
         self._waiting: list[Step] = []
@@ -188,8 +183,7 @@ class _Ears:
         return steps
 
     def _hear(self, step: NDArray[np.float32]) -> Step:
-        frames = self._analyser.push(step)
         if not abs(float(step.sum())) < 4 * MOTION_STEP:  # NaN, too: what a broken device sends must not stay in the filters
             step = np.clip(np.nan_to_num(step), -1, 1)
-        sound = np.concatenate([self._decimator.process(block) for block in step.reshape(_FRAMES, HOP)])
-        return frames, self._mel.push(sound).reshape(FRAMES_PER_STEP, BANDS)
+        sound = np.concatenate([self._decimator.process(block) for block in step.reshape(-1, BLOCK)])
+        return sound, self._mel.push(sound).reshape(FRAMES_PER_STEP, BANDS)
