@@ -85,6 +85,7 @@ def examine(port: int = DEFAULT_PORT) -> list[Finding]:
         "microphone": microphone,
         "new photos": new_photos,
         "portraits": portraits,
+        "networks": networks,
         "browser": browser,
         "machine": machine,
         "port": lambda: port_free(port),
@@ -208,6 +209,29 @@ def portraits() -> Finding:
     if free_gb < DISK_WANTED_GB:
         return Finding("portraits", "optional", f"{detail}, where {free_gb:.1f} GB are free", "make room on the disk")
     return Finding("portraits", "ok", detail)
+
+
+def networks() -> Finding:
+    """What moves mouth, head and eyes: every file can be read, and the networks run."""
+    import numpy as np
+
+    import engine
+    from engine.errors import MienError
+    from engine.motion.idle import IdleSource
+    from engine.timeline import SAMPLE_RATE_HZ
+    from streaming.contract import SessionSettings
+    from streaming.worker.mesh import voice_of
+
+    try:
+        voice = voice_of(SessionSettings(""))
+        voice.push(np.zeros(SAMPLE_RATE_HZ, np.float32))
+        voice.advance(SAMPLE_RATE_HZ // 2)
+        IdleSource()
+    except MienError as error:
+        return Finding("networks", "missing", str(error), "git checkout -- engine/models")
+    files = sorted((Path(engine.__file__).parent / "models").glob("*.onnx"))
+    size = sum(file.stat().st_size for file in files) / 1e6
+    return Finding("networks", "ok", f"{', '.join(file.stem for file in files)} ({size:.1f} MB)")
 
 
 def browser() -> Finding:

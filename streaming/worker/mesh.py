@@ -5,12 +5,24 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from engine.motion.head import load_style
 from engine.motion.voice import VoiceSource
 from engine.render.mesh import MeshRenderer
 from engine.rig.archive import load
 from engine.rig.avatar import Avatar
 from streaming.contract import SessionSettings
 from streaming.worker.studio import Clock, Performance
+
+
+def voice_of(settings: SessionSettings) -> VoiceSource:
+    """What moves mouth and head to the voice.
+
+    Raises:
+        ModelError: if a network or the style cannot be read.
+    """
+    style = load_style(Path(settings.head_style)) if settings.head_style else None
+    return VoiceSource(settings.look_ahead_ms, head_style=style, seed=settings.seed)
+
 
 AVATARS_KEPT: Final = 12  # about 10 MB each
 
@@ -24,7 +36,7 @@ class MeshStudio:
 
     def build(self, settings: SessionSettings, portrait: str, clock: Clock) -> Performance:
         """See `Studio`."""
-        return Performance(settings, self.renderer(settings, portrait), VoiceSource(settings.look_ahead_ms), clock)
+        return Performance(settings, self.renderer(settings, portrait), voice_of(settings), clock)
 
     def renderer(self, settings: SessionSettings, portrait: str) -> MeshRenderer:
         """See `Studio`."""

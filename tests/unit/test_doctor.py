@@ -5,11 +5,12 @@ import sys
 
 import pytest
 
-from engine.errors import MissingDependency
+from engine.errors import MissingDependency, ModelError
 from streaming import tracker_setup
 from streaming.capture import microphone
 from streaming.cli import doctor
 from streaming.cli.doctor import Finding, examine, told
+from streaming.worker import mesh
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -21,7 +22,7 @@ def parsed(*words: str) -> argparse.Namespace:
 def test_every_check_answers_and_names_its_cure() -> None:
     findings = examine()
     assert [finding.name for finding in findings] == [
-        "Python", "libraries", "encoders", "microphone", "new photos", "portraits", "browser", "machine", "port",
+        "Python", "libraries", "encoders", "microphone", "new photos", "portraits", "networks", "browser", "machine", "port",
     ]  # fmt: skip
     for finding in findings:
         assert finding.detail
@@ -92,6 +93,16 @@ def test_microphones_are_listed_with_their_numbers(monkeypatch: pytest.MonkeyPat
         "0  Monitor (2 channels, 48000 Hz)",
         "3* Headset (1 channels, 16000 Hz)",
     ]
+
+
+def test_a_network_that_is_gone_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(settings: object) -> None:
+        raise ModelError("no network can be read at voice.onnx")
+
+    monkeypatch.setattr(mesh, "voice_of", fail)
+    finding = doctor.networks()
+    assert (finding.state, finding.cure) == ("missing", "git checkout -- engine/models")
+    assert "voice.onnx" in finding.detail
 
 
 def test_the_trackers_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

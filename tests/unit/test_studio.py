@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 from engine.contract import Channel, Motion
+from engine.errors import ModelError
+from engine.motion.head import STYLE_SHAPE, save_style
 from engine.motion.idle import IdleSource
 from streaming.contract import SessionSettings
+from streaming.worker.mesh import voice_of
 from streaming.worker.studio import Overheard, Performance, Scaled, Stopwatch
 from tests.fake_studio import FakeStudio, GreyRenderer, LoudVoice
+from tests.unit.sounds import syllables
 
 FRAME = 1920
 
@@ -96,6 +100,19 @@ def test_a_preset_plays_and_what_makes_no_sense_is_refused() -> None:
         played.apply({"preset": "smirk"})
     with pytest.raises(ValueError, match="gain"):
         played.apply({"head_gain": 3})
+
+
+def test_a_head_moves_in_the_style_that_was_chosen(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    save_style(tmp_path / "wild.npz", rng.normal(0, 0.4, STYLE_SHAPE).astype(np.float32))
+    poses = []
+    for style in (None, str(tmp_path / "wild.npz")):
+        voice = voice_of(SessionSettings("mei", head_style=style))
+        voice.push(syllables(3, 4.0))
+        poses.append([motion["yaw"] for motion in voice.advance(96_000)])
+    assert np.abs(np.subtract(*poses)).max() > 0.5
+    with pytest.raises(ModelError, match="no head style"):
+        voice_of(SessionSettings("mei", head_style=str(tmp_path / "none.npz")))
 
 
 def test_idle_life_can_be_switched_off() -> None:
