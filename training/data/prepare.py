@@ -28,7 +28,8 @@ from training.data.assemble import Speaker, check, speaker_of, track_of
 from training.data.faces import Faces, Watcher
 from training.data.media import VIDEO_SUFFIXES, Unusable, decimated, frame_rate, pictures, sound_of
 from training.data.sheet import write_sheet
-from training.data.tracks import SOUND_RATE_HZ
+from training.data.sync import Listener, in_place
+from training.data.tracks import SOUND_RATE_HZ, tracks_in
 
 SEEING, FITTING = 1, 3
 """Versions of the two steps: what an older one made is made again."""
@@ -84,6 +85,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--silent", action="store_true", help="keep clips without sound: they show heads and eyes")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that read video (default 1)")
     parser.add_argument("--longest", type=float, default=600.0, metavar="S", help="seconds taken of a clip (default 600)")
+    parser.add_argument(
+        "--sync-by", type=Path, metavar="TRACKS",
+        help="put late sound in place, by tracks of a speaker whose sound is (DIR/grid_s1); clips that are unsure stay",
+    )  # fmt: skip
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N clips of each folder")
     parser.add_argument("--sheet", type=int, default=0, metavar="N", help="draw contact sheets of N clips of each folder")
 
@@ -101,7 +106,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         read = see_all(clips, args.out, ledger, jobs=args.jobs, longest_s=args.longest, silent=args.silent)
         seen = time.monotonic()
-        fit_all(clips, args.out, ledger)
+        fit_all(clips, args.out, ledger, args.sync_by)
     except OSError as error:
         raise PrepareError(f"cannot write to {args.out}: {error}; is the disk full?") from error
     finally:
@@ -229,22 +234,23 @@ def track_path(clip: Clip, out: Path) -> Path:
     return out / clip.source / f"{clip.name}.npz"
 
 
-def fit_all(clips: Sequence[Clip], out: Path, ledger: Ledger) -> None:
+def fit_all(clips: Sequence[Clip], out: Path, ledger: Ledger, sync_by: Path | None = None) -> None:
     """The second step, speaker by speaker, for those whose clips or whose step's version are new."""
+    listener = Listener(tracks_in(sync_by)) if sync_by else None
     people: dict[tuple[str, str], list[Clip]] = {}
     for clip in clips:
         if _seen_path(clip, out).exists():
             people.setdefault((clip.source, clip.speaker), []).append(clip)
-    waiting = {who: own for who, own in people.items() if not _is_fitted(own, out, ledger)}
+    waiting = {who: own for who, own in people.items() if not _is_fitted(own, out, ledger, sync_by)}
     progress = Progress("fitting", sum(map(len, waiting.values())))
     for own in waiting.values():
         speaker = speaker_of((Faces.load(_seen_path(clip, out))[0] for clip in own), len(own))
-        made = _made_of(own)
+        made = _made_of(own, sync_by)
         for clip in own:
             outcome = ledger.of(clip)
             outcome.made, outcome.dropped, outcome.line = made, "", ""
             try:
-                outcome.figures = _fit(clip, out, speaker)
+                outcome.figures = _fit(clip, out, speaker, listener)
             except Unusable as error:
                 outcome.dropped, outcome.line = error.kind, str(error)
                 track_path(clip, out).unlink(missing_ok=True)
@@ -252,23 +258,27 @@ def fit_all(clips: Sequence[Clip], out: Path, ledger: Ledger) -> None:
             ledger.note()
 
 
-def _made_of(clips: Sequence[Clip]) -> str:
-    """Names the second step of these clips: its version and all their files."""
-    keys = "".join(sorted(f"{clip.name}{clip.key()}" for clip in clips))
+def _made_of(clips: Sequence[Clip], sync_by: Path | None) -> str:
+    """Names the second step of these clips: its version, whether sound is put in place, and all their files."""
+    keys = ("" if sync_by is None else "sync") + "".join(sorted(f"{clip.name}{clip.key()}" for clip in clips))
     return f"{FITTING}:{hashlib.sha1(keys.encode(), usedforsecurity=False).hexdigest()[:12]}"
 
 
-def _is_fitted(clips: Sequence[Clip], out: Path, ledger: Ledger) -> bool:
-    made, outcomes = _made_of(clips), [ledger.of(clip) for clip in clips]
+def _is_fitted(clips: Sequence[Clip], out: Path, ledger: Ledger, sync_by: Path | None) -> bool:
+    made, outcomes = _made_of(clips, sync_by), [ledger.of(clip) for clip in clips]
     there = (outcome.dropped or track_path(clip, out).exists() for clip, outcome in zip(clips, outcomes, strict=True))
     return all(outcome.made == made for outcome in outcomes) and all(there)
 
 
-def _fit(clip: Clip, out: Path, speaker: Speaker) -> dict[str, float]:
+def _fit(clip: Clip, out: Path, speaker: Speaker, listener: Listener | None) -> dict[str, float]:
     faces, more = Faces.load(_seen_path(clip, out))
     track, quality = track_of(faces, more["sound"].astype(np.int16), speaker, (clip.name, clip.source, clip.speaker))
-    track.save(track_path(clip, out))
     figures: dict[str, Any] = {"seconds": track.seconds, **asdict(quality)}
+    if listener:
+        late = listener.lateness(track)
+        track = in_place(track, late.ms) if late.sure else track
+        figures |= {"late_ms": late.ms, "late_r": late.r, "late_r_before": late.r_now, "moved": late.sure}
+    track.save(track_path(clip, out))
     return {name: round(float(value), 5) for name, value in figures.items()}
 
 
@@ -306,6 +316,8 @@ def summary(outcomes: Sequence[Outcome]) -> str:
         a, b, c, d = (float(np.median([row[name] for row in kept])) if kept else float("nan") for name in names)
         seconds = sum(row["seconds"] for row in kept)
         reasons = ", ".join(f"{count} {kind}" for kind, count in why.most_common()) or "none"
+        moved = sum(bool(row.get("moved")) for row in kept)
+        reasons += f"; sound put in place in {moved}" if moved else ""
         lines.append(f"{source:16s} {len(kept):5d} {seconds:7.0f} {a:6.3f} {b:7.4f} {c:7.3f} {d:7.4f}  {reasons}")
     return "\n".join(lines)
 
