@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import MienError
 from training.data.splits import split_of
 from training.data.tracks import Track
 from training.speech import coarticulation, recogniser, recordings, utterances
@@ -35,7 +36,7 @@ class Tally:
 
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def leave_out(self, error: SpeechError) -> None:
+    def leave_out(self, error: MienError) -> None:
         """Tell and count."""
         sys.stderr.write(f"left out: {error}\n")
         self.reasons[str(error).rsplit(": ", 1)[-1].split(" (")[0]] += 1
@@ -70,7 +71,7 @@ def grid(tracks: Path, folder: Path, tally: Tally) -> Iterator[Recording]:
         try:
             words = recordings.grid_words(folder / f"{path.stem}.align")
             track = Track.load(path)
-        except SpeechError as error:
+        except MienError as error:
             tally.leave_out(error)
             continue
         yield Recording(track.name, "grid_s1", "grid_s1", track.sound.astype(np.float32) / np.float32(32768), words)

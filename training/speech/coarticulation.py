@@ -30,7 +30,7 @@ CORE: Final = 0.35
 
 JAW, CLOSE, PRESS, FUNNEL, PUCKER, STRETCH, LOWER, UPPER, ROLL = range(len(ARTICULATORS))
 
-SETTLE_S, RISE_S = 0.16, 0.14
+SETTLE_S, RISE_S = 0.13, 0.10
 """In a pause the mouth is at rest from this long after speech until this long before it."""
 CLOSING_S, BITING_S = 0.055, 0.06
 """How long lips take to meet or part."""

@@ -93,6 +93,9 @@ class Espeak:
     def say(self, text: str, voice: Voice) -> tuple[NDArray[np.float32], list[Phone]]:
         """float32[N] at `rate_hz`, and its phones from its first to its last sample.
 
+        The library goes on with the phase and the noise of what it said before: the same text sounds a little other
+        each time, and its phones move by less than a millisecond.
+
         Raises:
             SpeechError: if there is no such voice, or nothing was said.
         """

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from training.speech.align import Word
 from training.speech.errors import SpeechError
 from training.speech.phones import Phone, from_arpabet, spread
@@ -29,6 +26,9 @@ LEXICON: Final[dict[str, str]] = {
 
 GRID_UNIT_S: Final = 1 / 25_000
 """GRID's alignments count thousandths of a frame at 25 fps."""
+WINDOW_SHIFT_S: Final = 0.0125
+"""Forced aligners of Kaldi's kind stamp a frame with the start of its window of 25 ms: their boundaries lie half a window
+early (seen in the sounds as well: the energy of s rises 10 to 20 ms after its boundary)."""
 _PAUSES: Final = ("sil", "sp", "")
 
 
@@ -122,32 +122,11 @@ def textgrid_phones(path: Path) -> list[Phone]:
     """
     tiers = textgrid(path)
     rows = next((rows for name, rows in tiers.items() if name.lower().startswith("phone")), [])
-    phones = [p for start, end, name in rows for p in spread(start, end, from_arpabet(name)) if p.index]
+    shift = WINDOW_SHIFT_S
+    phones = [p for start, end, name in rows for p in spread(start + shift, end + shift, from_arpabet(name)) if p.index]
     if not phones:
         raise SpeechError(f"{path.name}: empty phone tier")
     return phones
-
-
-def save_phones(path: Path, phones: list[Phone] | tuple[Phone, ...]) -> None:
-    """Write a recording's phones: spans float32[P, 2] in seconds, phones int8[P]."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    spans = np.array([(p.start_s, p.end_s) for p in phones], np.float32).reshape(-1, 2)
-    np.savez(path, spans=spans, phones=np.array([p.index for p in phones], np.int8))
-
-
-def load_phones(path: Path) -> tuple[Phone, ...]:
-    """Read them.
-
-    Raises:
-        SpeechError: if the file is damaged or of another kind.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            spans: NDArray[np.float32] = file["spans"]
-            classes: list[int] = file["phones"].tolist()
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise SpeechError(f"{path} holds no phones ({error})") from error
-    return tuple(Phone(float(a), float(b), c) for (a, b), c in zip(spans.tolist(), classes, strict=True))
 
 
 def _text(path: Path) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,11 +81,11 @@ def load(path: Path) -> list[Utterance]:
         SpeechError: if the file is damaged or of another kind.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
         texts = list(zip(*(arrays[key].tolist() for key in _TEXTS), strict=True))
         ends = list(zip(arrays["sound_ends"].tolist(), arrays["phone_ends"].tolist(), strict=True))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise SpeechError(f"{path} is no speech, or damaged: make it again ({error})") from error
     out: list[Utterance] = []
     sound = phone = step = 0
