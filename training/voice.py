@@ -27,7 +27,8 @@ WEIGHTS: Final = np.array([3.0, 0.0, 0.5, 1.0, 1.5, 0.6, 0.6, 0.6, 1.0], np.floa
 """How much each articulator's error counts; a closure is a question of yes or no and has a loss of its own."""
 MOVING: Final = 2.0  # weight of the error in change per step against that in place
 CLOSING: Final = 0.35
-NAMING: Final = 0.08
+MISSED: Final = 2.5  # a closure that is missed counts so much more than one that is made up: they are rare
+NAMING: Final = 0.12
 BALANCE: Final = 0.4  # classes count by their frequency to the minus this
 
 
@@ -151,9 +152,10 @@ class Loss:
         place = (w * error**2).sum() / count
         both = torch.minimum(w[:, 1:], w[:, :-1])
         moving = (both * (error[:, 1:] - error[:, :-1]) ** 2).sum() / count
-        closing = functional.binary_cross_entropy_with_logits(p[..., CLOSE], y[..., CLOSE], w[..., CLOSE], reduction="sum")
+        weight = w[..., CLOSE] * (1 + (MISSED - 1) * y[..., CLOSE])
+        closing = functional.binary_cross_entropy_with_logits(p[..., CLOSE], y[..., CLOSE], weight, reduction="sum")
         naming = functional.cross_entropy(q.flatten(0, 1), names.flatten(), self._balance, ignore_index=-1)
-        return place, moving, closing / w[..., CLOSE].sum().clamp(min=1), naming
+        return place, moving, closing / weight.sum().clamp(min=1), naming
 
 
 def train(
