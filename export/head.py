@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from engine.motion.head import SPEC, STYLE_SPEC, save_style
+from engine.motion.head import SPEC, STYLE_SPEC, calibrated, save_style
+from engine.runtime.ort import OrtGraph
 from export.files import prove, write
+from training.data.head_speakers import TYPICAL, typical_mel
 from training.head_motion import default_style, trained
 from training.networks.head_motion import HeadMotion, StyleEncoder
 
@@ -33,7 +35,7 @@ class HeadStep(nn.Module):
 
 
 def export_head(head: HeadMotion, encoder: StyleEncoder, style: NDArray[np.float32], folder: Path) -> float:
-    """Write head.onnx, head_style.onnx and head_style.npz, the default style; return the largest difference found.
+    """Write head.onnx, head_style.onnx and head_style.npz (the default style, set to `TYPICAL`); return the largest difference.
 
     Raises:
         ModelError: if ONNX Runtime gives something else than PyTorch.
@@ -43,7 +45,8 @@ def export_head(head: HeadMotion, encoder: StyleEncoder, style: NDArray[np.float
         path = folder / f"{spec.name}.onnx"
         write(module, spec, path)
         worst = max(worst, prove(module, spec, path, TOLERANCE))
-    save_style(folder / "head_style.npz", style)
+    mel = np.concatenate([typical_mel(np.random.default_rng(seed)) for seed in range(3)])
+    save_style(folder / "head_style.npz", calibrated(OrtGraph.load(folder / "head.onnx"), style, mel, TYPICAL))
     return worst
 
 

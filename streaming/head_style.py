@@ -12,14 +12,13 @@ from engine.errors import MienError
 from engine.face.mediapipe_tracker import MeshStream
 from engine.face.pose import lip_gap, pose_track, steadied
 from engine.features.decimate import BLOCK, FACTOR, Decimator
-from engine.motion.head import REFERENCE_STEPS, load_style, style_from
+from engine.motion.head import ENCODER, MODEL, REFERENCE_STEPS, load_style, style_from
 from engine.runtime.ort import OrtGraph
 from engine.timeline import MOTION_RATE_HZ, SAMPLE_RATE_HZ
 from streaming.capture.file import SoundReader
 
 Floats = NDArray[np.float32]
 
-MODELS: Final = Path(__file__).resolve().parents[1] / "engine" / "models"
 LONGEST_S: Final = 20.0
 """More of a clip is not looked at: a style is the mean over its parts of 3 s, and soon settles."""
 LEAST_S: Final = REFERENCE_STEPS / MOTION_RATE_HZ
@@ -39,7 +38,7 @@ def head_style(path: Path) -> Floats:
     return load_style(path) if path.suffix.lower() == ".npz" else head_style_of(path)
 
 
-def head_style_of(video: Path, models: Path = MODELS) -> Floats:
+def head_style_of(video: Path) -> Floats:
     """float32[6, 33]: the style of the person in a video with sound; takes seconds, and needs the face tracker.
 
     Raises:
@@ -48,7 +47,7 @@ def head_style_of(video: Path, models: Path = MODELS) -> Floats:
         MissingDependency: if MediaPipe is not installed.
         ModelError: if the encoder is missing.
     """
-    encoder = OrtGraph.load(models / "head_style.onnx")
+    encoder, head = OrtGraph.load(ENCODER), OrtGraph.load(MODEL)
     sound = _sound_of(video)
     landmarks, fps = _landmarks_of(video)
     first, last = _longest(np.isfinite(landmarks[:, 0, 0]))
@@ -62,7 +61,7 @@ def head_style_of(video: Path, models: Path = MODELS) -> Floats:
         raise StyleError(
             f"{video.name} has {len(heard) / 16_000:.1f} s of sound with the face; a head style needs {LEAST_S:g} s"
         )
-    return style_from(encoder, heard, pose - pose.mean(0))
+    return style_from(encoder, head, heard, pose - pose.mean(0))
 
 
 def _sound_of(video: Path) -> Floats:

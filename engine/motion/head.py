@@ -10,8 +10,15 @@ from numpy.typing import NDArray
 from engine.contract.graph import Graph, GraphSpec, GraphStream, TensorSpec
 from engine.errors import ModelError
 from engine.features.mel import BANDS, FRAMES_PER_STEP, mel_of
+from engine.runtime.ort import OrtGraph
 
 Floats = NDArray[np.float32]
+
+MODELS: Final = Path(__file__).resolve().parents[1] / "models"
+MODEL: Final = MODELS / "head.onnx"
+ENCODER: Final = MODELS / "head_style.onnx"
+STYLE: Final = MODELS / "head_style.npz"
+"""The style of nobody in particular."""
 
 FEATURES: Final = 32
 """Features that a style turns into a pose."""
@@ -54,7 +61,9 @@ MOST_PER_STEP_DEG: Final = 0.95
 that turns about a face of one photo it looks like a fault."""
 MOST_SHIFT_PER_STEP: Final = 0.012  # u
 WAKE, SETTLE = 0.06, 0.016
-"""Shares per step of the way to speaking and to rest: the head is with the voice after 0.3 s and at rest after 2."""
+"""Shares per step of the way to speaking and to rest: the head is with the voice after 0.3 s and at rest after 3."""
+HOLD_STEPS: Final = 25
+"""A pause this long (0.5 s) leaves the head with the voice: who takes a breath does not fall back to rest."""
 
 
 class HeadMotion:
@@ -78,6 +87,15 @@ class HeadMotion:
         self.style = style
         self.gain = gain
         self.reset()
+
+    @classmethod
+    def load(cls, style: Floats | None = None, seed: int = 0, gain: float = 1.0) -> "HeadMotion":
+        """One with the network that ships, and its default style if there is no other.
+
+        Raises:
+            ModelError: if a file is missing or damaged.
+        """
+        return cls(OrtGraph.load(MODEL), load_style(STYLE) if style is None else style, seed, gain)
 
     @property
     def style(self) -> Floats:
@@ -110,7 +128,7 @@ class HeadMotion:
         """Forget all sound; equals new."""
         self._stream.reset()
         self._noise = np.random.default_rng(self._seed)
-        self._presence = 0.0
+        self._presence, self._quiet = 0.0, HOLD_STEPS
         self._pose = np.zeros(6, np.float32)
 
     def step(self, mel_frames: Floats, speech: float) -> Floats:
@@ -122,13 +140,20 @@ class HeadMotion:
         """
         noise = self._noise.standard_normal((1, NOISES), np.float32)
         outputs = self._stream.step({"mel": mel_frames[None], "noise": noise, "style": self._style})
-        goal_presence = min(max(speech, 0.0), 1.0)
-        self._presence += (WAKE if goal_presence > self._presence else SETTLE) * (goal_presence - self._presence)
-        eased = self._presence * self._presence * (3 - 2 * self._presence)
+        eased = self._eased(min(max(speech, 0.0), 1.0))
         bound = _BOUND
         goal = np.clip(outputs["pose"][0] * np.float32(self._gain * eased), -bound, bound)
         self._pose = self._pose + _limited(goal - self._pose)
         return self._pose.copy()
+
+    def _eased(self, speech: float) -> float:
+        """Move presence on; 0..1, how much of the network's pose is shown."""
+        self._quiet = 0 if speech > self._presence - 0.05 else self._quiet + 1
+        if speech > self._presence:
+            self._presence += WAKE * (speech - self._presence)
+        elif self._quiet >= HOLD_STEPS:
+            self._presence += SETTLE * (speech - self._presence)
+        return self._presence * self._presence * (3 - 2 * self._presence)
 
 
 def _limited(change: Floats) -> Floats:
@@ -163,11 +188,14 @@ def save_style(path: Path, style: Floats) -> None:
         np.savez(file, style=style)
 
 
-def style_from(graph: Graph, sound: Floats, pose: Floats) -> Floats:
+def style_from(encoder: Graph, head: Graph, sound: Floats, pose: Floats) -> Floats:
     """float32[6, 33]: how a person's head moves, from 3 seconds of a clip; of a longer clip the mean over its parts.
 
+    What the encoder writes is then set to the reference's own deviations, see `calibrated`.
+
     Args:
-        graph: `head_style.onnx`.
+        encoder: `head_style.onnx`.
+        head: `head.onnx`.
         sound: float32[N] at 16 kHz.
         pose: float32[M, 6] at n 20 ms, steady (`engine.face.pose.steadied`).
 
@@ -179,9 +207,43 @@ def style_from(graph: Graph, sound: Floats, pose: Floats) -> Floats:
         raise ValueError(f"a head style needs {REFERENCE_STEPS / 50:g} s of sound and movement, got {steps / 50:g} s")
     mel = mel_of(sound)
     starts = np.linspace(0, steps - REFERENCE_STEPS, max(steps // REFERENCE_STEPS, 1)).astype(int)
-    styles = [_style_of_part(graph, mel, pose, int(start)) for start in starts]
+    styles = [_style_of_part(encoder, mel, pose, int(start)) for start in starts]
     style: Floats = np.stack(styles).mean(0)
-    return style
+    return calibrated(head, style, mel[: FRAMES_PER_STEP * steps], pose[:steps].std(0))
+
+
+def calibrated(head: Graph, style: Floats, mel: Floats, deviation: Floats) -> Floats:
+    """A style whose movements deviate as a reference's do: its rows scaled by at most `MOST_SCALED`.
+
+    The network is heard out on the reference's own sound: over a stretch as long as the reference, with several seeds,
+    after as much again as its slowest noise needs to be under way.
+
+    Args:
+        head: `head.onnx`.
+        style: float32[6, 33].
+        mel: float32[2 M, 40], the reference's sound.
+        deviation: float32[6], standard deviations of the reference's movement.
+    """
+    steps = len(mel) // FRAMES_PER_STEP
+    warm, made = -(-_WARM_STEPS // steps), list[Floats]()
+    for seed in range(_TRIES):
+        stream, noise = GraphStream(head), np.random.default_rng(seed)
+        poses = [
+            stream.step({
+                "mel": mel[None, FRAMES_PER_STEP * (n % steps) :][:, :FRAMES_PER_STEP],
+                "noise": noise.standard_normal((1, NOISES), np.float32),
+                "style": style[None],
+            })["pose"][0]
+            for n in range((warm + 1) * steps)
+        ]  # fmt: skip
+        made.append(np.stack(poses[warm * steps :]).std(0))
+    ratio = deviation / np.maximum(np.mean(made, axis=0), 1e-4)
+    return (style * np.clip(ratio, 1 / MOST_SCALED, MOST_SCALED)[:, None]).astype(np.float32)
+
+
+MOST_SCALED: Final = 2.0
+_TRIES: Final = 8
+_WARM_STEPS: Final = 500
 
 
 def _style_of_part(graph: Graph, mel: Floats, pose: Floats, start: int) -> Floats:

@@ -14,6 +14,7 @@ from engine.motion.head import (
     STYLE_SHAPE,
     STYLE_SPEC,
     HeadMotion,
+    calibrated,
     load_style,
     save_style,
     style_from,
@@ -33,6 +34,16 @@ class Shaker:
         hidden = 0.9 * inputs["hidden"] + 0.1 * inputs["mel"].mean()
         pose = 40 * inputs["noise"][:, :6] * np.abs(inputs["style"]).mean() + hidden[0, :, :6]
         return {"pose": pose.astype(np.float32), "hidden": hidden, "drift": inputs["drift"], "smooth": inputs["smooth"]}
+
+
+class Follower:
+    """A head graph whose pose is its noise times the mean of the style's rows."""
+
+    spec: GraphSpec = SPEC
+
+    def run(self, inputs: Any) -> dict[str, Any]:
+        pose = (inputs["noise"][:, :6] * inputs["style"].mean(2)).astype(np.float32)
+        return {"pose": pose, **{name: inputs[name] for name in ("hidden", "drift", "smooth")}}
 
 
 class Encoder:
@@ -117,15 +128,23 @@ def test_the_style_of_a_longer_clip_is_the_mean_over_its_parts():
     sound = np.random.default_rng(0).normal(0, 0.1, 320 * steps).astype(np.float32)
     pose = np.zeros((steps, 6), np.float32)
     pose[:, 0] = np.repeat([1.0, 2.0, 3.0], REFERENCE_STEPS) * np.sin(np.arange(steps) * 2 * np.pi / 50)
-    style = style_from(Encoder(), sound, pose)
+    style = style_from(Encoder(), Follower(), sound, pose)
     assert style.shape == STYLE_SHAPE
     assert style.dtype == np.float32
-    np.testing.assert_allclose(style[0], 2 / np.sqrt(2), rtol=1e-3)
+    np.testing.assert_allclose(style[0], pose[:, 0].std(), rtol=0.1)  # set to the whole clip's
+    np.testing.assert_allclose(style[0], style[0, 0])
+
+
+def test_a_style_is_set_to_the_deviation_of_its_reference():
+    mel = np.tile(LOUD, (200, 1))
+    style = calibrated(Follower(), STYLE, mel, np.array([0.4, 0.6, 0.5, 0.5, 9.0, 0.5], np.float32))
+    np.testing.assert_allclose(style[:4, 0], [0.4, 0.6, 0.5, 0.5], rtol=0.1)
+    assert style[4, 0] == 2 * STYLE[4, 0]  # no more than that
 
 
 def test_a_clip_shorter_than_a_reference_is_refused():
     with pytest.raises(ValueError, match="3 s"):
-        style_from(Encoder(), np.zeros(16_000, np.float32), np.zeros((50, 6), np.float32))
+        style_from(Encoder(), Shaker(), np.zeros(16_000, np.float32), np.zeros((50, 6), np.float32))
 
 
 def test_two_mel_frames_are_one_step():

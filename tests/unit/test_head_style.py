@@ -8,7 +8,7 @@ from engine.errors import AudioError, ModelError
 from engine.motion.head import STYLE_SHAPE, save_style
 from engine.rig.camera import rotation
 from streaming import head_style
-from tests.unit.test_head import Encoder
+from tests.unit.test_head import Encoder, Follower
 from tests.unit.test_pose import a_face
 
 FPS = 25
@@ -52,7 +52,7 @@ class Nodding:
 @pytest.fixture
 def tracker(monkeypatch):
     monkeypatch.setattr(head_style, "MeshStream", Nodding)
-    monkeypatch.setattr(head_style.OrtGraph, "load", lambda path: Encoder())
+    monkeypatch.setattr(head_style.OrtGraph, "load", lambda path: Encoder() if path == head_style.ENCODER else Follower())
     monkeypatch.setattr(Nodding, "blind", 0)
 
 
