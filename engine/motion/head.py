@@ -148,7 +148,7 @@ class HeadMotion:
 
     def _eased(self, speech: float) -> float:
         """Move presence on; 0..1, how much of the network's pose is shown."""
-        self._quiet = 0 if speech > self._presence - 0.05 else self._quiet + 1
+        self._quiet = 0 if speech > 0.5 * self._presence else self._quiet + 1
         if speech > self._presence:
             self._presence += WAKE * (speech - self._presence)
         elif self._quiet >= HOLD_STEPS:
