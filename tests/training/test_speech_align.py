@@ -94,7 +94,7 @@ def test_a_recogniser_learns_and_survives_its_file(tmp_path) -> None:
     time = np.arange(24_000) / 16_000
     sound = np.where(time < 0.7, np.sin(6.28 * 300 * time), 0.3 * rng.normal(size=24_000)).astype(np.float32) * 0.2
     corpus = [Labelled(sound, (Phone(0.0, 0.7, CLASS["a"]), Phone(0.7, 1.5, CLASS["s"])))]
-    told = list(recogniser.train(corpus, Surroundings(), 3, 0, Recogniser(16)))
+    told = list(recogniser.train(corpus, Surroundings(), 3, 0, Recogniser(16), 2))
     step, loss, model = told[-1]
     assert step == 3
     assert loss < np.log(len(PHONES)) + 1

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.speech.errors import SpeechError
-from training.speech.phones import CLASS, SIL, VOICELESS, Phone, from_ipa, spread
+from training.speech.phones import CLASS, SIL, VOICED, VOICELESS, VOWELS, Phone, from_ipa, spread
 
 LIBRARY: Final = "libespeak-ng.so.1"
 
@@ -130,7 +130,9 @@ def _phones(events: list[tuple[int, str]], sound: NDArray[np.float32], rate_hz: 
     An event sits at the phone's start, but that of a voiceless stop at its
     burst: the silence before it, which espeak-ng counts to the phone before,
     is its closure (measured: `docs/training.md`). The breath after the burst
-    becomes a phone of its own, since lips have parted by then.
+    becomes a phone of its own, since lips have parted by then. A voiced stop
+    or nasal holds the way to its vowel in its last `RELEASE_S`, which is taken
+    from it.
     """
     phones: list[Phone] = []
     ends = [sample for sample, _ in events[1:]] + [len(sound)]
@@ -144,10 +146,23 @@ def _phones(events: list[tuple[int, str]], sound: NDArray[np.float32], rate_hz: 
             _shorten(phones, closed_s)
             phones += _stop(classes, closed_s, start_s, end_s)
         else:
+            if classes[0] in VOWELS:
+                start_s = _release(phones, start_s)
             phones += spread(start_s, end_s, classes)
     return phones
 
 
+def _release(phones: list[Phone], vowel_s: float) -> float:
+    """Seconds where a voiced closure before a vowel opens; it is shortened to there."""
+    last = phones[-1] if phones else None
+    if last is None or last.index not in VOICED or abs(last.end_s - vowel_s) > 1e-6:
+        return vowel_s
+    released_s = max(vowel_s - RELEASE_S, last.start_s + 0.5 * (vowel_s - last.start_s))
+    phones[-1] = Phone(last.start_s, released_s, last.index)
+    return released_s
+
+
+RELEASE_S: Final = 0.025
 BURST_S: Final = 0.010
 """What of a voiceless stop's burst still counts to it."""
 

@@ -38,10 +38,14 @@ BITTEN: Final = frozenset(CLASS[name] for name in ("f", "v"))
 """The lower lip meets the upper teeth."""
 VOICELESS: Final = frozenset(CLASS[name] for name in ("p", "t", "k", "ch"))
 """Stops that are silent first and then burst."""
+VOICED: Final = frozenset(CLASS[name] for name in ("b", "m", "d", "n", "g", "ng"))
+"""Closures of the mouth that sound."""
 VOWELS: Final = frozenset(
     CLASS[n] for n in ("iy", "ih", "e", "eh", "ae", "a", "aa", "ah", "ax", "er", "ao", "o", "uh", "u", "y", "oe", "ix")
 )
-OPEN_VOWELS: Final = frozenset(CLASS[name] for name in ("ae", "a", "aa", "ah", "eh", "ao"))
+OPEN_VOICED: Final = frozenset(CLASS[name] for name in ("b", "m", "d", "n", "g", "ng"))
+"""Closures of the mouth that sound."""
+VOWELS: Final = frozenset(CLASS[name] for name in ("ae", "a", "aa", "ah", "eh", "ao"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ _SHARES: Final = Shares(room=0.4, noise=0.5, colour=0.7, band=0.25, clip=0.05)
 
 
 def train(
-    corpus: Sequence[Labelled], around: Surroundings, steps: int, seed: int, model: Recogniser | None = None
+    corpus: Sequence[Labelled], around: Surroundings, steps: int, seed: int, model: Recogniser | None = None, size: int = 16
 ) -> Iterator[tuple[int, float, Recogniser]]:
     """Train a recogniser, or `model` further; yields step, loss and the network every 50 steps, lastly the one to use."""
     torch.manual_seed(seed)
@@ -118,7 +118,7 @@ def train(
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, steps, pct_start=0.15)
     lost: list[float] = []
-    for step, (mel, target) in enumerate(batches(corpus, around, 16, np.random.default_rng(seed)), 1):
+    for step, (mel, target) in enumerate(batches(corpus, around, size, np.random.default_rng(seed)), 1):
         loss = functional.cross_entropy(model(mel).flatten(0, 1), target.flatten(), ignore_index=UNKNOWN, label_smoothing=0.05)
         optimiser.zero_grad()
         loss.backward()
