@@ -16,7 +16,8 @@ from torch.nn import functional
 from engine.motion.visemes import ARTICULATORS
 from training.augment import Version, blend_in, disturb, versions
 from training.corpus import CLOSE, Example, of_split, real_examples, spoken_examples
-from training.networks.mouth import DELAYS, MouthNetwork
+from training.evaluate.metrics import correlation
+from training.networks.mouth import DELAYS, LOOK_AHEADS_MS, MouthNetwork
 from training.noises import Noises
 from training.run import Average, Run, seed_all
 from training.speech.phones import CLOSED, PHONES, VISEME
@@ -210,7 +211,7 @@ def validate(network: torch.nn.Module, examples: Sequence[Example], device: str)
             want = real[max(-delay, 0) :]
             count = min(len(said), len(want))
             opening = said[:count, 0] * (1 - 1 / (1 + np.exp(-said[:count, CLOSE])))
-            openings[head].append(float(np.corrcoef(opening, want[:count])[0, 1]))
+            openings[head].append(correlation(opening, want[:count]))
         delay, head = DELAYS[2], 2
         named = phones[0, delay:, head].argmax(-1).cpu().numpy()
         names = example.phones[: len(named)]
@@ -221,5 +222,6 @@ def validate(network: torch.nn.Module, examples: Sequence[Example], device: str)
         lips = np.isin(names, list(CLOSED))
         closed += int((hits[: len(lips)] & lips).sum())
         bilabials += int(lips.sum())
-    figures = {f"r_{ms}": float(np.nanmean(r)) for ms, r in zip((0, 40, 80, 160), openings, strict=True) if r}
+    kept = [[r for r in several if np.isfinite(r)] for several in openings]
+    figures = {f"r_{ms}": float(np.mean(r)) for ms, r in zip(LOOK_AHEADS_MS, kept, strict=True) if r}
     return figures | {"visemes": 100 * right / max(total, 1), "closed": 100 * closed / max(bilabials, 1)}
