@@ -14,6 +14,10 @@ REAL: Final = "the real mouth"
 RIG: Final = "the rig, fitted to it"
 LOUDNESS: Final = "loudness"
 LEARNER: Final = "expression learner"
+LANGUAGE: Final = "synthetic "
+"""What groups of one language begin with."""
+SPOKEN: Final = ("aligned", "voices", "synthetic", "test")
+"""Groups whose phones are known."""
 
 _NOTES: Final = """\
 Judge on filmed people: MediaPipe's landmarks, the head's turn taken out. Driven side: the rig of the same person's neutral
@@ -126,14 +130,11 @@ def bars(rows: Iterable[Row]) -> list[Bar]:
     lags = (get(at80, "test", lambda row: row.lag_ms), get(at80, "speakers", lambda row: row.lag_in_step_ms))
     for what, lag in zip(("GRID test", "held-out speakers in step"), lags, strict=True):
         found.append(_most(f"best lag, {what}, 80 ms, ms either way", None if lag is None else abs(lag), 20))
-    found += [
-        _least("m b p closures, aligned speech, 80 ms", get(at80, "aligned", lambda row: row.closure_hits), 0.90),
-        _most("open vowels closed, aligned speech, 80 ms", get(at80, "aligned", lambda row: row.false_closures), 0.05),
-    ]
-    for group in sorted({row_group for _, row_group in by}):
-        still = get(at80, group, lambda row: row.still)
-        if still is not None:
-            found.append(_least(f"closed and still in pauses, {group}, 80 ms", still, 0.98))
+    for group in SPOKEN:
+        found.append(_least(f"m b p closures, {group}, 80 ms", get(at80, group, lambda row: row.closure_hits), 0.90))
+        found.append(_most(f"open vowels closed, {group}, 80 ms", get(at80, group, lambda row: row.false_closures), 0.05))
+    rests = {group: get(at80, group, lambda row: row.still) for group in (*SPOKEN, "speakers")}
+    found += [_least(f"closed and still in pauses, {group}, 80 ms", rest, 0.98) for group, rest in rests.items()]
     losses = get_losses(by.get((at80, "test")))
     found += [_most(f"r lost by {kind} at 10 dB, GRID test, 80 ms", loss, 0.10) for kind, loss in losses.items()]
     return found
@@ -171,9 +172,28 @@ def page(rows: Sequence[Row], about: Mapping[str, str], write: Callable[[Sequenc
     groups = list(dict.fromkeys(row.group for row in rows))
     parts: list[str] = []
     for group in groups:
+        if group.startswith(LANGUAGE):
+            continue
         chosen = [row for row in rows if row.group == group]
         parts += [heading + titled(group, chosen, about), write(table(chosen))]
+    if any(group.startswith(LANGUAGE) for group in groups):
+        parts += [heading + "By language: r, m b p %, open shut %", write(by_language(rows))]
     return "\n\n".join([*parts, heading + "Bars", write(bar_table(bars(rows))), _NOTES])
+
+
+def by_language(rows: Sequence[Row]) -> list[list[str]]:
+    """Title line and one line per language of synthetic speech, the drivers beside each other."""
+    drivers = list(dict.fromkeys(row.driver for row in rows if row.group.startswith(LANGUAGE)))
+    lines = [["language", "sounds", *drivers]]
+    for group in sorted({row.group for row in rows if row.group.startswith(LANGUAGE)}):
+        own = {row.driver: row for row in rows if row.group == group}
+        cells = []
+        for driver in drivers:
+            row = own[driver]
+            parts = (row.correlation_50hz, ".2f", 1.0), (row.closure_hits, ".0f", 100.0), (row.false_closures, ".0f", 100.0)
+            cells.append("  ".join(_cell(*part) for part in parts))
+        lines.append([group.removeprefix(LANGUAGE), str(next(iter(own.values())).scenes), *cells])
+    return lines
 
 
 def save_json(path: Path, rows: Sequence[Row], scenes: Mapping[str, Sequence[Mapping[str, object]]]) -> None:

@@ -1,5 +1,6 @@
 """What drivers are judged on: a sound, the face that it moves, and what is known of the real mouth and of the phones."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from training.data.splits import Split, split_of
 from training.data.tracks import Track, tracks_in
 from training.evaluate.face import LIPS, face_of, opening
 from training.evaluate.metrics import PAUSE_S
-from training.speech.phones import CLOSED, OPEN_VOWELS, SIL
+from training.speech.phones import CLOSED, OPEN_VOWELS, SIL, VOWELS
 from training.speech.utterances import Utterance, utterances_in
 
 Span = tuple[float, float]
@@ -27,11 +28,15 @@ GROUPS: Final = {
     "speakers": "held-out speakers: addresses and consented clips",
     "aligned": "speech with phones aligned by others, never trained on",
     "voices": "recordings of held-out speakers, phones aligned by machine",
+    "synthetic": "synthetic speech, held-out voices and texts, all languages",
 }
 SPEECH_DB, SPEECH_U = 12.0, 0.02
 """How much the level and the lips' gap (u) of a clip vary at least if someone speaks in it."""
-MOST_UTTERANCES: Final = 16
-"""Of one language of synthetic speech, and of `voices`."""
+MOST_UTTERANCES: Final = {"voices": 48}
+"""Of a group; 16 of each language of synthetic speech."""
+LONGEST_S: Final = 0.3
+"""Length beyond which a phone is an error of its alignment."""
+FIT_DB: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +137,10 @@ def spoken_scenes(folder: Path, neutral: NDArray[np.float32]) -> Iterator[Scene]
     face, count = face_of(neutral), Counter[str]()
     for utterance in (*utterances_in(folder, ("test",)), *_spoken(folder / "aligned", ("test",))):
         group = _group_of_speech(utterance)
-        if group is None or (count[group] >= MOST_UTTERANCES and group != "aligned"):
+        if group is not None and not plausible(utterance):
+            sys.stderr.write(f"left out {utterance.name}: its phones' times do not fit its sound\n")
+            continue
+        if group is None or count[group] >= MOST_UTTERANCES.get(group, 16):
             continue
         count[group] += 1
         wanted = face.gap(face.lips(controls_of(utterance.articulators.astype(np.float32))))
@@ -142,14 +150,40 @@ def spoken_scenes(folder: Path, neutral: NDArray[np.float32]) -> Iterator[Scene]
 
 
 def spans_of(utterance: Utterance) -> Phones:
-    """What the phones of an utterance ask of a mouth; what lies between them is a pause."""
+    """What the phones of an utterance ask of a mouth.
+
+    Pauses are what lies between them and is quiet: words that nobody wrote
+    down are no pause. Phones that last too long to be true are left out.
+    """
     sounding = [phone for phone in utterance.phones if phone.index != SIL]
     times = [0.0, *(time for phone in sounding for time in (phone.start_s, phone.end_s)), utterance.seconds]
+    pauses = [(a, b) for a, b in zip(times[::2], times[1::2], strict=True) if b - a >= PAUSE_S]
+    level = levels((utterance.sound / 32768).astype(np.float32))
+    credible = [phone for phone in sounding if phone.end_s - phone.start_s <= LONGEST_S]
     return Phones(
-        closing=[(phone.start_s, phone.end_s) for phone in sounding if phone.index in CLOSED],
-        open_vowels=[(phone.start_s, phone.end_s) for phone in sounding if phone.index in OPEN_VOWELS],
-        pauses=[(a, b) for a, b in zip(times[::2], times[1::2], strict=True) if b - a >= PAUSE_S],
+        closing=[(phone.start_s, phone.end_s) for phone in credible if phone.index in CLOSED],
+        open_vowels=[(phone.start_s, phone.end_s) for phone in credible if phone.index in OPEN_VOWELS],
+        pauses=[part for pause in pauses for part in _quiet_parts(level, *pause)],
     )
+
+
+def _quiet_parts(level: NDArray[np.float64], begin_s: float, end_s: float) -> list[Span]:
+    """The parts of a pause, of 0.5 s or more, without sounds as loud as speech."""
+    loud = max(float(np.percentile(level, 95)) - 20, float(np.percentile(level, 10)) + 12)
+    inside = np.arange(len(level)) / 50
+    quiet = (level < loud) & (inside >= begin_s - 1e-6) & (inside + 0.02 <= end_s + 1e-6)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False])).astype(np.int8))) / 50
+    return [(float(a), float(b)) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= PAUSE_S - 1e-6]
+
+
+def plausible(utterance: Utterance) -> bool:
+    """Whether the phones' times fit the sound: vowels are louder than the rest."""
+    level = levels((utterance.sound / 32768).astype(np.float32))
+    classes = utterance.classes[: len(level)]
+    vowels, silence = np.isin(classes, list(VOWELS)), classes == SIL
+    if not vowels.any() or not silence.any():
+        return True
+    return bool(np.median(level[vowels]) > np.median(level[silence]) + FIT_DB)
 
 
 def _group_of_speech(utterance: Utterance) -> str | None:

@@ -177,13 +177,15 @@ def _all_marks(driver: Driver, scenes: Sequence[Scene], disturbing: Mapping[str,
 
 def _rows(marks: Mapping[str, Sequence[Marks]], look_ahead: Mapping[str, float]) -> list[Row]:
     groups = list(dict.fromkeys(m.group for all_ in marks.values() for m in all_))
+    if any(group.startswith(report.LANGUAGE) for group in groups):
+        groups.append("synthetic")
     groups.sort(key=lambda group: [*GROUPS].index(group) if group in GROUPS else len(GROUPS))
     rows: list[Row] = []
     heard = [marks[name] for name in (report.LOUDNESS, report.SIGNAL_PROCESSING) if name in marks]
     late = offsets_ms([[m for m in all_ if m.group == "speakers"] for all_ in heard])
     for group in groups:
         for name, all_ in marks.items():
-            chosen = [m for m in all_ if m.group == group]
+            chosen = [m for m in all_ if group in (m.group, m.group.split()[0])]
             if chosen:
                 rows.append(row_of(name, look_ahead[name], group, chosen, late if group == "speakers" else None))
     return rows

@@ -43,9 +43,7 @@ VOICED: Final = frozenset(CLASS[name] for name in ("b", "m", "d", "n", "g", "ng"
 VOWELS: Final = frozenset(
     CLASS[n] for n in ("iy", "ih", "e", "eh", "ae", "a", "aa", "ah", "ax", "er", "ao", "o", "uh", "u", "y", "oe", "ix")
 )
-OPEN_VOICED: Final = frozenset(CLASS[name] for name in ("b", "m", "d", "n", "g", "ng"))
-"""Closures of the mouth that sound."""
-VOWELS: Final = frozenset(CLASS[name] for name in ("ae", "a", "aa", "ah", "eh", "ao"))
+OPEN_VOWELS: Final = frozenset(CLASS[name] for name in ("ae", "a", "aa", "ah", "eh", "ao"))
 
 
 @dataclass(frozen=True, slots=True)
