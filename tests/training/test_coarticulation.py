@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 import itertools
 
 from engine.contract.motion import CHANNELS, Channel
+from training.__main__ import main
 from training.data.splits import split_of
 from training.speech import calibrate
 from training.speech.calibrate import Clip, GapModel
@@ -173,7 +174,9 @@ def test_articulators_of_controls() -> None:
     assert moved[1, CLOSE] == 1
 
 
-def test_no_clips_is_one_line(tmp_path: Path) -> None:
+def test_no_clips_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["articulation", "--tracks", str(tmp_path), "--alignments", str(tmp_path)]) == 1
+    assert "no clip" in capsys.readouterr().err
     assert split_of("grid_s1", "x") in ("train", "validation", "test")
     with pytest.raises(SpeechError, match="no clip"):
         calibrate.clips(tmp_path, tmp_path, "train")
