@@ -27,6 +27,7 @@ def write(module: nn.Module, spec: GraphSpec, path: Path) -> None:
     with warnings.catch_warnings():
         # the exporter that is to replace this one wants onnxscript; and batches here are of one, by the signature
         warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=_torch.jit.TracerWarning)  # shapes are static, so what is traced holds
         warnings.filterwarnings("ignore", "Exporting a model to ONNX with a batch_size other than 1")
         _torch.onnx.export(
             module.eval(), example, str(path), input_names=names, output_names=results, opset_version=OPSET, dynamo=False
