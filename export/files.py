@@ -53,7 +53,8 @@ def prove(module: nn.Module, spec: GraphSpec, path: Path, tolerance: float, step
         inputs = {**spec.fake_inputs(seed), **state}
         with torch.no_grad():
             said: Any = module.eval()(*map(_torch.from_numpy, inputs.values()))
-        wanted = dict(zip(names, said if isinstance(said, tuple) else (said,), strict=True))
+        results: tuple[Any, ...] = said if isinstance(said, tuple) else (said,)
+        wanted = dict(zip(names, results, strict=True))
         found = graph.run(inputs)
         worst = max([worst, *(float(np.abs(wanted[name].numpy() - found[name]).max()) for name in names)])
         state = {name: wanted[name].numpy() for name in state}
