@@ -53,7 +53,7 @@ def prove(module: nn.Module, spec: GraphSpec, path: Path, tolerance: float, step
         inputs = {**spec.fake_inputs(seed), **state}
         with torch.no_grad():
             said: Any = module.eval()(*map(_torch.from_numpy, inputs.values()))
-        results: tuple[Any, ...] = said if isinstance(said, tuple) else (said,)
+        results: list[Any] = [said] if isinstance(said, torch.Tensor) else list(said)
         wanted = dict(zip(names, results, strict=True))
         found = graph.run(inputs)
         worst = max([worst, *(float(np.abs(wanted[name].numpy() - found[name]).max()) for name in names)])
