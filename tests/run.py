@@ -1,7 +1,7 @@
 """The project's checks in order, each with its time: `./mien test`.
 
-Lint, types, import contracts, unit tests, parity tests, end-to-end tests in a
-real browser. All run even when one fails; the exit status says whether all
+Lint, types, import contracts, unit tests, training tests, parity tests,
+end-to-end tests in a real browser. All run even when one fails; the exit status says whether all
 passed. `--quick` leaves the end-to-end tests out; `--only STEP` runs one step;
 anything else is handed to pytest.
 """
@@ -21,6 +21,7 @@ STEPS: dict[str, list[str]] = {
     "types": [str(BIN / "pyright")],
     "imports": [str(BIN / "lint-imports")],
     "unit": [*PYTEST, "tests/unit"],
+    "training": [*PYTEST, "tests/training"],
     "parity": [*PYTEST, "tests/parity"],
     "e2e": [*PYTEST, "tests/e2e"],
 }
