@@ -7,8 +7,8 @@ that did best on the validation clips, and their PCA basis.
 import argparse
 import pickle
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from engine.errors import MienError
 from engine.features.mel import RATE_HZ
+from training.baseline.signal_processing import controls_of
+from training.data.fit import Person
 from training.data.pca import LandmarkBasis
 from training.data.splits import Split, split_of
 from training.data.tracks import Track, tracks_in
@@ -26,6 +28,7 @@ from training.evaluate.face import LIPS, opening
 from training.networks.expression_learner import COEFFICIENTS, WINDOW, ExpressionLearner
 from training.run import Run, seed_all
 from training.speech.sound import read
+from training.speech.utterances import utterances_in
 
 SNR_DB: Final = tuple(range(6, 31, 3))
 """Noise is mixed in at one of these (section 3.2)."""
@@ -45,6 +48,8 @@ class LearnerError(MienError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `training.__main__`."""
     parser.add_argument("--tracks", type=Path, required=True, metavar="DIR", help="made by python -m training prepare")
+    parser.add_argument("--speech", type=Path, metavar="DIR", help="made by python -m training speech: half of what is heard")
+    parser.add_argument("--utterances", type=int, default=600, metavar="N", help="of that speech, at most (default 600)")
     parser.add_argument("--noise", type=Path, metavar="DIR", help="recordings of noise; without them white noise is mixed in")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: out/NAME")
     parser.add_argument("--width", choices=("published", "narrow"), default="published")
@@ -66,8 +71,12 @@ def main(args: argparse.Namespace) -> int:
     if not clips["train"]:
         raise LearnerError(f"no clips to train on in {args.tracks}")
     basis = LandmarkBasis.of(np.concatenate([clip.landmarks for clip in clips["train"]]), COEFFICIENTS)
+    kinds = [[Example.of(clip, basis) for clip in clips["train"]]]
+    if args.speech:
+        spoken = spoken_clips(args.speech, clips["train"][0].neutral, args.utterances, rng)
+        kinds.append([Example.of(clip, basis) for clip in spoken])
     noise = [read(path) for path in sorted(args.noise.glob("noise*"))] if args.noise else []
-    train(run, args, Batches(clips["train"], basis, noise, rng), clips["validation"] or clips["train"][:8])
+    train(run, args, Batches(kinds, basis, noise, rng), clips["validation"] or clips["train"][:8])
     run.close()
     return 0
 
@@ -79,27 +88,48 @@ class Clip:
     Attributes:
         sound: float32[N + WINDOW] at 16 kHz, `WINDOW` / 2 zeros before and after it.
         landmarks: float32[F, 468, 3] in u, one for each frame that is trusted.
-        centres: intp[F], where in `sound` the window of each frame begins.
+        begins: intp[F], where in `sound` the window of each frame begins.
         loud: mean power of its louder half.
         neutral: float32[468, 3] in u.
     """
 
     sound: NDArray[np.float32]
     landmarks: NDArray[np.float32]
-    centres: NDArray[np.intp]
+    begins: NDArray[np.intp]
     loud: float
     neutral: NDArray[np.float32]
 
     @classmethod
     def of(cls, track: Track) -> "Clip":
         """A track; frames are taken as the video has them."""
-        sound = padded((track.sound / 32768).astype(np.float32))
-        instants = (np.arange(len(track.landmarks)) + 0.5) / track.fps
-        centres = np.minimum(np.round(instants * RATE_HZ), len(track.sound)).astype(np.intp)
+        return cls.at(
+            (track.sound / 32768).astype(np.float32),
+            track.landmarks[:, :POINTS],
+            track.neutral[:POINTS],
+            track.fps,
+            track.valid,
+        )
+
+    @classmethod
+    def at(
+        cls,
+        sound: NDArray[np.float32],
+        landmarks: NDArray[np.float32],
+        neutral: NDArray[np.float32],
+        fps: float = RATE_FPS,
+        valid: NDArray[np.bool_] | None = None,
+    ) -> "Clip":
+        """Sound float32[N] and the landmarks float32[F, 468, 3] of its frames; only those that are `valid` are kept."""
         power = (sound**2).astype(np.float64)
         loud = float(power[power >= np.median(power)].mean())
-        valid = track.valid
-        return cls(sound, track.landmarks[valid, :POINTS], centres[valid], loud, track.neutral[:POINTS])
+        kept = np.ones(len(landmarks), bool) if valid is None else valid
+        return cls(padded(sound), landmarks[kept], window_begins(len(landmarks), fps, len(sound))[kept], loud, neutral)
+
+
+def window_begins(frames: int, fps: float, samples: int) -> NDArray[np.intp]:
+    """intp[F]: where the window of each frame begins in `padded` sound of N samples."""
+    instants = (np.arange(frames) + 0.5) / fps
+    return np.minimum(np.round(instants * RATE_HZ), samples).astype(np.intp)
 
 
 def padded(sound: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -112,28 +142,62 @@ def _clips(folder: Path, split: Split) -> list[Clip]:
     return [Clip.of(track) for track in tracks if track.valid.any()]
 
 
+def spoken_clips(folder: Path, neutral: NDArray[np.float32], most: int, rng: np.random.Generator) -> Iterator[Clip]:
+    """Synthetic speech, drawn at random, as the face float32[468, 3] in u would say it: its rig under the articulation."""
+    person = Person.of(neutral.astype(np.float64))
+    spoken = [u for u in utterances_in(folder) if u.seconds > 1]
+    for index in rng.permutation(len(spoken))[:most]:
+        utterance = spoken[index]
+        controls = controls_of(utterance.articulators.astype(np.float32))[1::2]  # at (i + 0.5) 40 ms
+        landmarks = person.posed(controls).astype(np.float32)
+        yield Clip.at((utterance.sound / 32768).astype(np.float32), landmarks, neutral)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """What is kept of a clip to train on: `coefficients` float32[F, 20] of its frames, `closed` those with closed lips."""
+
+    clip: Clip
+    coefficients: NDArray[np.float32]
+    closed: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, clip: Clip, basis: LandmarkBasis) -> "Example":
+        """The example of a clip, without its landmarks."""
+        gap = opening(clip.landmarks[:, LIPS])
+        closed = np.flatnonzero(gap <= np.percentile(gap, REFERENCE_GAP))
+        return cls(replace(clip, landmarks=clip.landmarks[:0]), basis.project(clip.landmarks), closed)
+
+
 class Batches:
-    """Frames drawn at random, with noise in their sound and another frame of the clip, lips closed, as the reference."""
+    """Frames drawn at random, with noise in their sound and another frame of the clip, lips closed, as the reference.
+
+    Each of the kinds of examples is drawn equally often.
+    """
 
     def __init__(
-        self, clips: Sequence[Clip], basis: LandmarkBasis, noise: Sequence[NDArray[np.float32]], rng: np.random.Generator
+        self,
+        kinds: Sequence[Sequence[Example]],
+        basis: LandmarkBasis,
+        noise: Sequence[NDArray[np.float32]],
+        rng: np.random.Generator,
     ) -> None:
         self.basis, self.rng = basis, rng
-        self._clips, self._noise = clips, [sound for sound in noise if len(sound) > WINDOW]
-        self._coefficients = [basis.project(clip.landmarks) for clip in clips]
-        self._closed = [_closed_frames(clip) for clip in clips]
-        self._share = np.array([len(clip.centres) for clip in clips], np.float64)
-        self._share /= self._share.sum()
+        self._noise = [sound for sound in noise if len(sound) > WINDOW]
+        self._examples = [example for kind in kinds for example in kind]
+        sizes = [np.array([len(example.coefficients) for example in kind], np.float64) for kind in kinds]
+        self._share = np.concatenate([size / size.sum() / len(kinds) for size in sizes])
 
     def draw(self, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Sound float32[B, WINDOW], reference float32[B, 20] and wanted coefficients float32[B, 20]."""
         sounds = np.empty((count, WINDOW), np.float32)
         references, wanted = np.empty((2, count, COEFFICIENTS), np.float32)
-        for row, index in enumerate(self.rng.choice(len(self._clips), count, p=self._share)):
-            clip, frame = self._clips[index], int(self.rng.integers(len(self._coefficients[index])))
-            sounds[row] = clip.sound[clip.centres[frame] :][:WINDOW] + self._noise_for(clip)
-            references[row] = self._coefficients[index][self.rng.choice(self._closed[index])]
-            wanted[row] = self._coefficients[index][frame]
+        for row, index in enumerate(self.rng.choice(len(self._examples), count, p=self._share)):
+            example = self._examples[index]
+            frame = int(self.rng.integers(len(example.coefficients)))
+            sounds[row] = example.clip.sound[example.clip.begins[frame] :][:WINDOW] + self._noise_for(example.clip)
+            references[row] = example.coefficients[self.rng.choice(example.closed)]
+            wanted[row] = example.coefficients[frame]
         return torch.from_numpy(sounds), torch.from_numpy(references), torch.from_numpy(wanted)
 
     def _noise_for(self, clip: Clip) -> NDArray[np.float32]:
@@ -145,11 +209,6 @@ class Batches:
             noise, power = self.rng.standard_normal(WINDOW, np.float32), 1.0
         snr_db = SNR_DB[int(self.rng.integers(len(SNR_DB)))]
         return noise * np.float32(np.sqrt(clip.loud / max(power, 1e-12) * 10 ** (-snr_db / 10)))
-
-
-def _closed_frames(clip: Clip) -> NDArray[np.intp]:
-    gap = opening(clip.landmarks[:, LIPS])
-    return np.flatnonzero(gap <= np.percentile(gap, REFERENCE_GAP))
 
 
 def train(run: Run, args: argparse.Namespace, batches: Batches, validation: Sequence[Clip]) -> None:
@@ -199,7 +258,7 @@ def validate(
     """LMD_m in u and correlation of the lip gap, means over clips, the neutral face as the reference."""
     distance, r = [], []
     for clip in clips:
-        made = expression(learner, basis, clip.sound, clip.centres, clip.neutral, device)[:, LIPS]
+        made = expression(learner, basis, clip.sound, clip.begins, clip.neutral, device)[:, LIPS]
         real = clip.landmarks[:, LIPS]
         distance.append(metrics.mouth_distance(made[..., :2], real[..., :2]))
         r.append(metrics.correlation(opening(made), opening(real)))

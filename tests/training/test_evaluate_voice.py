@@ -13,7 +13,6 @@ from engine.runtime.ort import OrtGraph
 from tests.training.scenes import syllables, track
 from training.__main__ import main
 from training.baseline.loudness import loudness_controls, shut_controls
-from training.baseline.signal_processing import mouth_controls
 from training.evaluate import report
 from training.evaluate.drivers import RigDriver, network_controls, upsampled
 from training.evaluate.face import Face
@@ -75,14 +74,6 @@ def test_a_film_out_of_step_is_put_into_step_by_those_who_are_not_judged() -> No
     assert row.correlation_video is not None
     assert row.correlation_in_step > row.correlation_video + 0.2
     assert row.lag_in_step_ms == pytest.approx(0, abs=8)
-
-
-def test_signal_processing_opens_in_syllables_and_rests_in_silence() -> None:
-    sound, jaw = syllables()
-    controls = mouth_controls(upsampled(sound))
-    assert controls.shape == (len(jaw), len(CHANNELS))
-    assert controls[10:30].max() == 0
-    assert controls[60:, Channel["jawOpen"]].max() > 0.05
 
 
 @pytest.mark.parametrize("look_ahead_ms", [0, 80])

@@ -12,7 +12,7 @@ from training.data.pca import LandmarkBasis
 from training.evaluate.drivers import Performance
 from training.evaluate.face import LIPS, Face
 from training.evaluate.report import LEARNER
-from training.expression import POINTS, RATE_FPS, expression, load, padded
+from training.expression import POINTS, RATE_FPS, expression, load, padded, window_begins
 from training.networks.expression_learner import LOOK_AHEAD_MS, ExpressionLearner
 
 
@@ -33,8 +33,8 @@ class LearnerDriver:
 
     def perform(self, sound: NDArray[np.float32], neutral: NDArray[np.float32], face: Face) -> Performance:
         """See `training.evaluate.drivers.Driver`."""
-        instants = (np.arange(max(len(sound) * RATE_FPS // RATE_HZ, 1)) + 0.5) / RATE_FPS
-        begins = np.minimum(np.round(instants * RATE_HZ), len(sound)).astype(np.intp)
+        frames = max(len(sound) * RATE_FPS // RATE_HZ, 1)
+        instants, begins = (np.arange(frames) + 0.5) / RATE_FPS, window_begins(frames, RATE_FPS, len(sound))
         made = expression(self.learner, self.basis, padded(sound), begins, neutral[:POINTS])[:, LIPS]
         steps = np.arange(len(sound) * MOTION_RATE_HZ // RATE_HZ) / MOTION_RATE_HZ
         flat = [np.interp(steps, instants, line) for line in made.reshape(len(made), -1).T]

@@ -32,7 +32,7 @@ GROUPS: Final = {
 }
 SPEECH_DB, SPEECH_U = 12.0, 0.02
 """How much the level and the lips' gap (u) of a clip vary at least if someone speaks in it."""
-MOST_UTTERANCES: Final = {"voices": 48}
+MOST_UTTERANCES: Final = {"voices": 24}
 """Of a group; 16 of each language of synthetic speech."""
 LONGEST_S: Final = 0.3
 """Length beyond which a phone is an error of its alignment."""

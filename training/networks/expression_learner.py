@@ -38,7 +38,7 @@ class ExpressionLearner(nn.Module):
     """Psi: sound around a frame and reference coefficients in, coefficients of the expression out.
 
     Args:
-        width: "published" (8.0 M weights), or "narrow" (0.16 M): strided 1-D convolutions over the raw sound in their place.
+        width: "published" (7.8 M weights), or "narrow" (0.18 M): strided 1-D convolutions over the raw sound in their place.
         scale: coefficients are divided by it on their way in and multiplied on their way out, one number for all, so that
             the loss weights them as landmarks do.
     """
