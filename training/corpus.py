@@ -21,6 +21,7 @@ MET: Final = 0.02
 PARTED: Final = 0.04
 CLOSE: Final = ARTICULATORS.index("close")
 _JAW: Final = ARTICULATORS.index("jaw")
+_RECORDED: Final = ("speechocean", "prompts", "transcribed")
 _REACH: Final = 2  # steps of 20 ms by which a real closure may miss its phone
 _CHANNELS: Final = {
     "jaw": ("jawOpen",),
@@ -149,7 +150,7 @@ def spoken_examples(folder: Path) -> Iterator[Example]:
         if utterance.source in ("grid_s1", "grid", "aligned") or not utterance.steps:
             continue
         kind = "quiet" if utterance.source in ("silence", "noise") else "synthetic"
-        yield _of_utterance(utterance, "spoken" if utterance.source == "speechocean" else kind)
+        yield _of_utterance(utterance, "spoken" if utterance.source in _RECORDED else kind)
 
 
 def _of_utterance(utterance: Utterance, kind: str) -> Example:

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from training.data.splits import Split
-from training.speech import alignments, synthesis, utterances
+from training.speech import alignments, festival, synthesis, transcribed, utterances
 from training.speech.alignments import Tally
 from training.speech.errors import SpeechError
 from training.speech.espeak import LANGUAGES, espeak
@@ -41,11 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--languages", nargs="+", default=sorted(LANGUAGES), choices=sorted(LANGUAGES), metavar="LANGUAGE",
                         help=f"of espeak-ng: {', '.join(LANGUAGES)}")  # fmt: skip
     parser.add_argument("--no-flite", action="store_true", help="without Flite's English")
+    parser.add_argument("--festival", type=float, default=0.0, metavar="MINUTES", help="of Festival's voices (default none)")
     parser.add_argument("--noises", type=Path, help="folder of noises and rooms (rir*) in .wav or .flac")
     parser.add_argument("--grid", type=Path, help="folder of GRID's .align files; needs --tracks")
     parser.add_argument("--tracks", type=Path, help="folder of GRID's tracks (python -m training prepare)")
     parser.add_argument("--speechocean", type=Path, help="folder of speechocean762 with its labels.json")
     parser.add_argument("--aligned", type=Path, help="folder of recordings with TextGrids; they are for tests only")
+    parser.add_argument("--transcribed", nargs=4, action="append", default=[], metavar=("SOURCE", "BEFORE", "LIST", "LANGUAGE"),
+                        help="recordings BEFORE + NAME (BEFORE: a folder with / at its end) for LIST's lines 'NAME: text' "
+                        "(or - where numbers name files), into SOURCE-SPLIT.npz; may be repeated")  # fmt: skip
     parser.add_argument("--aligner-steps", type=int, default=500, help="of the aligner's first training (default 500)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--again", action="store_true", help="make what is there already anew, but for the aligner")
@@ -62,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     around = Surroundings.load(args.noises) if args.noises else Surroundings()
     failed = _synthesise(args, around)
-    if args.grid or args.speechocean or args.aligned:
+    if args.grid or args.speechocean or args.aligned or args.transcribed:
         _align(args, around)
     return 1 if failed else 0
 
@@ -104,6 +108,10 @@ def _jobs(args: argparse.Namespace, around: Surroundings) -> Iterator[tuple[str,
             yield name, partial(synthesis.flite_utterances, split, seconds * flite_share, _rng(args.seed, name))
         name = f"silence-{split}"
         yield name, partial(synthesis.silences, split, seconds * SILENCE_SHARE, around, _rng(args.seed, name))
+    for voice, seconds in festival.plan(args.festival).items():
+        split = festival.SPEAKERS[voice].split
+        name = f"festival-{voice}-{split}"
+        yield name, partial(festival.utterances, voice, split, seconds, _rng(args.seed, name))
 
 
 def _align(args: argparse.Namespace, around: Surroundings) -> None:
@@ -111,18 +119,28 @@ def _align(args: argparse.Namespace, around: Surroundings) -> None:
     tally = Tally()
     grid = list(alignments.grid(args.tracks, args.grid, tally)) if args.grid else []
     spoken = list(alignments.speechocean(args.speechocean, tally)) if args.speechocean else []
-    model = _aligner(args, [*grid, *spoken], around) if grid or spoken else None
+    model = _aligner(args, [*grid, *spoken], around) if grid or spoken or args.transcribed else None
     for name, some, each in (("grid", grid, True), ("speechocean", spoken, False)):
         if model is not None and some:
             made = list(alignments.aligned_all(some, model, tally))
             alignments.write(args.out, name, made, each=each)
             _tell(f"{name}: {len(made)} of {len(some)} recordings aligned")
+    if model is not None:
+        _transcribed(args, model, tally)
     if args.aligned:
         made = list(alignments.textgrids(args.aligned, tally))
         alignments.write(args.out, "aligned", made, each=True)
         _tell(f"aligned: {len(made)} recordings with phone tiers")
     for reason, count in tally.reasons.most_common():
         _tell(f"left out: {count} x {reason}")
+
+
+def _transcribed(args: argparse.Namespace, model: Recogniser, tally: Tally) -> None:
+    for source in sorted({row[0] for row in args.transcribed}):
+        some = [t for row in args.transcribed if row[0] == source for t in transcribed.transcripts(*row)]
+        made = list(transcribed.utterances(some, model, tally))
+        alignments.write(args.out, source, made, each=False)
+        _tell(f"{source}: {len(some)} recordings, {sum(u.seconds for u in made) / 60:.1f} min aligned")
 
 
 def _aligner(args: argparse.Namespace, real: list[alignments.Recording], around: Surroundings) -> Recogniser:

@@ -42,10 +42,10 @@ def espeak_utterances(language: str, split: Split, seconds: float, rng: np.rando
     said = 0.0
     while said < seconds:
         voice = espeak_voice(language, split, rng)
-        text = _text(language, split, rng)
+        text = text_of(language, split, rng)
         sound, phones = espeak().say(text, voice)
         name = f"{language}-{split}-{int(said * 1000):08d}"
-        utterance = _utterance(name, language, voice.variant or "-", "espeak", split, sound, espeak().rate_hz, phones, rng)
+        utterance = utterance_of(name, language, voice.variant or "-", "espeak", split, sound, espeak().rate_hz, phones, rng)
         said += utterance.seconds
         yield utterance
 
@@ -56,21 +56,22 @@ def flite_utterances(split: Split, seconds: float, rng: np.random.Generator) -> 
     while said < seconds:
         language = str(rng.choice(("en-us", "en-gb")))
         voice = flite_voice(split, rng)
-        rate_hz, sound, phones = flite.say(_text(language, split, rng), voice)
+        rate_hz, sound, phones = flite.say(text_of(language, split, rng), voice)
         name = f"flite-{split}-{int(said * 1000):08d}"
-        utterance = _utterance(name, "en-us", voice.name, "flite", split, sound, rate_hz, phones, rng)
+        utterance = utterance_of(name, "en-us", voice.name, "flite", split, sound, rate_hz, phones, rng)
         said += utterance.seconds
         yield utterance
 
 
-def _text(language: str, split: Split, rng: np.random.Generator) -> str:
+def text_of(language: str, split: Split, rng: np.random.Generator) -> str:
+    """A sentence or two of a split, or syllables."""
     if rng.random() < BABBLE_SHARE:
         return texts.babble(language, rng)
     lines = texts.sentences(language, held_out=split == "test")
     return " ".join(rng.choice(lines, 2 if rng.random() < 0.3 else 1, replace=False).tolist())
 
 
-def _utterance(
+def utterance_of(
     name: str,
     language: str,
     voice: str,
