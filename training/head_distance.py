@@ -30,16 +30,6 @@ def distance(one: Tensor, two: Tensor, real: Tensor) -> tuple[Tensor, dict[str, 
     return total, figures
 
 
-def together(one: Tensor, two: Tensor, locked: Tensor) -> Tensor:
-    """How far the mean movement is from what goes along with the voice, all [B, T, 6].
-
-    The product of two tries' errors has the squared error of their common mean as its expectation: it asks the mean to
-    follow the voice and leaves free what a single try does beside it. Of speeds.
-    """
-    errors = [4 * ((made - locked)[:, 5:] - (made - locked)[:, :-5]) for made in (one, two)]
-    return (errors[0] * errors[1]).clamp(-20, 20).mean()
-
-
 def _length(x: Tensor) -> Tensor:
     """The mean over all pieces of [..., D]'s length, per root of D."""
     return torch.sqrt(x.pow(2).mean(-1) + 1e-6).mean()

@@ -17,7 +17,7 @@ from torch.nn import functional
 from engine.errors import MienError
 from training.data.head_speakers import PIECE, Batch, Speakers, typical_mel, wandering
 from training.data.head_tracks import HeadClip, head_clips
-from training.head_distance import distance, together
+from training.head_distance import distance
 from training.networks.head_motion import Discriminator, HeadMotion, StyleEncoder, wandering_noise
 from training.run import Average, Run, RunError, seed_all
 
@@ -28,7 +28,6 @@ AHEAD: Final = 3 * PIECE
 RATE: Final = 1.5e-3
 DECAY: Final = 2e-5  # the paper's
 ADVERSARIAL: Final = 0.02
-TOGETHER: Final = 0.5
 LOG_EVERY: Final = 25
 SAVE_EVERY: Final = 100
 
@@ -134,10 +133,8 @@ class Learner:
 
     def learn(self, batch: Batch, step: int) -> dict[str, float]:
         """One step; figures of it."""
-        one, two, real, locked = self._tries(self.head, self.style, batch)
+        one, two, real = self._tries(self.head, self.style, batch)
         loss, figures = distance(one, two, real)
-        apart = together(one, two, locked)
-        loss, figures["together"] = loss + TOGETHER * apart, float(apart.detach())
         if self.adversarial:
             loss = loss + self.adversarial * functional.softplus(-self.critic(torch.cat([one, two]))).mean()
         self.optimiser.zero_grad(set_to_none=True)
@@ -157,8 +154,8 @@ class Learner:
         self.critic_optimiser.step()
         return float(loss.detach())
 
-    def _tries(self, head: HeadMotion, style: StyleEncoder, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Two tries [B, T, 6] at the same sound, the real one and what is locked to the voice, over the reference's scale."""
+    def _tries(self, head: HeadMotion, style: StyleEncoder, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Two tries [B, T, 6] at the same sound and the real one, in units of the reference's deviation."""
         tensors = [torch.from_numpy(rows).to(self.device) for rows in (batch.reference_mel, batch.reference_pose, batch.mel)]
         reference_mel, reference_pose, mel = tensors
         weights, scale = style(reference_mel, reference_pose), style.scale(reference_pose)[:, None]
@@ -166,16 +163,15 @@ class Learner:
         drift = wandering_noise(2 * len(mel), mel.shape[1] // 2).to(self.device)
         made = head(torch.cat([mel, mel]), drift, torch.cat([weights, weights]))[:, BURN_STEPS:]
         one, two = made.chunk(2)
-        real, locked = (torch.from_numpy(rows).to(self.device) / scale for rows in (batch.pose, batch.locked))
-        return one / scale, two / scale, real, locked
+        return one / scale, two / scale, torch.from_numpy(batch.pose).to(self.device) / scale
 
     @torch.no_grad()
     def judge(self, batch: Batch | None) -> float:
         """The averaged networks' distance on a batch."""
         if batch is None:
             return float("nan")
-        one, two, real, locked = self._tries(self.average.ema, self.style_average.ema, batch)  # type: ignore[arg-type]
-        return float(distance(one, two, real)[0] + TOGETHER * together(one, two, locked))
+        loss, _ = distance(*self._tries(self.average.ema, self.style_average.ema, batch))  # type: ignore[arg-type]
+        return float(loss)
 
 
 def voices_in(folder: Path) -> list[NDArray[np.float32]]:

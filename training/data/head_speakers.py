@@ -43,14 +43,12 @@ class Batch:
     Attributes:
         reference_mel: float32[B, 2 R, 40]; reference_pose: float32[B, R, 6], less its own mean.
         mel: float32[B, 2 T, 40]; pose: float32[B, T, 6], less the person's mean.
-        locked: float32[B, T, 6], that part of the pose which was filmed together with the sound; 0 where none was.
     """
 
     reference_mel: Floats
     reference_pose: Floats
     mel: Floats
     pose: Floats
-    locked: Floats
 
 
 class Speakers:
@@ -72,24 +70,23 @@ class Speakers:
     def draw(self, batch: int, steps: int) -> Batch:
         """Examples of `steps` (a multiple of `PIECE`) after a reference."""
         rows = [self._one(steps) for _ in range(batch)]
-        mel, pose, locked = (np.stack(part).astype(np.float32) for part in zip(*rows, strict=True))
+        mel, pose = (np.stack(part).astype(np.float32) for part in zip(*rows, strict=True))
         split = REFERENCE_STEPS
         reference = pose[:, :split] - pose[:, :split].mean(1, keepdims=True)
-        return Batch(mel[:, : 2 * split], reference, mel[:, 2 * split :], pose[:, split:], locked[:, split:])
+        return Batch(mel[:, : 2 * split], reference, mel[:, 2 * split :], pose[:, split:])
 
-    def _one(self, steps: int) -> tuple[Floats, Floats, Floats]:
+    def _one(self, steps: int) -> tuple[Floats, Floats]:
         rng, total = self._rng, steps + REFERENCE_STEPS
         kind = rng.random()
         if kind < 0.15 and self._silent:
             mel, _ = self._talk(total // PIECE)
-            pose = _varied(self._silent[int(rng.integers(len(self._silent)))].pose, total, rng)
-            return _another_microphone(mel, rng), pose, np.zeros_like(pose)
+            return _another_microphone(mel, rng), _varied(self._silent[int(rng.integers(len(self._silent)))].pose, total, rng)
         mel, own = self._talk(total // PIECE)
         still = kind > 0.8  # the still speaker as he is, or a little livelier
-        locked = own * (rng.uniform(0.8, 2.0) if still else _gains(rng))
-        pose = locked if still else locked + wandering(mel, rng)
-        mirror = np.array([-1, 1, -1, -1, 1, 1] if rng.random() < 0.5 else [1] * 6, np.float32)
-        return _another_microphone(mel, rng), pose * mirror, locked * mirror
+        pose = own * rng.uniform(0.8, 2.0) if still else own * _gains(rng) + wandering(mel, rng)
+        if rng.random() < 0.5:
+            pose = pose * np.array([-1, 1, -1, -1, 1, 1], np.float32)
+        return _another_microphone(mel, rng), pose
 
     def _talk(self, pieces: int) -> tuple[Floats, Floats]:
         """Mel and the speaker's own motion of several clips in a row; other people's voices come with none."""
