@@ -34,8 +34,8 @@ class Told:
             self.shapes[:, ARTICULATORS.index(name)] = value
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
-        hidden = np.asarray(inputs["hidden"], np.float32) + 1
-        return {"shapes": self.shapes.copy(), "visemes": self.visemes.copy(), "hidden": hidden}
+        states = {state.name: np.asarray(inputs[state.name], np.float32) + 1 for state in SPEC.states}
+        return {"shapes": self.shapes.copy(), "visemes": self.visemes.copy(), **states}
 
 
 @pytest.fixture
