@@ -11,7 +11,8 @@ from engine.motion.head import HeadMotion as LiveHead  # noqa: E402
 from engine.runtime.ort import OrtGraph  # noqa: E402
 from training import head_motion  # noqa: E402
 from training.data.head_speakers import PIECE, Speakers, typical_mel, wandering  # noqa: E402
-from training.data.head_tracks import HeadClip  # noqa: E402
+from training.data.head_tracks import HeadClip, head_clips, save_clips  # noqa: E402
+from training.data.tracks import TrackError  # noqa: E402
 from training.head_distance import distance  # noqa: E402
 from training.networks.head_motion import (  # noqa: E402
     Discriminator,
@@ -112,6 +113,18 @@ def test_equal_generators_draw_equal_speakers():
 def test_without_a_heard_clip_there_is_nothing_to_learn():
     with pytest.raises(ValueError, match="no clip with sound"):
         Speakers([a_clip(heard=False)], [], DRAW)
+
+
+def test_clips_survive_their_file(tmp_path):
+    clips = [a_clip("a"), a_clip("silent", heard=False, split="test")]
+    save_clips(tmp_path / "heads.npz", clips)
+    found = list(head_clips(tmp_path / "heads.npz"))
+    assert [(clip.name, clip.split, clip.heard) for clip in found] == [("a", "train", True), ("silent", "test", False)]
+    np.testing.assert_array_equal(found[1].pose, clips[1].pose)
+    np.testing.assert_allclose(found[0].sound, clips[0].sound, atol=1e-4)
+    (tmp_path / "bad.npz").write_bytes(b"no")
+    with pytest.raises(TrackError, match="no clips of heads"):
+        list(head_clips(tmp_path / "bad.npz"))
 
 
 def options(out: Path, steps: int, *, resume: bool = False) -> argparse.Namespace:
