@@ -8,7 +8,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -156,7 +156,10 @@ def _drivers(args: argparse.Namespace) -> Iterator[Driver]:
     if args.learner:
         from training.evaluate.learner import LearnerDriver
 
-        found += [LearnerDriver.load(path) for path in args.learner]
+        for path in args.learner:
+            driver = LearnerDriver.load(path)
+            known = any(driver.name == other.name for other in found)
+            found.append(replace(driver, name=f"{driver.name}, {path.parent.name}") if known else driver)
     if model.exists():
         graph = OrtGraph.load(model)
         for look_ahead in LOOK_AHEADS_MS:
