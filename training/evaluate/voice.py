@@ -51,9 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Judge; return the exit status."""
     args.out.mkdir(parents=True, exist_ok=True)
-    scenes = list(_scenes(args))
+    seen = list(filmed_scenes(args.tracks, phones_of(args.speech) if args.speech else {}))
+    scenes = list(_scenes(args, seen))
     drivers = list(_drivers(args))
-    disturbing = noises(args.noise, [s.sound for s in scenes if s.group == "speakers"]) if args.noise else {}
+    disturbing = noises(args.noise, [s.sound for s in seen if s.group == "speakers"]) if args.noise else {}
     filmed = [scene for scene in scenes if scene.real is not None]
     marks: dict[str, list[Marks]] = {
         report.REAL: [real_marks(scene) for scene in filmed],
@@ -129,17 +130,14 @@ def _films(args: argparse.Namespace, filmed: Sequence[Scene], drivers: Sequence[
             sys.stderr.write(f"no clip of {scene.name}: {error}\n")
 
 
-def _scenes(args: argparse.Namespace) -> Iterator[Scene]:
-    phones = phones_of(args.speech) if args.speech else {}
-    chosen = list(filmed_scenes(args.tracks, phones))
-    if args.speech:
-        chosen += spoken_scenes(args.speech, stand_in())
-    return (scene for scene in chosen if _wanted(scene.group, args.only, GROUPS))
+def _scenes(args: argparse.Namespace, seen: Sequence[Scene]) -> Iterator[Scene]:
+    spoken = spoken_scenes(args.speech, stand_in()) if args.speech else ()
+    return (scene for scene in (*seen, *spoken) if _wanted(scene.group, args.only, GROUPS))
 
 
 def _wanted(name: str, only: Sequence[str] | None, among: Mapping[str, str] | Sequence[str]) -> bool:
     """Whether `only` names it, or names nothing of its kind."""
-    words = [word for word in only or () if any(word in other for other in (*among, "synthetic"))]
+    words = [word for word in only or () if any(word in other for other in among)]
     return not words or any(word in name for word in words)
 
 
