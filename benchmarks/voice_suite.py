@@ -18,10 +18,10 @@ from benchmarks.calibration import kernel
 from benchmarks.metrics import Distribution, Metric
 from benchmarks.report import Bar, Outcome, ProgressBar, Row
 from engine.contract.graph import GraphStream
-from engine.features.analysis import HOP, Analyser
 from engine.motion.voice import MODELS, VoiceSource
 from engine.runtime.ort import OrtGraph
 from engine.timeline import SAMPLE_RATE_HZ
+from training.baseline.analysis import HOP, Analyser
 from training.baseline.signal_processing import Mouth
 
 PIECE: Final = SAMPLE_RATE_HZ // 25

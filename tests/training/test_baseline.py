@@ -6,10 +6,10 @@ import sys
 import numpy as np
 
 from engine.contract.motion import Channel
+from engine.motion.visemes import ARTICULATORS
 from tests.training.scenes import syllables
 from training.baseline.loudness import loudness_controls, shut_controls
 from training.baseline.signal_processing import controls_of, mouth_controls
-from training.baseline.visemes import ARTICULATORS
 from training.evaluate.drivers import upsampled
 
 
@@ -45,7 +45,7 @@ def test_loudness_opens_the_jaw_and_the_shut_mouth_never_does() -> None:
 
 def test_it_needs_no_driver_of_the_engine() -> None:
     script = (
-        "import sys; sys.modules.update({'engine.motion.visemes': None, 'engine.motion.voice': None});"
+        "import sys; sys.modules.update({'engine.motion.voice': None, 'engine.motion.mouth': None});"
         "import training.baseline.signal_processing, training.baseline.loudness"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

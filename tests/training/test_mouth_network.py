@@ -3,7 +3,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from engine.features.mel import BANDS, FRAMES_PER_STEP  # noqa: E402 - torch first
+from torch import Tensor  # noqa: E402 - torch first
+
+from engine.features.mel import BANDS, FRAMES_PER_STEP  # noqa: E402
 from training.networks.mouth import DELAYS, LOOK_AHEADS_MS, USUAL, MouthNetwork, MouthStep, Usual  # noqa: E402
 
 
@@ -13,7 +15,7 @@ def network() -> MouthNetwork:
     return MouthNetwork(9, 44, hidden=24).eval()
 
 
-def sound(steps: int) -> "torch.Tensor":
+def sound(steps: int) -> Tensor:
     return torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (1, steps, FRAMES_PER_STEP, BANDS)).astype(np.float32))
 
 

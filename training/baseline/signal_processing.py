@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract.motion import CHANNELS, Channel
-from engine.features.analysis import HOP, Analyser, SoundFrame
+from engine.motion.visemes import ARTICULATORS, VISEMES
 from engine.timeline import MOTION_STEP, SAMPLE_RATE_HZ
-from training.baseline.visemes import ARTICULATORS, DOMINANCE, SHAPES, VISEMES, VisemeReader
+from training.baseline.analysis import HOP, Analyser, SoundFrame
+from training.baseline.visemes import DOMINANCE, SHAPES, VisemeReader
 
 LOOK_AHEAD_MS: Final = 40.0
 """With which its mouth is aligned with the sound."""

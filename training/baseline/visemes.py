@@ -7,14 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ModelError
-from engine.features.analysis import BANDS, SoundFrame
-
-VISEMES: Final = ("sil", "mm", "ff", "aa", "eh", "ee", "oh", "oo", "sh", "ss", "dd", "kk", "rr")
-"""What lips can tell apart: silence; m b p; f v; a; e; i; o; u w; sh ch; s z; t d n l th; k g ng h; r."""
-
-ARTICULATORS: Final = ("jaw", "close", "press", "funnel", "pucker", "stretch", "lower", "upper", "roll")
-"""jawOpen, the share of it that mouthClose takes back, mouthPress, mouthFunnel, mouthPucker, mouthStretch, mouthLowerDown,
-mouthUpperUp, mouthRollLower."""
+from engine.motion.visemes import VISEMES
+from training.baseline.analysis import BANDS, SoundFrame
 
 _SHAPES: Final[dict[str, tuple[float, ...]]] = {
     #       jaw  close press funl  puck  strch lower upper roll

@@ -153,14 +153,14 @@ def real(case: Case, _: int) -> Floats:
 
 
 def rule(case: Case, _: int) -> Floats:
-    """The rules of `engine.motion.prosody`, which moved heads before."""
+    """The rules of `training.baseline.prosody`, which moved heads before."""
     return _ruled(case.clip)
 
 
 @lru_cache(maxsize=512)
 def _ruled(clip: HeadClip) -> Floats:
-    from engine.features.analysis import HOP, Analyser
-    from engine.motion.prosody import Prosody
+    from training.baseline.analysis import HOP, Analyser
+    from training.baseline.prosody import Prosody
     from training.baseline.signal_processing import Mouth
     from training.evaluate.drivers import upsampled
 
@@ -177,7 +177,7 @@ def _ruled(clip: HeadClip) -> Floats:
 @lru_cache(maxsize=512)
 def speech_in(clip: HeadClip) -> Floats:
     """float32[M]: 0..1, whether somebody speaks, as the live path's signal processing says."""
-    from engine.features.analysis import Analyser
+    from training.baseline.analysis import Analyser
     from training.baseline.signal_processing import Mouth
     from training.evaluate.drivers import upsampled
 

@@ -18,7 +18,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.motion.visemes import ARTICULATORS, DOMINANCE, SHAPES
+from engine.motion.visemes import ARTICULATORS
+from training.baseline.visemes import DOMINANCE, SHAPES
 from training.speech.phones import BITTEN, CLOSED, SIL, VISEME, VOWELS, Phone
 
 CALIBRATED: Final = Path(__file__).with_name("articulation.npz")

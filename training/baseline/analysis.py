@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.features.decimate import BLOCK, DELAY, FACTOR, Decimator
-from engine.features.level import FLOOR_DB, NoiseFloor, SpeakerLevel
 from engine.features.voicing import RATE_HZ, WINDOW, voicing
+from training.baseline.level import FLOOR_DB, NoiseFloor, SpeakerLevel
 
 HOP: Final = BLOCK  # samples at 48 kHz: 10 ms
 FRAME: Final = 320  # samples at 16 kHz: 20 ms

@@ -1,8 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.features.analysis import BANDS, SoundFrame
-from engine.motion.prosody import LIMIT_DEG, Prosody
+from training.baseline.analysis import BANDS, SoundFrame
+from training.baseline.prosody import LIMIT_DEG, Prosody
 
 
 def frame(loudness_db: float = -6.0, pitch_hz: float = 120.0) -> SoundFrame:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.features.analysis import BANDS, CENTRE, HOP, RANGE_DB, Analyser, SoundFrame
 from tests.unit import sounds
+from training.baseline.analysis import BANDS, CENTRE, HOP, RANGE_DB, Analyser, SoundFrame
 
 
 def loudest(frames: list[SoundFrame]) -> int:

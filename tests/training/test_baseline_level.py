@@ -1,6 +1,6 @@
 import numpy as np
 
-from engine.features.level import HEADROOM_DB, LOWEST_DB, NoiseFloor, SpeakerLevel
+from training.baseline.level import HEADROOM_DB, LOWEST_DB, NoiseFloor, SpeakerLevel
 
 
 def db(power: float) -> np.ndarray:

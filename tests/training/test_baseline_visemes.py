@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from engine.errors import ModelError
-from engine.features.analysis import Analyser
-from engine.motion import visemes
-from engine.motion.visemes import ARTICULATORS, CONTEXT, DOMINANCE, SHAPES, VISEMES, VisemeReader
+from engine.motion.visemes import ARTICULATORS, VISEMES
 from tests.unit import sounds
+from training.baseline import visemes
+from training.baseline.analysis import Analyser
+from training.baseline.visemes import CONTEXT, DOMINANCE, SHAPES, VisemeReader
 
 
 def odds(sound: np.ndarray) -> np.ndarray:
@@ -53,5 +54,5 @@ def test_only_the_context_is_remembered() -> None:
 def test_a_damaged_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "visemes.npz").write_bytes(b"nothing")
     monkeypatch.setattr(visemes, "MODEL", tmp_path / "visemes.npz")
-    with pytest.raises(ModelError, match="reinstall"):
+    with pytest.raises(ModelError, match="damaged"):
         VisemeReader()

@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from engine.features.analysis import VOICED, SoundFrame
+from training.baseline.analysis import VOICED, SoundFrame
 
 STEP_S: Final = 0.01
 NOD_DEG: Final = 2.4  # of a full accent
