@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from engine.contract.motion import Channel
 from engine.features.mel import FRAMES_PER_STEP, mel_of
 from engine.motion.visemes import ARTICULATORS
+from training.baseline.signal_processing import controls_of
 from training.data.splits import Split, split_of
 from training.data.tracks import STEP_SAMPLES, Track, TrackError, tracks_in
+from training.evaluate.face import face_of, opening
 from training.speech.phones import CLOSED, SIL
 from training.speech.utterances import Utterance, load
 
@@ -22,6 +24,9 @@ PARTED: Final = 0.04
 CLOSE: Final = ARTICULATORS.index("close")
 _JAW: Final = ARTICULATORS.index("jaw")
 _RECORDED: Final = ("speechocean", "prompts", "transcribed")
+SPOKEN_JAW: Final = 1.15
+"""The articulation model's jaw is that of the tracks; here it also stands for what lips open by shapes that no articulator
+names (`_opened_as_measured`), by so much on GRID."""
 _REACH: Final = 2  # steps of 20 ms by which a real closure may miss its phone
 _CHANNELS: Final = {
     "jaw": ("jawOpen",),
@@ -117,6 +122,7 @@ def articulators_of(track: Track, phones: NDArray[np.int16]) -> tuple[NDArray[np
     shapes = np.zeros((steps, len(ARTICULATORS)), np.float32)
     for name, channels in _CHANNELS.items():
         shapes[:, ARTICULATORS.index(name)] = controls[:, [Channel[c] for c in channels]].mean(1)
+    _opened_as_measured(shapes, gap, track.neutral)
     met = gap < MET
     bilabial = _near(np.isin(phones, list(CLOSED)), _REACH)
     shapes[:, CLOSE] = met & (bilabial | (phones < 0))
@@ -128,6 +134,25 @@ def articulators_of(track: Track, phones: NDArray[np.int16]) -> tuple[NDArray[np
     trusted[pause] = 1
     trusted[pause, CLOSE] = 0
     return shapes, trusted
+
+
+def _opened_as_measured(shapes: NDArray[np.float32], gap: NDArray[np.float32], neutral: NDArray[np.float32]) -> None:
+    """Move the jaw so that the lips of the person's rig are as far apart under these articulators alone as they were seen.
+
+    The tracks' fit has more shapes than there are articulators; left out without this, they take a quarter of the
+    gap's variance with them.
+    """
+    face = face_of(neutral)
+    wanted = np.maximum(gap - opening(face.rest[None]), 0)
+    for _ in range(2):
+        further = shapes.copy()
+        further[:, _JAW] += _NUDGE
+        now, then = (face.gap(face.lips(controls_of(each))) for each in (shapes, further))
+        slope = np.maximum((then - now) / _NUDGE, 0.08)
+        shapes[:, _JAW] = np.clip(shapes[:, _JAW] + (wanted - now) / slope, 0, 1)
+
+
+_NUDGE: Final = 0.05
 
 
 def _pause(phones: NDArray[np.int16], margin: int = 4) -> NDArray[np.bool_]:
@@ -156,6 +181,7 @@ def spoken_examples(folder: Path) -> Iterator[Example]:
 def _of_utterance(utterance: Utterance, kind: str) -> Example:
     steps = utterance.steps
     shapes = utterance.articulators[:steps].astype(np.float32)
+    shapes[:, _JAW] *= SPOKEN_JAW
     phones = utterance.classes[:steps].astype(np.int16)
     trusted = np.ones_like(shapes)
     trusted[phones == SIL, CLOSE] = 0

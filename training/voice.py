@@ -24,12 +24,18 @@ from training.speech.phones import CLOSED, PHONES, VISEME
 
 SHARES: Final = {"real": 0.28, "spoken": 0.37, "synthetic": 0.25, "quiet": 0.10}
 """Of the sequences of a batch."""
-WEIGHTS: Final = np.array([3.0, 0.0, 0.5, 1.0, 1.5, 0.6, 0.6, 0.6, 1.0], np.float32)
+WEIGHTS: Final = np.array([5.0, 0.0, 0.5, 1.0, 1.5, 0.6, 0.6, 0.6, 1.0], np.float32)
 """How much each articulator's error counts; a closure is a question of yes or no and has a loss of its own."""
+_JAW: Final = ARTICULATORS.index("jaw")
 MOVING: Final = 2.0  # weight of the error in change per step against that in place
 CLOSING: Final = 0.35
-MISSED: Final = 2.5  # a closure that is missed counts so much more than one that is made up: they are rare
+MISSED: Final = 1.5  # a closure that is missed counts so much more than one that is made up: they are rare
 NAMING: Final = 0.12
+GAPPED: Final = 0.15
+GAP: Final = {"jaw": 0.272, "funnel": 0.095, "lower": 0.059, "upper": 0.057}
+"""How far the inner lips part, in u, per unit of an articulator, on the rig of GRID's speaker; closed lips take it back."""
+GAP_SPREAD: Final = 0.045
+"""Standard deviation of his gap, u."""
 BALANCE: Final = 0.4  # classes count by their frequency to the minus this
 
 
@@ -130,12 +136,13 @@ class Loss:
 
     def __init__(self, frequency: NDArray[np.float64], device: str) -> None:
         self._weights = torch.from_numpy(WEIGHTS).to(device)
+        self._gap = torch.tensor([GAP.get(name, 0.0) / GAP_SPREAD for name in ARTICULATORS], device=device)
         balance = torch.from_numpy(np.maximum(frequency, 1e-4) ** -BALANCE).float()
         self._balance = (balance / balance.mean()).to(device)
 
     def __call__(self, said: Tensor, named: Tensor, shapes: Tensor, trusted: Tensor, phones: Tensor) -> tuple[Tensor, ...]:
-        """Total, place, movement, closing, naming: means over the heads; arguments as the network and `Batches` give them."""
-        sums = [torch.zeros((), device=said.device) for _ in range(4)]
+        """Total, place, movement, closing, naming, gap: means over the heads; arguments as of the network and `Batches`."""
+        sums = [torch.zeros((), device=said.device) for _ in range(5)]
         for head, delay in enumerate(DELAYS):
             past = max(delay, 0)
             ahead = max(-delay, 0)
@@ -144,8 +151,9 @@ class Loss:
             stop = shapes.shape[1] - past
             y, w, names = shapes[:, ahead:stop], trusted[:, ahead:stop], phones[:, ahead:stop]
             sums = [a + b for a, b in zip(sums, self._of_head(p, q, y, w, names), strict=True)]
-        place, moving, closing, naming = (value / len(DELAYS) for value in sums)
-        return place + MOVING * moving + CLOSING * closing + NAMING * naming, place, moving, closing, naming
+        place, moving, closing, naming, gap = (value / len(DELAYS) for value in sums)
+        total = place + MOVING * moving + CLOSING * closing + NAMING * naming + GAPPED * gap
+        return total, place, moving, closing, naming, gap
 
     def _of_head(self, p: Tensor, q: Tensor, y: Tensor, w: Tensor, names: Tensor) -> tuple[Tensor, ...]:
         count = w.sum().clamp(min=1) / w.shape[-1]
@@ -156,7 +164,9 @@ class Loss:
         weight = w[..., CLOSE] * (1 + (MISSED - 1) * y[..., CLOSE])
         closing = functional.binary_cross_entropy_with_logits(p[..., CLOSE], y[..., CLOSE], weight, reduction="sum")
         naming = functional.cross_entropy(q.flatten(0, 1), names.flatten(), self._balance, ignore_index=-1)
-        return place, moving, closing / weight.sum().clamp(min=1), naming
+        apart = (p @ self._gap) * torch.sigmoid(-p[..., CLOSE]) - (y @ self._gap) * (1 - y[..., CLOSE])
+        gap = (w[..., _JAW] * apart**2).sum() / w[..., _JAW].sum().clamp(min=1)
+        return place, moving, closing / weight.sum().clamp(min=1), naming, gap
 
 
 def train(
@@ -175,7 +185,7 @@ def train(
     parts = {"network": network, "ema": average.ema, "adam": adam, "cycle": cycle}
     batches = Batches(corpus, args.batch, args.seconds, rng)
     began, step = time.monotonic(), run.restore(parts, rng)
-    sums = np.zeros(5)
+    sums = np.zeros(6)
     network.train()
     while step < args.steps:
         mel, *target = (part.to(args.device) for part in batches.draw())
@@ -190,9 +200,9 @@ def train(
         step += 1
         sums += [float(value.detach()) for value in values]
         if step % 50 == 0:
-            names = ("loss", "place", "moving", "closing", "naming")
+            names = ("loss", "place", "moving", "closing", "naming", "gap")
             run.log(step, **dict(zip(names, sums / 50, strict=True)), ms_per_step=1000 * (time.monotonic() - began) / 50)
-            sums, began = np.zeros(5), time.monotonic()
+            sums, began = np.zeros(6), time.monotonic()
         if step % 250 == 0 or step == args.steps:
             run.log(step, **validate(average.ema, validation, args.device))
             run.save(step, parts, rng)
