@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speech", type=Path, required=True, help="articulated speech (python -m training speech)")
     parser.add_argument("--noises", type=Path, help="folder of noises and room responses (rir*.wav)")
     parser.add_argument("--out", type=Path, default=Path("out/voice"), help="run folder (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=4500)
+    parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--batch", type=int, default=32, help="sequences of a step")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of a sequence")
     parser.add_argument("--hidden", type=int, default=192, help="units per layer")
