@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract.graph import Graph, GraphSpec, GraphStream, TensorSpec
-from engine.features.mel import BANDS, FRAMES_PER_STEP
+from engine.features.mel import BANDS, FLOOR_VALUE, FRAMES_PER_STEP
 from engine.motion.visemes import ARTICULATORS, VISEMES
 
 LOOK_AHEADS_MS: Final = (0, 40, 80, 160)
@@ -24,21 +24,31 @@ SPEC: Final = GraphSpec(
 )
 """Signature of `voice.onnx`; `close` among the shapes is a probability."""
 
-CLOSES: Final = (0.35, 0.65)
+CLOSES: Final = (0.32, 0.55)
 """Probability of a closure between which lips go from parted to met."""
-CLOSED_STAYS: Final = 0.6
+CLOSED_STAYS: Final = 0.45
 """Share of a closure that stays for the next step: at 25 fps one that is shorter than a picture would be missed."""
 PRESSED: Final = 0.75
 """How firmly met lips are pressed: what the rig calls firm."""
 PRESSES: Final = 0.4
 """Share per step of the way to a firmer or looser press."""
+OPENS: Final = 1.17
+"""A network that is unsure opens less than people do; so much more brings the spread of the gap back to that of real lips."""
 JAW_CLOSED: Final = 0.14
 """How far the jaw may hang while the lips are met."""
-SILENT: Final = (0.45, 0.75)
+SILENT: Final = (0.6, 0.93)
 """Probability of silence between which the mouth is let go to rest."""
-RESTS, WAKES = 0.22, 0.6
+RESTS, WAKES = 0.35, 0.6
 """Shares per step of the way to rest and to speech."""
-STILL: Final = 0.004
+FAINT: Final = 1.25
+"""What is so much fainter than the voice was (50 dB) is no speech, whatever it sounds like."""
+FADES: Final = 0.002
+"""How much fainter the voice may become in a step: 4 dB a second."""
+PAUSE: Final = 4
+"""Steps of faint sound that are no stop consonant any more."""
+WARM: Final = 5
+"""Steps that a stream must have lasted before silence and speech can be told apart."""
+STILL: Final = 0.02
 """Rest is exact from here on."""
 
 _CLOSE, _PRESS, _JAW = (ARTICULATORS.index(name) for name in ("close", "press", "jaw"))
@@ -62,6 +72,7 @@ class Mouth:
         if look_ahead_ms not in LOOK_AHEADS_MS:
             raise ValueError(f"the voice looks ahead by {', '.join(map(str, LOOK_AHEADS_MS))} ms, got {look_ahead_ms:g}")
         self._head = LOOK_AHEADS_MS.index(int(look_ahead_ms))
+        self._ahead = int(look_ahead_ms) // 20
         self._stream = GraphStream(graph)
         self.reset()
 
@@ -69,6 +80,8 @@ class Mouth:
         """As new."""
         self._stream.reset()
         self._closed = self._pressed = 0.0
+        self._steps = self._faint = 0
+        self._loudest = FLOOR_VALUE
         self.shape = np.zeros(len(ARTICULATORS), np.float32)
         """float32[9], see `ARTICULATORS`; `close` is the share of the jaw's opening that the lips take back."""
         self.visemes = np.zeros(len(VISEMES), np.float32)
@@ -82,14 +95,24 @@ class Mouth:
         said = self._stream.step({"mel": mel})
         goal = np.asarray(said["shapes"][self._head], np.float32).copy()
         self.visemes = np.asarray(said["visemes"][self._head], np.float32)
-        voiced = 1 - _ramp(float(self.visemes[0]), *SILENT)
+        goal[_JAW] = min(OPENS * float(goal[_JAW]), 1.0)
+        voiced = self._voiced(float(mel.max()))
         self.speech += (WAKES if voiced > self.speech else RESTS) * (voiced - self.speech)
         self._closed = max(_ramp(float(goal[_CLOSE]), *CLOSES), CLOSED_STAYS * self._closed)
         self._meet(goal)
         goal *= np.float32(self.speech)
-        if self.speech < STILL or (self.speech < 0.3 and float(goal.max()) < STILL):
+        if self.speech < STILL:
             goal[:] = 0
         self.shape = goal
+
+    def _voiced(self, loudness: float) -> float:
+        """0..1: whether there is speech at the instant that the head speaks of; `loudness` is of the newest sound."""
+        self._steps += 1
+        self._loudest = max(loudness, self._loudest - FADES)
+        self._faint = self._faint + 1 if loudness < max(self._loudest - FAINT, FLOOR_VALUE + 0.1) else 0
+        if self._steps <= WARM or self._faint - self._ahead >= PAUSE:
+            return 0.0
+        return 1 - _ramp(float(self.visemes[0]), *SILENT)
 
     def _meet(self, goal: NDArray[np.float32]) -> None:
         goal[_CLOSE] = self._closed

@@ -9,7 +9,8 @@ STEP = 320
 def tone(hz: float | NDArray[np.float64], seconds: float, level: float = 0.2) -> NDArray[np.float32]:
     """A buzz with ten partials at 16 kHz."""
     phase = 2 * np.pi * np.cumsum(np.broadcast_to(hz, int(seconds * 16_000))) / 16_000
-    return (level * sum(np.sin(k * phase) / k for k in range(1, 11))).astype(np.float32)
+    partials = np.stack([np.sin(k * phase) / k for k in range(1, 11)])
+    return (level * partials.sum(0)).astype(np.float32)
 
 
 def raised(sound: NDArray[np.float32], speech: float = 1.0) -> NDArray[np.float64]:
