@@ -52,6 +52,7 @@ STILL: Final = 0.02
 """Rest is exact from here on."""
 
 _CLOSE, _PRESS, _JAW = (ARTICULATORS.index(name) for name in ("close", "press", "jaw"))
+_OPENING: Final = np.array([ARTICULATORS.index(name) for name in ("jaw", "funnel", "lower", "upper")])
 _PARTING: Final = np.array([ARTICULATORS.index(name) for name in ("funnel", "lower", "upper")])
 
 
@@ -98,10 +99,15 @@ class Mouth:
         goal[_JAW] = min(OPENS * float(goal[_JAW]), 1.0)
         voiced = self._voiced(float(mel.max()))
         self.speech += (WAKES if voiced > self.speech else RESTS) * (voiced - self.speech)
-        self._closed = max(_ramp(float(goal[_CLOSE]), *CLOSES), CLOSED_STAYS * self._closed)
+        hushed = self._faint > self._ahead  # nothing is heard at this instant, nor up to the newest sound: no cause to open
+        self._closed = max(_ramp(float(goal[_CLOSE]), *CLOSES), (1.0 if hushed else CLOSED_STAYS) * self._closed)
         self._meet(goal)
         goal *= np.float32(self.speech)
+        goal[_CLOSE] = self._closed  # lips that have met stay so on the way to rest
+        if hushed:
+            goal[_OPENING] = np.minimum(goal[_OPENING], self.shape[_OPENING])
         if self.speech < STILL:
+            self._closed = 0.0
             goal[:] = 0
         self.shape = goal
 
