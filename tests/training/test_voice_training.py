@@ -19,6 +19,7 @@ from training import voice  # noqa: E402
 from training.augment import disturb, faster, in_room, versions  # noqa: E402
 from training.corpus import CLOSE, Example, articulators_of, pairs, real_examples, spoken_examples  # noqa: E402
 from training.data.tracks import Track, TrackError  # noqa: E402
+from training.evaluate.voice import stand_in  # noqa: E402
 from training.noises import Noises, made_up_room  # noqa: E402
 from training.speech.phones import CLASS, Phone  # noqa: E402
 from training.speech.utterances import Utterance, save  # noqa: E402
@@ -49,7 +50,7 @@ def track(folder: Path, name: str, gap: float, rng: np.random.Generator) -> Trac
         name, "grid_s1", "grid_s1", 25.0, sound, np.zeros((2 * steps, BANDS), np.float16),
         np.zeros((frames, 478, 3), np.float32), np.zeros((frames, 6), np.float32), np.zeros((frames, 3), np.float32),
         np.ones(frames, np.bool_), controls, np.full(steps, gap, np.float32), np.full(steps, 0.6, np.float32),
-        np.full((steps, 2), 0.3, np.float32), np.ones(steps, np.bool_), np.zeros((478, 3), np.float32),
+        np.full((steps, 2), 0.3, np.float32), np.ones(steps, np.bool_), stand_in(),
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     made.save(folder / f"{name}.npz")
