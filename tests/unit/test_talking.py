@@ -77,14 +77,14 @@ def test_lips_that_meet_do_so_exactly_and_firmly(told: Told):
     assert closed[FUNNEL] <= 0.01
 
 
-def test_a_closure_lasts_long_enough_to_be_seen_at_25_pictures_a_second(told: Told):
+def test_lips_part_as_soon_as_the_network_says_so_but_not_with_a_snap(told: Told):
     mouth = Mouth(told, 80)
     told.say("aa", jaw=0.5)
     steps(mouth, 20)
     told.say("mm", jaw=0.3, close=1.0)
-    steps(mouth, 1)
+    steps(mouth, 3)
     told.say("aa", jaw=0.5)
-    assert steps(mouth, 1)[0, CLOSE] > 0.3
+    assert 0.05 < steps(mouth, 1)[0, CLOSE] < 0.5
 
 
 def test_silence_is_exact_rest_and_stays_so(told: Told):
