@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from engine.contract.motion import Channel
 from engine.features.mel import FRAMES_PER_STEP, mel_of
-from engine.motion.visemes import ARTICULATORS
-from training.baseline.signal_processing import controls_of
+from engine.motion.visemes import ARTICULATORS, CHANNELS_OF, controls_of
 from training.data.splits import Split, split_of
 from training.data.tracks import STEP_SAMPLES, Track, TrackError, tracks_in
 from training.evaluate.face import face_of, opening
@@ -28,16 +27,6 @@ SPOKEN_JAW: Final = 1.15
 """The articulation model's jaw is that of the tracks; here it also stands for what lips open by shapes that no articulator
 names (`_opened_as_measured`), by so much on GRID."""
 _REACH: Final = 2  # steps of 20 ms by which a real closure may miss its phone
-_CHANNELS: Final = {
-    "jaw": ("jawOpen",),
-    "press": ("mouthPressLeft", "mouthPressRight"),
-    "funnel": ("mouthFunnel",),
-    "pucker": ("mouthPucker",),
-    "stretch": ("mouthStretchLeft", "mouthStretchRight"),
-    "lower": ("mouthLowerDownLeft", "mouthLowerDownRight"),
-    "upper": ("mouthUpperUpLeft", "mouthUpperUpRight"),
-    "roll": ("mouthRollLower",),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +109,7 @@ def articulators_of(track: Track, phones: NDArray[np.int16]) -> tuple[NDArray[np
     steps = len(phones)
     controls, gap = track.controls[:steps], track.gap[:steps]
     shapes = np.zeros((steps, len(ARTICULATORS)), np.float32)
-    for name, channels in _CHANNELS.items():
+    for name, channels in CHANNELS_OF.items():
         shapes[:, ARTICULATORS.index(name)] = controls[:, [Channel[c] for c in channels]].mean(1)
     _opened_as_measured(shapes, gap, track.neutral)
     met = gap < MET

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.errors import MienError
 from engine.features.mel import RATE_HZ
-from training.baseline.signal_processing import controls_of
+from engine.motion.visemes import controls_of
 from training.data.fit import Person
 from training.data.pca import LandmarkBasis
 from training.data.splits import Split, split_of

@@ -14,7 +14,7 @@ from engine.features.mel import BANDS, FRAMES_PER_STEP, MelStream
 from engine.motion.brows import Brows
 from engine.motion.head import HeadMotion, load_style
 from engine.motion.mouth import LOOK_AHEADS_MS, Mouth
-from engine.motion.visemes import ARTICULATORS
+from engine.motion.visemes import ARTICULATORS, controls_of
 from engine.runtime.ort import OrtGraph
 from engine.timeline import MOTION_STEP, SAMPLE_RATE_HZ
 
@@ -112,20 +112,17 @@ class VoiceSource:
             self._mouth.step(mel)
             self._pose = self._head.step(mel, self._mouth.speech)
             self._brows.step(sound, self._mouth.speech)
-        values = np.zeros(len(CHANNELS), np.float32)
-        heard = self._heard >= sample + self._look_ahead
-        if heard:
-            self._write(values)
-        return Motion(sample, values, _HEARD if heard else _DEAF)
+        if self._heard < sample + self._look_ahead:
+            return Motion(sample, np.zeros(len(CHANNELS), np.float32), _DEAF)
+        return Motion(sample, self._values(), _HEARD)
 
-    def _write(self, values: NDArray[np.float32]) -> None:
-        shape = np.minimum(self._mouth.shape * (_FIXED + self._gain * _FREE), 1)
-        values[_TARGET] = shape[_ORIGIN]
-        values[Channel["mouthClose"]] = shape[_CLOSE] * shape[_JAW]
+    def _values(self) -> NDArray[np.float32]:
+        values = controls_of(np.minimum(self._mouth.shape * (_FIXED + self._gain * _FREE), 1))
         values[Channel["yaw"] :] = self._pose
         brow = self._brows.raised
         values[Channel["browInnerUp"]] = 0.8 * brow
         values[Channel["browOuterUpLeft"]] = values[Channel["browOuterUpRight"]] = brow
+        return values
 
 
 MAX_WAITING: Final = 500
@@ -134,19 +131,6 @@ MAX_WAITING: Final = 500
 _HEARD: Final = np.array([group in ("lips", "expression", "pose") for group in GROUPS], np.float32)
 _DEAF: Final = np.zeros(len(GROUPS), np.float32)
 
-_CHANNELS_OF: Final = {
-    "jaw": ("jawOpen",),
-    "press": ("mouthPressLeft", "mouthPressRight"),
-    "funnel": ("mouthFunnel",),
-    "pucker": ("mouthPucker",),
-    "stretch": ("mouthStretchLeft", "mouthStretchRight"),
-    "lower": ("mouthLowerDownLeft", "mouthLowerDownRight"),
-    "upper": ("mouthUpperUpLeft", "mouthUpperUpRight"),
-    "roll": ("mouthRollLower",),
-}
-_TARGET: Final = np.array([Channel[name] for names in _CHANNELS_OF.values() for name in names])
-_ORIGIN: Final = np.array([ARTICULATORS.index(a) for a, names in _CHANNELS_OF.items() for _ in names])
-_JAW, _CLOSE = (ARTICULATORS.index(name) for name in ("jaw", "close"))
 _FIXED: Final = np.array([name in ("close", "press", "roll") for name in ARTICULATORS], np.float32)
 _FREE: Final[NDArray[np.float32]] = 1 - _FIXED
 

@@ -6,10 +6,10 @@ import sys
 import numpy as np
 
 from engine.contract.motion import Channel
-from engine.motion.visemes import ARTICULATORS
+from engine.motion.visemes import ARTICULATORS, controls_of
 from tests.training.scenes import syllables
 from training.baseline.loudness import loudness_controls, shut_controls
-from training.baseline.signal_processing import controls_of, mouth_controls
+from training.baseline.signal_processing import mouth_controls
 from training.evaluate.drivers import upsampled
 
 

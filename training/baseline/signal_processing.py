@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract.motion import CHANNELS, Channel
-from engine.motion.visemes import ARTICULATORS, VISEMES
+from engine.contract.motion import CHANNELS
+from engine.motion.visemes import ARTICULATORS, VISEMES, controls_of
 from engine.timeline import MOTION_STEP, SAMPLE_RATE_HZ
 from training.baseline.analysis import HOP, Analyser, SoundFrame
 from training.baseline.visemes import DOMINANCE, SHAPES, VisemeReader
@@ -35,26 +35,6 @@ def mouth_controls(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     return controls
 
 
-def controls_of(articulators: NDArray[np.floating]) -> NDArray[np.float32]:
-    """float32[..., 58] that move a rig as floating[..., 9] say; see `ARTICULATORS`."""
-    controls = np.zeros((*articulators.shape[:-1], len(CHANNELS)), np.float32)
-    controls[..., _TARGET] = articulators[..., _ORIGIN]
-    controls[..., Channel["mouthClose"]] = articulators[..., _CLOSE] * articulators[..., _JAW]
-    return controls
-
-
-_CHANNELS_OF: Final = {
-    "jaw": ("jawOpen",),
-    "press": ("mouthPressLeft", "mouthPressRight"),
-    "funnel": ("mouthFunnel",),
-    "pucker": ("mouthPucker",),
-    "stretch": ("mouthStretchLeft", "mouthStretchRight"),
-    "lower": ("mouthLowerDownLeft", "mouthLowerDownRight"),
-    "upper": ("mouthUpperUpLeft", "mouthUpperUpRight"),
-    "roll": ("mouthRollLower",),
-}
-_TARGET: Final = np.array([Channel[name] for names in _CHANNELS_OF.values() for name in names])
-_ORIGIN: Final = np.array([ARTICULATORS.index(a) for a, names in _CHANNELS_OF.items() for _ in names])
 _JAW, _CLOSE, _PRESS = (ARTICULATORS.index(name) for name in ("jaw", "close", "press"))
 _MM: Final = VISEMES.index("mm")
 _FIXED: Final = np.array([name in ("close", "press", "roll") for name in ARTICULATORS], np.float32)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from engine.contract.graph import Graph
 from engine.features.mel import BANDS, FRAMES_PER_STEP, RATE_HZ, mel_of
 from engine.motion.mouth import Mouth
+from engine.motion.visemes import controls_of
 from engine.motion.voice import VoiceSource
 from engine.timeline import MOTION_RATE_HZ, MOTION_STEP, SAMPLE_RATE_HZ
 from training.baseline.loudness import loudness_controls, shut_controls
-from training.baseline.signal_processing import LOOK_AHEAD_MS, controls_of, mouth_controls
+from training.baseline.signal_processing import LOOK_AHEAD_MS, mouth_controls
 from training.evaluate.face import Face
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.features.mel import RATE_HZ
-from training.baseline.signal_processing import controls_of
+from engine.motion.visemes import controls_of
 from training.data.splits import Split, split_of
 from training.data.tracks import Track, tracks_in
 from training.evaluate.face import LIPS, face_of, opening

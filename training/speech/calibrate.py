@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.contract.motion import Channel
-from engine.motion.visemes import ARTICULATORS
+from engine.motion.visemes import ARTICULATORS, CHANNELS_OF
 from training.data.splits import Split, split_of
 from training.data.tracks import Track
 from training.speech import coarticulation
@@ -22,18 +22,6 @@ from training.speech.coarticulation import CLOSE, JAW, PRESS, ROLL, STEP_S, Arti
 from training.speech.errors import SpeechError
 from training.speech.phones import BITTEN, CLOSED, PHONES, SIL, VOWELS, Phone
 from training.speech.utterances import load
-
-CHANNELS: Final[dict[str, tuple[str, ...]]] = {
-    "jaw": ("jawOpen",),
-    "press": ("mouthPressLeft", "mouthPressRight"),
-    "funnel": ("mouthFunnel",),
-    "pucker": ("mouthPucker",),
-    "stretch": ("mouthStretchLeft", "mouthStretchRight"),
-    "lower": ("mouthLowerDownLeft", "mouthLowerDownRight"),
-    "upper": ("mouthUpperUpLeft", "mouthUpperUpRight"),
-    "roll": ("mouthRollLower",),
-}
-"""What of the controls an articulator is; `close` is the share of jawOpen that mouthClose takes back."""
 
 _FREE: Final = [k for k in range(len(ARTICULATORS)) if k not in (CLOSE, PRESS, ROLL)]
 """Articulators that are fitted; the others belong to contacts, which are laid over."""
@@ -75,7 +63,7 @@ def clips(tracks: Path, alignments: Path, split: Split) -> list[Clip]:
 def articulators_of(controls: NDArray[np.float32]) -> NDArray[np.float32]:
     """float32[T, 9] of controls float32[T, 58]."""
     out = np.zeros((len(controls), len(ARTICULATORS)), np.float32)
-    for name, channels in CHANNELS.items():
+    for name, channels in CHANNELS_OF.items():
         out[:, ARTICULATORS.index(name)] = controls[:, [Channel[c] for c in channels]].mean(axis=1)
     jaw = out[:, JAW]
     out[:, CLOSE] = np.where(jaw > 0.02, np.minimum(controls[:, Channel["mouthClose"]] / np.maximum(jaw, 0.02), 1), 1)
