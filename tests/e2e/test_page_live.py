@@ -145,6 +145,7 @@ def test_a_photo_becomes_a_live_face_and_can_be_deleted(visit: Visit) -> None:
     page.click("#start")
     visit.live()
     page.click("#start")
+    page.wait_for_function("(poster => poster.complete && poster.naturalWidth > 0)(document.getElementById('poster'))")
     page.once("dialog", lambda dialog: dialog.accept())
     page.hover(".face:has(input[value^=myself-])")
     page.click("button[aria-label='Delete Myself']")
