@@ -11,16 +11,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-import engine
 from engine.errors import MienError, ModelError
-from engine.motion.head import load_style, save_style
+from engine.motion.head import ENCODER, load_style, save_style
 
 log = logging.getLogger(__name__)
 
 Learn = Callable[[Path], NDArray[np.float32]]
 """From a clip to its style, float32[6, 33]; raises a MienError when the clip does not show it."""
 
-ENCODER: Final = Path(engine.__file__).parent / "models" / "head_style.onnx"
 SUFFIX: Final = ".npz"
 
 

@@ -20,7 +20,7 @@ class Preset:
 
 
 PRESETS: Mapping[str, Preset] = {
-    "voice": Preset("training.voice", "the mouth network that ships (a quarter of an hour on two quiet cores)"),
+    "voice": Preset("training.voice", "the mouth network that ships (about 20 minutes on two quiet cores)"),
     "voice-quick": Preset("training.voice", "the same for two minutes, to see that all is in place", {"steps": 150}),
     "expression-learner": Preset(
         "training.expression", "Rhythmic Head Motion's facial expression learner as published (section 3.2, A.2)"

@@ -1,7 +1,6 @@
 """A voice moves the face: sound in; lips, head and brows out."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,16 +11,15 @@ from engine.contract.motion import CHANNELS, GROUPS, Channel, Motion
 from engine.features.decimate import BLOCK, Decimator
 from engine.features.mel import BANDS, FRAMES_PER_STEP, MelStream
 from engine.motion.brows import Brows
-from engine.motion.head import HeadMotion, load_style
+from engine.motion.head import MODELS, HeadMotion
 from engine.motion.mouth import LOOK_AHEADS_MS, Mouth
 from engine.motion.visemes import ARTICULATORS, controls_of
 from engine.runtime.ort import OrtGraph
 from engine.timeline import MOTION_STEP, SAMPLE_RATE_HZ
 
-__all__ = ["LOOK_AHEADS_MS", "LOOK_AHEAD_MS", "VoiceSource"]
+__all__ = ["LOOK_AHEADS_MS", "LOOK_AHEAD_MS", "MODELS", "VoiceSource"]
 
 LOOK_AHEAD_MS: Final = 80
-MODELS: Final = Path(__file__).parents[1] / "models"
 
 
 class VoiceSource:
@@ -51,8 +49,7 @@ class VoiceSource:
         graph: Graph | None = None,
     ) -> None:
         self._mouth = Mouth(graph or OrtGraph.load(MODELS / "voice.onnx"), look_ahead_ms)
-        style = load_style(MODELS / "head_style.npz") if head_style is None else head_style
-        self._head = HeadMotion(OrtGraph.load(MODELS / "head.onnx"), style, seed)
+        self._head = HeadMotion.load(head_style, seed)
         self._look_ahead = round(look_ahead_ms * SAMPLE_RATE_HZ / 1000)
         self.mouth_gain = mouth_gain
         self.reset()
@@ -61,11 +58,6 @@ class VoiceSource:
     def look_ahead(self) -> int:
         """See `MotionSource`."""
         return self._look_ahead
-
-    @property
-    def speech(self) -> float:
-        """0..1: how surely someone speaks at the last motion returned."""
-        return self._mouth.speech
 
     @property
     def mouth_gain(self) -> float:
