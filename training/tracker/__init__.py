@@ -1,1 +1,1 @@
-"""The face tracker: its data, its networks ' training, and how it is judged."""
+"""The face tracker: its data, what it is trained by, and how it is judged."""
