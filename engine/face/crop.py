@@ -28,14 +28,34 @@ def square(x: float, y: float, side: float, pixels: int, roll: float = 0.0) -> F
 
 
 def cut(rgb: NDArray[np.uint8], matrix: Floats, pixels: int | tuple[int, int]) -> NDArray[np.uint8]:
-    """The square (or width by height) that `matrix` names, shrunk without aliasing; what lies outside repeats the edge."""
+    """The square (or width by height) that `matrix` names, shrunk without aliasing; what lies outside repeats the edge.
+
+    Places are continuous: 0 is the left or upper edge of the first pixel, whose middle is 0.5.
+    """
+    shape = (pixels, pixels) if isinstance(pixels, int) else pixels
     k = float(np.hypot(matrix[0, 0], matrix[0, 1]))
     if k < 0.5:  # warpAffine samples single pixels: shrink first
-        step = 0.5 ** int(np.floor(-np.log2(k)))
-        rgb = np.asarray(cv2.resize(rgb, None, fx=step, fy=step, interpolation=cv2.INTER_AREA), np.uint8)
-        matrix = np.hstack([matrix[:, :2] / step, matrix[:, 2:]])
-    shape = (pixels, pixels) if isinstance(pixels, int) else pixels
-    return np.asarray(cv2.warpAffine(rgb, matrix, shape, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+        times = 2 ** int(np.floor(-np.log2(k)))
+        rgb, corner = _seen(rgb, matrix, shape, times)
+        size = (-(-rgb.shape[1] // times), -(-rgb.shape[0] // times))
+        step = size / np.array([rgb.shape[1], rgb.shape[0]])
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+        matrix = np.column_stack([matrix[:, :2] / step, matrix[:, 2] + matrix[:, :2] @ corner])
+    centred = np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2].sum(1) / 2 - 0.5])  # OpenCV: 0 is a pixel's middle
+    return np.asarray(cv2.warpAffine(rgb, centred, shape, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _seen(
+    rgb: NDArray[np.uint8], matrix: Floats, shape: tuple[int, int], times: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The part of a picture that a cut of width by height looks at, and its upper left corner: x, y in px."""
+    width, height = shape
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) - matrix[:, 2]
+    seen = corners @ np.linalg.inv(matrix[:, :2]).T
+    size = np.array([rgb.shape[1], rgb.shape[0]])
+    low = np.clip(np.floor(seen.min(0)) - 2 * times, 0, size - 1).astype(int) // times * times
+    high = np.clip(np.ceil(seen.max(0)) + 2 * times, low + 1, size).astype(int)
+    return rgb[low[1] : high[1], low[0] : high[0]], low.astype(np.float64)
 
 
 def into(points: NDArray[np.floating], matrix: Floats) -> NDArray[np.float32]:

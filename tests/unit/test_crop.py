@@ -13,14 +13,22 @@ def test_points_go_in_and_come_out() -> None:
     assert out_of(into(points, matrix), matrix) == pytest.approx(points, abs=1e-2)
 
 
-@pytest.mark.parametrize("side", [60, 300, 1000, 1700])
+@pytest.mark.parametrize("side", [60, 130, 300, 530, 1000, 1700])
 def test_a_dot_lands_where_its_point_does(side: float) -> None:
-    picture = np.zeros((900, 900, 3), np.uint8)
-    picture[540:580, 440:480] = 255
-    matrix = square(450, 550, side, 128)
-    found = np.argwhere(cut(picture, matrix, 128)[..., 0] > 127)
-    centre = into(np.array([[459.5, 559.5, 0.0]]), matrix)[0, :2]
-    assert found[:, ::-1].mean(0) == pytest.approx(centre, abs=1.0)
+    picture = np.zeros((901, 903, 3), np.uint8)
+    picture[535:565, 440:470] = 255
+    matrix = square(450, 545, side, 128, roll=0.2)
+    light = cut(picture, matrix, 128)[..., 0] / 255.0
+    found = np.array([(light.sum(axis) * (np.arange(128) + 0.5)).sum() for axis in (0, 1)]) / light.sum()
+    assert found == pytest.approx(into(np.array([[455.0, 550.0, 0.0]]), matrix)[0, :2], abs=0.1)
+
+
+def test_outside_a_picture_its_edge_goes_on() -> None:
+    picture = np.zeros((300, 300, 3), np.uint8)
+    picture[:, 200:] = 200
+    for side in (100, 900):
+        assert (cut(picture, square(500, 150, side, 64), 64)[:, -20:] == 200).all()
+        assert (cut(picture, square(-300, -900, side, 64), 64)[:20, :10] == 0).all()
 
 
 def test_a_tilted_face_comes_out_upright() -> None:
