@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.contract import CHANNELS, GROUPS, Motion
-from engine.motion.compositor import EASE_STEP, JUMP_BOUND, Compositor
+from engine.motion.compositor import CHOICES, CHOSEN, EASE_STEP, FACTORS, JUMP_BOUND, Compositor
 from engine.timeline import MOTION_STEP
 
 
@@ -63,6 +63,86 @@ def test_script_and_idle_life_add_up_and_a_camera_hides_both_in_the_pose() -> No
     shown = filmed.at(0)
     assert shown["yaw"] == pytest.approx(-5)
     assert shown["mouthSmileLeft"] == pytest.approx(0.6)
+
+
+def everybody() -> dict[str, Fake]:
+    """Sources that can be told apart by the yaw, blink, smile and jaw that they show."""
+    shown = {"voice": 0.2, "camera": 0.4, "idle": 0.1, "script": 0.0}
+    return {
+        name: Fake(lambda k, v=v: {"yaw": 10 * v, "eyeBlinkLeft": v, "mouthSmileLeft": v, "jawOpen": v, "eyeLookUpLeft": v})
+        for name, v in shown.items()
+    }
+
+
+SHOWS = {"pose": "yaw", "gaze": "eyeBlinkLeft", "expression": "mouthSmileLeft", "lips": "jawOpen"}
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+@pytest.mark.parametrize("source", CHOICES)
+def test_each_factor_comes_from_where_it_was_chosen_and_the_others_stay(factor: str, source: str) -> None:
+    compositor = Compositor(everybody())
+    before = compositor.at(0)
+    compositor.choose(factor, source)
+    after = steps(compositor, 40)[-1]
+    unit = 10 if factor == "pose" else 1
+    alone = 0.2 if factor == "lips" else 0.2 + 0.1  # idle life has nothing to say about the lips of one who speaks
+    expected = {"camera": 0.4, "voice": alone, "still": 0.0}[source] * unit
+    assert after[SHOWS[factor]] == pytest.approx(expected, abs=1e-6)
+    for other in set(FACTORS) - {factor}:
+        assert after[SHOWS[other]] == pytest.approx(before[SHOWS[other]])
+    assert compositor.chosen == {**CHOSEN, factor: source}
+    compositor.reset()
+    assert compositor.at(0)[SHOWS[factor]] == pytest.approx(expected, abs=1e-6)
+
+
+def test_gaze_is_eyeballs_and_lids() -> None:
+    compositor = Compositor(everybody())
+    compositor.choose("gaze", "still")
+    assert compositor.at(0)["eyeBlinkLeft"] == 0
+    assert compositor.at(0)["eyeLookUpLeft"] == 0
+
+
+def test_a_factor_held_still_still_shows_what_a_script_asks_for() -> None:
+    compositor = Compositor(everybody() | {"script": Fake(lambda k: {"yaw": 7.0})})
+    compositor.choose("pose", "still")
+    assert compositor.at(0)["yaw"] == pytest.approx(7)
+
+
+def test_the_brows_of_a_camera_hide_those_of_the_voice() -> None:
+    brow = {"voice": Fake(lambda k: {"browInnerUp": 0.3}), "camera": Fake(lambda k: {"browInnerUp": 0.2})}
+    assert Compositor(brow).at(0)["browInnerUp"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("gone", ["lost", "frozen"])
+def test_voice_and_idle_life_take_over_within_half_a_second_and_give_back(gone: str) -> None:
+    def there(k: int) -> bool:
+        return not 10 <= k < 60
+
+    camera = Fake(lambda k: {"yaw": 20.0} if there(k) or gone == "lost" else None, lambda k: float(there(k)))
+    compositor = Compositor({"camera": camera, "voice": Fake(lambda k: {"yaw": -2.0}), "idle": Fake(lambda k: {"yaw": 1.0})})
+    yaw = [motion["yaw"] for motion in steps(compositor, 120)]
+    assert yaw[9] == pytest.approx(20)
+    assert yaw[10 + 25] == pytest.approx(-1)  # 25 steps are half a second
+    assert yaw[59] == pytest.approx(-1)
+    assert yaw[60 + 25] == pytest.approx(20)
+    assert np.abs(np.diff(yaw)).max() <= EASE_STEP["pose"] * 21 + 1e-4
+
+
+def test_what_cannot_be_chosen_is_refused() -> None:
+    compositor = Compositor(everybody())
+    with pytest.raises(ValueError, match="there are pose, gaze, expression, lips"):
+        compositor.choose("nose", "voice")
+    with pytest.raises(ValueError, match="it can from voice, camera, still"):
+        compositor.choose("pose", "moon")
+    assert compositor.chosen == CHOSEN
+
+
+def test_a_weight_may_be_that_of_one_channel() -> None:
+    compositor = Compositor(everybody())
+    compositor.set_weight("camera", "eyeBlinkLeft", 0.0)
+    motion = compositor.at(0)
+    assert motion["eyeBlinkLeft"] == pytest.approx(0.3)
+    assert motion["eyeLookUpLeft"] == pytest.approx(0.4)
 
 
 def test_a_weight_is_eased_in_and_survives_reset() -> None:
@@ -153,6 +233,41 @@ def test_no_jump_exceeds_the_bound_whatever_the_sources_do(scripts: dict, data: 
         assert (motion.arkit >= 0).all()
         assert (motion.arkit <= 1).all()
         last = motion
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(["voice", "camera", "script", "idle"]), track, min_size=1),
+    st.lists(st.none() | st.tuples(st.sampled_from(sorted(FACTORS)), st.sampled_from(CHOICES)), min_size=1, max_size=30),
+)
+def test_no_choice_makes_a_jump(scripts: dict, choices: list) -> None:
+    compositor = Compositor({name: _played(script) for name, script in scripts.items()})
+    last = compositor.at(0)
+    for k, choice in enumerate(choices, 1):
+        if choice:
+            compositor.choose(*choice)
+        motion = compositor.at(k * MOTION_STEP)
+        assert (np.abs(motion.values - last.values) <= JUMP_BOUND + 1e-5).all()
+        assert ((motion.arkit >= 0) & (motion.arkit <= 1)).all()
+        assert ((motion.confidence >= 0) & (motion.confidence <= 1)).all()
+        last = motion
+
+
+poses = st.fixed_dictionaries({"voice": st.floats(-30, 30, width=32), "camera": st.floats(-30, 30, width=32)})
+
+
+@settings(max_examples=40, deadline=None)
+@given(poses, st.lists(st.none() | st.sampled_from(CHOICES), min_size=1, max_size=60))
+def test_a_head_is_handed_over_no_faster_than_its_ease(yaw: dict, choices: list) -> None:
+    compositor = Compositor({name: Fake(lambda k, v=v: {"yaw": v}) for name, v in yaw.items()})
+    widest = max(abs(v) for v in yaw.values()) + abs(yaw["voice"] - yaw["camera"])
+    last = compositor.at(0)["yaw"]
+    for k, choice in enumerate(choices, 1):
+        if choice:
+            compositor.choose("pose", choice)
+        now = compositor.at(k * MOTION_STEP)["yaw"]
+        assert abs(now - last) <= EASE_STEP["pose"] * widest + 1e-4
+        last = now
 
 
 @settings(max_examples=30, deadline=None)
