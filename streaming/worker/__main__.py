@@ -11,10 +11,11 @@ import sys
 import cv2
 
 from streaming.contract import now
+from streaming.language import Wire
 from streaming.worker.arena import Arena
 from streaming.worker.loop import Loop
+from streaming.worker.messages import LANGUAGE
 from streaming.worker.options import WorkerOptions
-from streaming.worker.wire import Wire
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
     options: WorkerOptions = arguments.options
     module, _, name = options.studio.partition(":")
     studio = getattr(importlib.import_module(module), name)()
-    loop = Loop(Wire(socket.socket(fileno=arguments.socket)), Arena(arguments.arena), studio, options, now)
+    loop = Loop(Wire(socket.socket(fileno=arguments.socket), LANGUAGE), Arena(arguments.arena), studio, options, now)
 
     def stop(*_: object) -> None:
         loop.stopping = True

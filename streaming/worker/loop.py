@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from engine.errors import MienError
 from streaming.contract import SessionSettings
+from streaming.language import Wire
 from streaming.worker.arena import Arena
 from streaming.worker.loader import Loaded, Loader
 from streaming.worker.messages import (
@@ -27,7 +28,6 @@ from streaming.worker.messages import (
 from streaming.worker.options import PLACES, WorkerOptions
 from streaming.worker.session import WorkerSession
 from streaming.worker.studio import Clock, Performance, Studio
-from streaming.worker.wire import Wire
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _WARMING = 0  # no session has this key
 class Loop:
     """Runs the sessions of one process until told to stop or left alone."""
 
-    def __init__(self, wire: Wire, arena: Arena, studio: Studio, options: WorkerOptions, clock: Clock) -> None:
+    def __init__(self, wire: Wire[Message], arena: Arena, studio: Studio, options: WorkerOptions, clock: Clock) -> None:
         self._wire = wire
         self._arena = arena
         self._studio = studio

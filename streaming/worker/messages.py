@@ -1,27 +1,26 @@
 """What the event loop and a worker tell each other, and how it looks on the socket between them.
 
-A message is a header (length of what follows, kind), then its body: JSON for
-what is rare, a fixed struct and raw PCM for what comes with every frame.
-Sessions are named by a number that is never used twice.
+The body of a message is JSON for what is rare, a fixed struct and raw PCM for
+what comes with every frame. Sessions are named by a number that is never used
+twice.
 """
 
 import dataclasses
 import json
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.contract import CHANNELS, GROUPS
 from streaming.contract import SessionSettings, Stamps
+from streaming.language import BrokenMessage, Language
 
-MAX_BODY: Final = 1 << 20
-"""Bytes; a longer message is refused, so that neither side can be made to hold more."""
-
-_HEADER: Final = struct.Struct("<IB")
 _SOUND: Final = struct.Struct("<Id")
+_LOOK: Final = struct.Struct("<Id")
 _FRAME: Final = struct.Struct("<IIIHHB8d")
 
 
@@ -77,6 +76,20 @@ class Sound:
     key: int
     arrived: float
     samples: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What a camera saw of the person, in a picture that arrived at `arrived`.
+
+    `values` is float32[58] as `engine.contract.CHANNELS`, `confidence`
+    float32[5] as `GROUPS`: all zero when there is no face to follow.
+    """
+
+    key: int
+    arrived: float
+    values: NDArray[np.float32]
+    confidence: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,26 +148,23 @@ class Frame:
 
 
 Message = (
-    Open | Control | Interrupt | Close | Stop | Sound | Ready | Opened | Closed | Refused | Beat | Frame
+    Open | Control | Interrupt | Close | Stop | Sound | Ready | Opened | Closed | Refused | Beat | Frame | Look
 )  # in this order on the wire
-_KINDS: Final = (Open, Control, Interrupt, Close, Stop, Sound, Ready, Opened, Closed, Refused, Beat, Frame)
+_KINDS: Final = (Open, Control, Interrupt, Close, Stop, Sound, Ready, Opened, Closed, Refused, Beat, Frame, Look)
 
 
-class BrokenMessage(Exception):
-    """Bytes that no side of this version has sent."""
-
-
-def encode(message: Message) -> bytes:
-    """The message with its header."""
+def encode(message: Message) -> tuple[int, bytes]:
+    """The message as its kind and body."""
     if isinstance(message, Sound):
         body = _SOUND.pack(message.key, message.arrived) + message.samples.astype("<f4", copy=False).tobytes()
     elif isinstance(message, Frame):
         body = _encode_frame(message)
+    elif isinstance(message, Look):
+        numbers = np.concatenate((message.values, message.confidence)).astype("<f4", copy=False)
+        body = _LOOK.pack(message.key, message.arrived) + numbers.tobytes()
     else:
         body = json.dumps(dataclasses.asdict(message)).encode()
-    if len(body) > MAX_BODY:
-        raise BrokenMessage(f"a message of {len(body)} bytes; {MAX_BODY} are allowed")
-    return _HEADER.pack(len(body), _KINDS.index(type(message))) + body
+    return _KINDS.index(type(message)), body
 
 
 def decode(kind: int, body: memoryview) -> Message:
@@ -170,35 +180,14 @@ def decode(kind: int, body: memoryview) -> Message:
             return Sound(key, arrived, np.frombuffer(body[_SOUND.size :], "<f4").astype(np.float32))
         if made is Frame:
             return _decode_frame(body)
+        if made is Look:
+            return _decode_look(body)
         return _from_json(made, json.loads(bytes(body)))
     except (IndexError, KeyError, TypeError, ValueError, struct.error) as error:
         raise BrokenMessage(f"message of kind {kind}, {len(body)} bytes: {error}") from error
 
 
-class Framer:
-    """Cuts a stream of bytes into messages; holds at most one unfinished message."""
-
-    def __init__(self) -> None:
-        self._held = bytearray()
-
-    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Message]:
-        """The messages that `data` completes.
-
-        Raises:
-            BrokenMessage: if the stream is none of ours.
-        """
-        self._held += data
-        start = 0
-        while len(self._held) - start >= _HEADER.size:
-            length, kind = _HEADER.unpack_from(self._held, start)
-            if length > MAX_BODY:
-                raise BrokenMessage(f"a message of {length} bytes; {MAX_BODY} are allowed")
-            end = start + _HEADER.size + length
-            if len(self._held) < end:
-                break
-            yield decode(kind, memoryview(bytes(self._held[start + _HEADER.size : end])))
-            start = end
-        del self._held[:start]
+LANGUAGE: Final = Language(encode, decode)
 
 
 def _encode_frame(frame: Frame) -> bytes:
@@ -212,6 +201,14 @@ def _decode_frame(body: memoryview) -> Frame:
     key, index, missing, slot, repeats, fresh, *stamps = _FRAME.unpack_from(body)
     audio = np.frombuffer(body[_FRAME.size :], "<i2").astype(np.int16)
     return Frame(key, index, missing, slot, repeats, bool(fresh), Stamps(*stamps), audio)
+
+
+def _decode_look(body: memoryview) -> Look:
+    key, arrived = _LOOK.unpack_from(body)
+    numbers = np.frombuffer(body[_LOOK.size :], "<f4").astype(np.float32)
+    if len(numbers) != len(CHANNELS) + len(GROUPS):
+        raise ValueError(f"expected {len(CHANNELS) + len(GROUPS)} numbers, got {len(numbers)}")
+    return Look(key, arrived, numbers[: len(CHANNELS)], numbers[len(CHANNELS) :])
 
 
 def _from_json(made: Callable[..., Message], fields: dict[str, Any]) -> Message:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from streaming.contract import CapacityReached, SessionSettings, now
 from streaming.worker.admission import Admission
 from streaming.worker.arena import Arena
-from streaming.worker.messages import Beat, Close, Closed, Frame, Message, Open, Opened, Ready, Refused
+from streaming.worker.messages import Beat, Close, Closed, Frame, Message, Open, Opened, Ready, Refused, Stop
 from streaming.worker.options import PLACES, WorkerOptions
 from streaming.worker.process import WorkerProcess
 
@@ -163,7 +163,7 @@ class Worker:
         self.ending = True
         process, self._process = self._process, None
         if process is not None:
-            await process.stop()
+            await process.stop(Stop())
         await self._bury()
         self._arena.close()
 

@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 
 from streaming.contract import SessionSettings, Stamps
+from streaming.language import MAX_BODY, BrokenMessage, Framer, packed
 from streaming.worker.messages import (
-    MAX_BODY,
+    LANGUAGE,
     Beat,
-    BrokenMessage,
     Close,
     Closed,
     Control,
     Frame,
-    Framer,
     Interrupt,
+    Look,
     Message,
     Open,
     Opened,
@@ -23,7 +23,6 @@ from streaming.worker.messages import (
     Sound,
     Stop,
     decode,
-    encode,
 )
 
 RARE: list[Message] = [
@@ -42,12 +41,12 @@ RARE: list[Message] = [
 
 @pytest.mark.parametrize("message", RARE, ids=lambda m: type(m).__name__)
 def test_a_message_survives_the_socket(message: Message) -> None:
-    assert list(Framer().feed(encode(message))) == [message]
+    assert list(Framer(LANGUAGE).feed(packed(LANGUAGE, message))) == [message]
 
 
 def test_sound_survives_the_socket() -> None:
     sound = Sound(7, 1.25, np.linspace(-1, 1, 960, dtype=np.float32))
-    (got,) = Framer().feed(encode(sound))
+    (got,) = Framer(LANGUAGE).feed(packed(LANGUAGE, sound))
     assert isinstance(got, Sound)
     assert (got.key, got.arrived) == (7, 1.25)
     np.testing.assert_array_equal(got.samples, sound.samples)
@@ -56,31 +55,48 @@ def test_sound_survives_the_socket() -> None:
 def test_a_frame_survives_the_socket() -> None:
     stamps = Stamps(*(float(i) for i in range(8)))
     frame = Frame(7, 123_456, 960, 15, 2, True, stamps, np.arange(1920, dtype=np.int16))
-    (got,) = Framer().feed(encode(frame))
+    (got,) = Framer(LANGUAGE).feed(packed(LANGUAGE, frame))
     assert isinstance(got, Frame)
     assert (got.key, got.index, got.missing, got.slot, got.repeats, got.fresh) == (7, 123_456, 960, 15, 2, True)
     assert got.stamps == stamps
     np.testing.assert_array_equal(got.audio, frame.audio)
 
 
+def test_a_look_survives_the_socket() -> None:
+    look = Look(7, 1.25, np.linspace(-1, 1, 58, dtype=np.float32), np.linspace(0, 1, 5, dtype=np.float32))
+    (got,) = Framer(LANGUAGE).feed(packed(LANGUAGE, look))
+    assert isinstance(got, Look)
+    assert (got.key, got.arrived) == (7, 1.25)
+    np.testing.assert_array_equal(got.values, look.values)
+    np.testing.assert_array_equal(got.confidence, look.confidence)
+
+
 @pytest.mark.parametrize("cut", [1, 3, 1000])
 def test_the_cut_of_the_stream_does_not_matter(cut: int) -> None:
-    stream = b"".join(map(encode, RARE))
-    framer = Framer()
+    stream = b"".join(packed(LANGUAGE, message) for message in RARE)
+    framer = Framer(LANGUAGE)
     got = [m for start in range(0, len(stream), cut) for m in framer.feed(stream[start : start + cut])]
     assert got == RARE
 
 
 def test_no_side_can_be_made_to_hold_more_than_a_megabyte() -> None:
     with pytest.raises(BrokenMessage, match="bytes"):
-        encode(Sound(1, 0.0, np.zeros(MAX_BODY // 4, np.float32)))
+        packed(LANGUAGE, Sound(1, 0.0, np.zeros(MAX_BODY // 4, np.float32)))
     with pytest.raises(BrokenMessage, match="are allowed"):
-        list(Framer().feed(struct.pack("<IB", MAX_BODY + 1, 0)))
+        list(Framer(LANGUAGE).feed(struct.pack("<IB", MAX_BODY + 1, 0)))
 
 
 @pytest.mark.parametrize(
     ("kind", "body"),
-    [(99, b"{}"), (3, b"not json"), (3, b"[]"), (3, json.dumps({"no": 1}).encode()), (5, b"x"), (11, b"short")],
+    [
+        (99, b"{}"),
+        (3, b"not json"),
+        (3, b"[]"),
+        (3, json.dumps({"no": 1}).encode()),
+        (5, b"x"),
+        (11, b"short"),
+        (12, bytes(16)),
+    ],
 )
 def test_what_nobody_has_sent_is_refused_in_one_line(kind: int, body: bytes) -> None:
     with pytest.raises(BrokenMessage, match=f"message of kind {kind}") as caught:
