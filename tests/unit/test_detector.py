@@ -1,0 +1,113 @@
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.contract.graph import GraphSpec
+from engine.face.detector import HEIGHT, SPEC, STRIDE, UNIT, WIDTH, Detection, Detector
+
+
+class DiscGraph:
+    """Sees red discs as faces: the eyes lie on a blue bar through the disc's centre."""
+
+    spec: GraphSpec = SPEC
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+        self.runs += 1
+        picture = np.asarray(inputs["picture"], np.float32)
+        assert picture.shape == (1, 3, HEIGHT, WIDTH)
+        found = {spec.name: np.zeros(spec.shape, np.float32) for spec in SPEC.outputs}
+        red = (picture[0, 0] > 0.6).astype(np.uint8)
+        count, labels = cv2.connectedComponents(red)
+        for i in range(1, count):
+            y, x = np.argwhere(labels == i).T + 0.5
+            if len(x) < 300:  # as a network: what is too small for it is not seen
+                continue
+            self._write(found, picture[0], (labels == i), float(x.mean()), float(y.mean()), float(2 * np.sqrt(len(x) / np.pi)))
+        return dict(found)
+
+    def _write(
+        self,
+        found: dict[str, NDArray[np.float32]],
+        picture: NDArray[np.float32],
+        disc: NDArray[np.bool_],
+        x: float,
+        y: float,
+        side: float,
+    ) -> None:
+        row, column = int(y / STRIDE), int(x / STRIDE)
+        found["heat"][0, 0, row, column] = 0.9
+        found["box"][0, :, row, column] = x / STRIDE - column - 0.5, y / STRIDE - row - 0.5, np.log(side / UNIT)
+        blue = np.argwhere((picture[2] > 0.6) & disc)
+        by, bx = blue.mean(0) - (y, x) if len(blue) else (0.0, side / 4)
+        found["eyes"][0, :, row, column] = -bx / side, -by / side, bx / side, by / side
+
+
+def scene(width: int, height: int, *faces: tuple[float, float, float, float]) -> NDArray[np.uint8]:
+    """Red discs at (x, y, side, roll), a blue spot where the left eye is."""
+    picture = np.full((height, width, 3), 40, np.uint8)
+    for x, y, side, roll in faces:
+        cv2.circle(picture, (round(x), round(y)), round(side / 2), (230, 30, 30), -1, cv2.LINE_AA)
+        eye = (round(x + side / 4 * np.cos(roll)), round(y + side / 4 * np.sin(roll)))
+        cv2.circle(picture, eye, round(side / 8), (230, 30, 230), -1, cv2.LINE_AA)
+    return picture
+
+
+def assert_same(face: Detection, truth: tuple[float, float, float, float]) -> None:
+    x, y, side, roll = truth
+    assert (face.x, face.y) == pytest.approx((x, y), abs=0.04 * side)
+    assert face.side == pytest.approx(side, rel=0.08)
+    assert face.roll == pytest.approx(roll, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(640, 480), (480, 640), (1280, 720), (256, 192), (300, 900), (100, 80), (2400, 1500)]
+)
+def test_what_the_network_says_comes_back_in_px_of_the_picture(width: int, height: int) -> None:
+    side = min(width, height) / 2.5
+    truth = (width * 0.4, height * 0.55, side, 0.5)
+    (face,) = Detector(DiscGraph()).detect(scene(width, height, truth))
+    assert_same(face, truth)
+    assert face.score == pytest.approx(0.9)
+
+
+def test_several_faces_come_largest_first() -> None:
+    truths = [(150.0, 150.0, 80.0, -0.4), (420.0, 300.0, 200.0, 0.0), (560.0, 90.0, 110.0, 0.9)]
+    found = Detector(DiscGraph()).detect(scene(640, 480, *truths))
+    assert len(found) == 3
+    for face, truth in zip(found, sorted(truths, key=lambda truth: -truth[2]), strict=True):
+        assert_same(face, truth)
+
+
+def test_a_camera_frame_costs_one_run() -> None:
+    graph = DiscGraph()
+    Detector(graph).detect(scene(640, 480))
+    assert graph.runs == 1
+
+
+@pytest.mark.parametrize("where", [(0.1, 0.1), (0.5, 0.5), (0.37, 0.62), (0.96, 0.95)])
+@pytest.mark.parametrize("side", [80.0, 160.0, 300.0, 700.0])
+def test_small_faces_of_large_pictures_are_found_once(where: tuple[float, float], side: float) -> None:
+    width, height = 3000, 2000
+    x = float(np.clip(where[0] * width, side / 2, width - side / 2))
+    y = float(np.clip(where[1] * height, side / 2, height - side / 2))
+    (face,) = Detector(DiscGraph()).detect(scene(width, height, (x, y, side, 0.2)))
+    assert_same(face, (x, y, side, 0.2))
+
+
+def test_how_small_faces_may_be_decides_what_it_costs() -> None:
+    runs: list[int] = []
+    for smallest in (400.0, 100.0, 40.0):
+        graph = DiscGraph()
+        Detector(graph).detect(scene(1280, 720), smallest)
+        runs.append(graph.runs)
+    assert 1 == runs[0] < runs[1] < runs[2]
+
+
+def test_the_threshold_decides() -> None:
+    assert not Detector(DiscGraph(), threshold=0.95).detect(scene(640, 480, (300.0, 200.0, 120.0, 0.0)))
