@@ -31,8 +31,8 @@ class Voice(Protocol):
 class Mixer(Protocol):
     """What composes the motion of all sources; see `engine.motion.compositor.Compositor`."""
 
-    def at(self, sample: int) -> Motion:
-        """The composed motion at `sample`; asked for in order."""
+    def at(self, sample: int, live: int | None = None) -> Motion:
+        """The composed motion at `sample`, of sources that need not wait at `live`; asked for in order."""
         ...
 
 
@@ -91,6 +91,11 @@ class Session:
         return self.timeline.frame_start(self._frame)
 
     @property
+    def live(self) -> int:
+        """The newest instant that the next tick is about: a camera, which waits for no look-ahead, is shown as it is then."""
+        return self.sample + self._need
+
+    @property
     def ready(self) -> bool:
         """Whether all sound that the next tick needs has been pushed."""
         return self._sound.held >= self._need
@@ -144,7 +149,7 @@ class Session:
             silence = np.zeros(missing, np.float32)
             self._sound.write(silence)
             self._voice.push(silence)
-        motion = self._mixer.at(self.timeline.frame_centre(self._frame))
+        motion = self._mixer.at(self.timeline.frame_centre(self._frame), self.live)
         fresh = not late or self._picture is None
         self._pending = (missing, fresh)
         return self.renderer.prepare(motion) if fresh else None

@@ -44,7 +44,7 @@ class DirectMixer:
         self._source = source
         self._last = Motion.of()
 
-    def at(self, sample: int) -> Motion:
+    def at(self, sample: int, live: int | None = None) -> Motion:
         for motion in self._source.advance(sample):
             self._last = motion
         return self._last
