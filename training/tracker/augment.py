@@ -44,7 +44,7 @@ def mirrored_order() -> NDArray[np.intp]:
 def mirrored(crop: Image, landmarks: NDArray[np.float32]) -> tuple[Image, NDArray[np.float32]]:
     """The mirror image of uint8[H, W, 3] and of float32[478, 3] px in it."""
     turned = landmarks[_mirror()]
-    turned[:, 0] = crop.shape[1] - 1 - turned[:, 0]
+    turned[:, 0] = crop.shape[1] - turned[:, 0]  # 0 is the edge of the first pixel
     return np.ascontiguousarray(crop[:, ::-1]), turned
 
 
