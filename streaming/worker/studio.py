@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.contract import GROUPS, GraphRequest, Motion, MotionSource, Renderer
 from engine.contract.motion import GROUP_OF
 from engine.media import VideoFrame
-from engine.motion.compositor import Compositor
+from engine.motion.compositor import LIVE, Compositor
 from engine.motion.idle import IdleSource
 from engine.motion.script import ScriptSource
 from engine.session import Session
@@ -135,15 +135,28 @@ _LIPS: Final = np.flatnonzero(GROUPS.index("lips") == GROUP_OF)
 
 
 class Performance:
-    """What plays in one session: the engine's session and its knobs."""
+    """What plays in one session: the engine's session and its knobs.
 
-    def __init__(self, settings: SessionSettings, renderer: Renderer, voice: VoiceMotion, clock: Clock) -> None:
+    `clip` is motion known beforehand in the place of a camera's, shown at the instant of the sound.
+    """
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        renderer: Renderer,
+        voice: VoiceMotion,
+        clock: Clock,
+        clip: MotionSource | None = None,
+    ) -> None:
         self.watch = Stopwatch(renderer, clock)
         self._voice = voice
         self._head = Scaled(voice)
         self._script = ScriptSource()
         idle = IdleSource(settings.seed)
-        self._mixer = Compositor({"voice": Overheard(self._head, idle), "script": self._script, "idle": idle})
+        sources: dict[str, MotionSource] = {"voice": Overheard(self._head, idle), "script": self._script, "idle": idle}
+        if clip:
+            sources["camera"] = clip
+        self._mixer = Compositor(sources, live=frozenset() if clip else LIVE)
         self.session = Session(Timeline(fps=settings.fps), self.watch, self._mixer, voice)
 
     def apply(self, changes: Mapping[str, Any]) -> None:
@@ -163,6 +176,9 @@ class Performance:
         if (idle := changes.get("idle")) is not None:
             for group in GROUPS:
                 self._mixer.set_weight("idle", group, 1.0 if idle else 0.0)
+        factors: Mapping[str, str] = changes.get("factors") or {}
+        for factor, source in factors.items():
+            self._mixer.choose(factor, source)
 
 
 class Studio(Protocol):
