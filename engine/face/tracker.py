@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LANDMARKS: Final = 478
+_CHEEKS: Final = (234, 454)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,7 +18,7 @@ class Face:
     Attributes:
         landmarks: float32[478, 3] in px of the picture, MediaPipe's numbering (468 on the skin, 10 on the irises);
             x right, y down, z towards the camera and in the same unit.
-        score: 0..1, how sure the detector is that this is a face.
+        score: 0..1, how sure the tracker is that this is a face.
     """
 
     landmarks: NDArray[np.float32]
@@ -35,6 +36,12 @@ class Face:
         points = self.landmarks[:, :2]
         x, y = (points.max(0) + points.min(0)) / 2
         return float(x), float(y)
+
+    @property
+    def yaw_deg(self) -> float:
+        """How far the face is turned, in degrees, > 0 towards image right; from the depth of the cheeks."""
+        across = self.landmarks[_CHEEKS[1]] - self.landmarks[_CHEEKS[0]]
+        return float(np.degrees(np.arctan2(-across[2], np.hypot(across[0], across[1]))))
 
 
 class FaceTracker(Protocol):
