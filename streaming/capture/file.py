@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ BATCH: Final = 4800
 """Samples decoded at a time: 100 ms."""
 BEHIND_S: Final = 0.5
 """A source this far behind real time (a stream that stood still) starts a new count instead of being hurried through."""
+HOLE_S: Final = 0.04
+"""Where instants count: a jump of a file's own clock by more than this is a hole (or an overlap), by less it is rounding."""
 OPEN_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 10.0
 LONGEST_S: Final = 3 * 3600.0
@@ -37,12 +39,18 @@ Push = Callable[[NDArray[np.float32], float], None]
 class SoundReader:
     """Reads a file or stream from its beginning; close it when done.
 
+    Args:
+        source: file or address.
+        origin_s: the instant of the file's own clock that becomes sample 0; holes are then silence, and all that is
+            read stays where it belongs. None: sample 0 is the first that there is, and what follows is strung together.
+
     Raises:
         AudioError: if it cannot be opened or holds no sound.
     """
 
-    def __init__(self, source: str | Path) -> None:
+    def __init__(self, source: str | Path, *, origin_s: float | None = None) -> None:
         self.name = _short(source)
+        self._place = None if origin_s is None else _Place(origin_s)
         self._container = self._open(str(source))
         if not self._container.streams.audio:
             self._container.close()
@@ -91,20 +99,53 @@ class SoundReader:
                 broken += 1  # a damaged packet is a gap, not the end
                 continue
             for frame in frames:
-                yield from map(_mono, resampler.resample(frame))
+                sounds = map(_mono, resampler.resample(frame))
+                yield from sounds if self._place is None else self._place.put(frame.time, sounds)
         with contextlib.suppress(av.error.FFmpegError, ValueError):  # nothing was ever resampled
             yield from map(_mono, resampler.resample(None))
         if broken:
             log.warning("%s has %d damaged packets, which were left out", self.name, broken)
 
 
-def read_all(source: str | Path) -> NDArray[np.float32]:
+class _Place:
+    """Keeps sound at its instants: what is missing is silence, what comes twice or before the origin is dropped."""
+
+    def __init__(self, origin_s: float) -> None:
+        self._origin_s = origin_s
+        self._due: int | None = None  # where the next sample that comes belongs
+        self._done = 0  # samples given out
+
+    def put(self, time_s: float | None, sounds: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """Sound that follows, of a frame that says when it begins."""
+        if time_s is not None:
+            at = round((time_s - self._origin_s) * SAMPLE_RATE_HZ)
+            if self._due is None or abs(at - self._due) > HOLE_S * SAMPLE_RATE_HZ:
+                self._due = at
+        due = self._due or 0
+        if (hole := due - self._done) > 0:
+            if hole > LONGEST_S * SAMPLE_RATE_HZ:
+                raise ValueError(f"a hole of {hole / SAMPLE_RATE_HZ:.0f} s")
+            self._done += hole
+            yield np.zeros(hole, np.float32)
+        for sound in sounds:
+            kept = sound[max(self._done - due, 0) :]
+            due += len(sound)
+            self._done += len(kept)
+            yield kept
+        self._due = due
+
+
+def read_all(source: str | Path, *, origin_s: float | None = None) -> NDArray[np.float32]:
     """The whole sound float32[N] of a file. What is odd about it (silence, clipping) is logged as a warning.
+
+    Args:
+        source: file or address.
+        origin_s: see `SoundReader`.
 
     Raises:
         AudioError: if it cannot be read, is empty, or longer than `LONGEST_S`.
     """
-    reader = SoundReader(source)
+    reader = SoundReader(source, origin_s=origin_s)
     judge = Judge(reader.name)
     parts: list[NDArray[np.float32]] = []
     try:
