@@ -1,0 +1,146 @@
+"""The tracker's two regressors: 478 landmarks of an upright face, and lids and iris of one eye.
+
+Both are a strided stem, a few residual blocks of plain 3x3 convolutions (on
+CPUs they do twice the work per second that depthwise ones do) and a head that
+reads the last feature map place by place. The landmark head does not write
+1434 numbers: it writes a similarity transform and the coefficients of a linear
+face model, so that what a few hundred people look like keeps unknown ones in
+shape. The model starts as principal components and is trained along.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from engine.face import eyes, landmarks
+
+COMPONENTS = 96
+_EYE_POINTS = eyes.EYE_POINTS.shape[1]
+_POINTS = landmarks.SPEC.outputs[0].shape[1]
+
+
+def _convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
+    layer = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside the identity (He et al. 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        norm = nn.BatchNorm2d(channels)
+        nn.init.zeros_(norm.weight)  # begins as the identity
+        self.layers = nn.Sequential(
+            _convolution(channels, channels, 3), nn.Conv2d(channels, channels, 3, 1, 1, bias=False), norm
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32[N, C, H, W] to the same shape."""
+        return torch.relu(x + self.layers(x))
+
+
+class FaceModel(nn.Module):
+    """A linear model of upright faces, placed by a similarity transform.
+
+    `mean` float32[478, 3] and `basis` float32[K, 478, 3] are px of a crop whose middle is 0; coefficients have about unit
+    variance in training data.
+    """
+
+    def __init__(self, components: int) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(_POINTS, 3))
+        self.basis = nn.Parameter(torch.zeros(components, _POINTS, 3))
+
+    def forward(self, place: Tensor, shape: Tensor) -> Tensor:
+        """float32[N, 478, 3] px of the crop.
+
+        Args:
+            place: float32[N, 4], shifts x and y over 16 px, logarithm of the scale and radians of roll, both over 0.25.
+            shape: float32[N, K].
+        """
+        face = self.mean + (shape @ self.basis.flatten(1)).unflatten(1, (_POINTS, 3))
+        scale = torch.exp(0.25 * place[:, 2:3])
+        c, s = torch.cos(0.25 * place[:, 3:]) * scale, torch.sin(0.25 * place[:, 3:]) * scale
+        x = c * face[..., 0] - s * face[..., 1] + 16 * place[:, :1] + landmarks.PIXELS / 2
+        y = s * face[..., 0] + c * face[..., 1] + 16 * place[:, 1:2] + landmarks.PIXELS / 2
+        return torch.stack([x, y, scale * face[..., 2]], 2)
+
+
+class FaceLandmarks(nn.Module):
+    """Landmarks and presence from a crop of 128 px: 62 M multiplications.
+
+    Args:
+        components: of the face model.
+        widths: channels at 1/4, 1/8 and 1/16 of the crop's side.
+        blocks: residual blocks at 1/8 and at 1/16.
+    """
+
+    def __init__(
+        self, components: int = COMPONENTS, widths: tuple[int, int, int] = (32, 48, 112), blocks: tuple[int, int] = (2, 2)
+    ) -> None:
+        super().__init__()
+        stem, fine, coarse = widths
+        self.features = nn.Sequential(
+            _convolution(3, stem, 7, 4),
+            _convolution(stem, fine, 3, 2),
+            *(Residual(fine) for _ in range(blocks[0])),
+            _convolution(fine, coarse, 3, 2),
+            *(Residual(coarse) for _ in range(blocks[1])),
+            _convolution(coarse, 32, 1),
+            nn.Flatten(),
+        )
+        self.components = components
+        self.head = nn.Sequential(nn.Linear(32 * (landmarks.PIXELS // 16) ** 2, 256), nn.ReLU())
+        self.coefficients = nn.Linear(256, 5 + components)
+        nn.init.normal_(self.coefficients.weight, std=0.01)
+        nn.init.zeros_(self.coefficients.bias)
+        self.model = FaceModel(components)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Landmarks float32[N, 478, 3] px of the crops float32[N, 3, 128, 128] in 0..1, and logits of presence float32[N]."""
+        said = self.coefficients(self.head(self.features(crops - 0.5)))
+        return self.model(said[:, 1:5], said[:, 5:]), said[:, 0]
+
+
+class LandmarkStep(nn.Module):
+    """`FaceLandmarks` as the engine runs it: presence as a probability."""
+
+    def __init__(self, network: FaceLandmarks) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
+        """See `engine.face.landmarks.SPEC`."""
+        points, logit = self.network(crop)
+        return points, torch.sigmoid(logit)
+
+
+class FaceEyes(nn.Module):
+    """Lids and iris from a crop of one eye, 64 by 48 px: 11 M multiplications.
+
+    Args:
+        widths: channels at 1/2, 1/4 and 1/8 of the crop's sides.
+    """
+
+    def __init__(self, widths: tuple[int, int, int] = (16, 32, 64)) -> None:
+        super().__init__()
+        stem, fine, coarse = widths
+        self.features = nn.Sequential(
+            _convolution(3, stem, 5, 2),
+            _convolution(stem, fine, 3, 2),
+            Residual(fine),
+            _convolution(fine, coarse, 3, 2),
+            Residual(coarse),
+            Residual(coarse),
+            _convolution(coarse, 24, 1),
+            nn.Flatten(),
+        )
+        self.head = nn.Sequential(nn.Linear(24 * (eyes.HEIGHT // 8) * (eyes.WIDTH // 8), 128), nn.ReLU())
+        self.offsets = nn.Linear(128, 2 * _EYE_POINTS)
+        nn.init.normal_(self.offsets.weight, std=0.01)
+        self.mean = nn.Parameter(torch.zeros(_EYE_POINTS, 2))
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """float32[N, 21, 2] px of the crops float32[N, 3, 48, 64] in 0..1."""
+        offsets = self.offsets(self.head(self.features(crops - 0.5))).unflatten(1, (_EYE_POINTS, 2))
+        return self.mean + 4.0 * offsets
