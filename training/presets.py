@@ -39,6 +39,7 @@ PRESETS: Mapping[str, Preset] = {
 
 COMMANDS: Mapping[str, Preset] = {
     "prepare": Preset("training.data.prepare", "folders of talking video -> aligned tracks"),
+    "prepare-faces": Preset("training.tracker.prepare", "photos and video -> faces with landmarks, for the face tracker"),
     "speech": Preset("training.speech.prepare", "texts and recordings -> speech with phone times and articulation"),
     "articulation": Preset("training.speech.calibrate", "fit the articulation model to GRID's measured lips"),
     "evaluate": Preset("training.evaluate.command", "judge drivers on held-out people: tables, plots, clips"),
