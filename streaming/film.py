@@ -13,25 +13,39 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.contract.motion import MotionSource
 from engine.errors import MienError
 from engine.media import Emission
 from engine.render.badge import burn
 from engine.render.colour import to_i420
 from engine.timeline import SAMPLE_RATE_HZ
 from streaming.contract import SessionSettings
-from streaming.worker.mesh import MeshStudio
+from streaming.worker.mesh import MeshStudio, voice_of
+from streaming.worker.studio import Performance
 
 
 def frames_of(
-    settings: SessionSettings, portrait: Path, sound: NDArray[np.float32], controls: Mapping[str, Any]
+    settings: SessionSettings,
+    portrait: Path,
+    sound: NDArray[np.float32],
+    controls: Mapping[str, Any],
+    clip: MotionSource | None = None,
 ) -> tuple[int, Iterator[Emission]]:
     """How many emissions a sound float32[N] at 48 kHz makes, and the emissions: those of a live session, with all the sound.
+
+    Args:
+        settings: of the session.
+        portrait: file of the face.
+        sound: what is said; the film is as long.
+        controls: see `Performance.apply`.
+        clip: motion in the place of a camera's; sample 0 of its clock is the sound's first.
 
     Raises:
         PortraitError: if the portrait file cannot be used.
         ValueError: if a control is unknown or out of range.
     """
-    performance = MeshStudio().build(settings, str(portrait), lambda: 0.0)
+    renderer = MeshStudio().renderer(settings, str(portrait))
+    performance = Performance(settings, renderer, voice_of(settings), lambda: 0.0, clip)
     performance.apply(controls)
     session = performance.session
     per_frame = session.timeline.samples_per_frame

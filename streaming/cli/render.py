@@ -1,27 +1,42 @@
-"""`mien render PORTRAIT SOUND -o OUT.mp4`: the same engine and the same frames as live, as fast as the machine goes."""
+"""`mien render PORTRAIT [SOUND] [--driving CLIP]`: the same engine and the same frames as live, as fast as the machine goes."""
 
 import argparse
+import logging
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import MienError, PortraitError
 from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS, SessionSettings
 
+if TYPE_CHECKING:
+    from engine.face.stream import FaceFollower
+
+log = logging.getLogger(__name__)
+
 BAR = 30  # characters
+DRIVEN = {
+    "pose": "what moves the head (default: file, or voice without a clip)",
+    "gaze": "what moves eyeballs and lids (default: the same)",
+    "expression": "what moves brows, cheeks and smile (default: the same)",
+    "lips": "what moves the lips (default: voice; file if the clip has no sound)",
+}
+"""The factors, see `engine.motion.compositor.FACTORS`."""
 
 
 def add_parser(subparsers: Any) -> None:
     """Say what the command takes."""
     parser = subparsers.add_parser(
         "render",
-        help="portrait + sound file -> mp4",
-        description="Make a video of a portrait that speaks a sound file: the same engine and the same frames as live.",
+        help="portrait + sound file or driving clip -> mp4",
+        description="Make a video of a portrait that speaks a sound file, or does as the person in a clip does, or both:"
+        " the same engine and the same frames as live.",
     )
     parser.add_argument("portrait", help="a built-in or uploaded portrait's id (mei, samuel, ...) or a .mien file")
-    parser.add_argument("sound", help="any file with sound: wav, mp3, ogg, mp4, ...")
-    parser.add_argument("-o", "--out", type=Path, help="the video to write (default: SOUND's name with .mp4)")
+    parser.add_argument("sound", nargs="?", type=Path, help="any file with sound: wav, mp3, mp4, ... (default: the clip's)")
+    parser.add_argument("-o", "--out", type=Path, help="the video to write (default: SOUND.mp4, or PORTRAIT-CLIP.mp4)")
+    add_driving(parser)
     parser.add_argument("--size", type=int, default=512, help="height and width in pixels, even (default 512)")
     parser.add_argument("--fps", type=int, default=25, choices=(25, 30, 50, 60), help="pictures per second (default 25)")
     parser.add_argument(
@@ -43,17 +58,24 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--portraits", type=Path, help="folder of uploaded portraits (default: the server's)")
 
 
+def add_driving(parser: argparse.ArgumentParser) -> None:
+    """Options that say what moves the face."""
+    group = parser.add_argument_group(
+        "driving by a clip",
+        "WHERE is voice, still (the portrait as it is), file (the clip of --driving) or the name of another clip.",
+    )
+    group.add_argument("--driving", type=Path, metavar="CLIP", help="a film of a face that moves all but the lips")
+    for factor, what in DRIVEN.items():
+        group.add_argument(f"--{factor}-from", metavar="WHERE", help=what)
+
+
 def run(args: argparse.Namespace) -> int:
     """Render; return the exit status."""
-    from streaming.capture.file import read_all
+    from streaming.drivers import drive
     from streaming.film import Film, frames_of
     from streaming.styles import chosen
 
-    out: Path = args.out or Path(Path(args.sound).stem + ".mp4")
-    if not 64 <= args.size <= 2048 or args.size % 2:
-        raise MienError(f"--size is an even number of pixels from 64 to 2048, got {args.size}")
-    if out.exists() and not args.force:
-        raise MienError(f"{out} exists; choose another name with -o, or overwrite it with --force")
+    out = _out(args)
     style = chosen(args.head_style)
     settings = SessionSettings(
         args.portrait,
@@ -64,11 +86,16 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         head_style=str(style) if style else None,
     )
-    controls = {"preset": args.preset, "mouth_gain": args.mouth_gain}
     portrait = _portrait(args.portrait, args.portraits)
-    sound = read_all(args.sound)
     try:
-        count, emissions = frames_of(settings, portrait, sound, {k: v for k, v in controls.items() if v is not None})
+        driven = drive(args.sound, args.driving, _words(args), _follower, ReadingProgress)
+    finally:
+        ReadingProgress.wipe()
+    for note in driven.notes:
+        log.warning(note)
+    controls = {"preset": args.preset, "mouth_gain": args.mouth_gain, "factors": driven.factors}
+    try:
+        count, emissions = frames_of(settings, portrait, driven.sound, controls, driven.clip)
     except ValueError as error:
         raise MienError(str(error)) from error
     progress = Progress(count, args.fps)
@@ -78,6 +105,60 @@ def run(args: argparse.Namespace) -> int:
             progress.show(emission.index + 1)
     progress.end(out)
     return 0
+
+
+def _words(args: argparse.Namespace) -> dict[str, str | None]:
+    return {factor: getattr(args, f"{factor}_from") for factor in DRIVEN}
+
+
+def _out(args: argparse.Namespace) -> Path:
+    """The file to write.
+
+    Raises:
+        MienError: if nothing may be written there, or --size is none.
+    """
+    if not 64 <= args.size <= 2048 or args.size % 2:
+        raise MienError(f"--size is an even number of pixels from 64 to 2048, got {args.size}")
+    clips = [Path(word) for word in _words(args).values() if word and Path(word).suffix]
+    heard: Path | None = args.sound or args.driving or next(iter(clips), None)
+    named = f"{Path(args.portrait).stem}-{heard.stem}" if heard and not args.sound else heard.stem if heard else args.portrait
+    out: Path = args.out or Path(f"{named}.mp4")
+    if out.exists() and any(out.samefile(path) for path in (args.sound, args.driving, *clips) if path and path.exists()):
+        raise MienError(f"{out} is what is to be read; choose another name with -o")
+    if out.exists() and not args.force:
+        raise MienError(f"{out} exists; choose another name with -o, or overwrite it with --force")
+    return out
+
+
+def _follower() -> "FaceFollower":
+    from engine.face.follower import Follower
+
+    return Follower.load()
+
+
+class ReadingProgress:
+    """A bar on a terminal's standard error while a clip is read; nothing elsewhere."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._shown = 0.0
+        self._live = sys.stderr.isatty()
+
+    def __call__(self, done_s: float, of_s: float) -> None:
+        """So many seconds are read, of so many (0.0: nobody knows)."""
+        instant = time.monotonic()
+        if not self._live or instant - self._shown < 0.1:
+            return
+        self._shown = instant
+        filled = min(round(BAR * done_s / of_s), BAR) if of_s else 0
+        bar = "█" * filled + "·" * (BAR - filled)
+        sys.stderr.write(f"\r{bar} {done_s:.1f}{f'/{of_s:.1f}' if of_s else ''} s  reading {self._name}  ")
+
+    @staticmethod
+    def wipe() -> None:
+        """Make room on the terminal for what comes next."""
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
 
 
 class Progress:

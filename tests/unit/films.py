@@ -28,30 +28,31 @@ def film(
     The sound, if any, starts at `sound_at_s`, lasts 1 s but for a hole in it,
     and has a click `click_s` after its start.
     """
-    width, height = size
     with av.open(str(path), "w") as container:
-        if times_s:
-            video: Any = container.add_stream("mpeg4", rate=25, options={"qscale": "2", "flags": "+qscale"})
-            video.width, video.height, video.gop_size = width, height, key_every
-            video.codec_context.time_base = Fraction(1, 60_000)
-            video.codec_context.max_b_frames = 0
-            if pixel:
-                video.codec_context.sample_aspect_ratio = pixel
-        if sound_at_s is not None:
-            audio: Any = container.add_stream("aac" if path.suffix == ".mp4" else "pcm_s16le", rate=48_000, layout="mono")
+        video: Any = _video(container, size, key_every, pixel) if times_s else None
+        codec = "aac" if path.suffix == ".mp4" else "pcm_s16le"
+        audio: Any = None if sound_at_s is None else container.add_stream(codec, rate=48_000, layout="mono")
         for k, time_s in enumerate(times_s):
-            frame = av.VideoFrame.from_ndarray(_grey(k, width, height, mark_corner=mark_corner), "rgb24")
+            frame = av.VideoFrame.from_ndarray(_grey(k, *size, mark_corner=mark_corner), "rgb24")
             frame.pts, frame.time_base = round(time_s * 60_000), Fraction(1, 60_000)
             container.mux(video.encode(frame))
-        if times_s:
-            container.mux(video.encode(None))
-        if sound_at_s is not None:
-            for start in range(0, 48_000, 960):
-                if hole_s and hole_s[0] <= start / 48_000 < hole_s[1]:
-                    continue
-                container.mux(audio.encode(_sound(start, sound_at_s, click_s)))
-            container.mux(audio.encode(None))
+        for start in range(0, 48_000 if audio else 0, 960):
+            if not (hole_s and hole_s[0] <= start / 48_000 < hole_s[1]):
+                container.mux(audio.encode(_sound(start, sound_at_s or 0.0, click_s)))
+        for stream in (video, audio):
+            if stream:
+                container.mux(stream.encode(None))
     return path
+
+
+def _video(container: Any, size: tuple[int, int], key_every: int, pixel: Fraction | None) -> Any:
+    video = container.add_stream("mpeg4", rate=25, options={"qscale": "2", "flags": "+qscale"})
+    (video.width, video.height), video.gop_size = size, key_every
+    video.codec_context.time_base = Fraction(1, 60_000)
+    video.codec_context.max_b_frames = 0
+    if pixel:
+        video.codec_context.sample_aspect_ratio = pixel
+    return video
 
 
 def _sound(start: int, at_s: float, click_s: float) -> av.AudioFrame:
