@@ -13,8 +13,9 @@ torch = pytest.importorskip("torch")
 from engine.face import eyes as eye_seam  # noqa: E402
 from engine.face import landmarks as landmark_seam  # noqa: E402
 from engine.face.crop import face_square, into  # noqa: E402
+from engine.face.landmarks import Found  # noqa: E402
 from training.networks.face_landmarks import FaceEyes, FaceLandmarks, LandmarkStep  # noqa: E402
-from training.tracker import eyes, fitting, landmarks, points  # noqa: E402
+from training.tracker import eyes, fitting, judge, landmarks, points  # noqa: E402
 from training.tracker.data import CROP, REACH, Shard  # noqa: E402
 
 
@@ -147,3 +148,35 @@ def test_held_out_faces_are_of_their_split(faces: Path) -> None:
     figures = landmarks.validate(network, {"stills": held})
     assert {"stills_error", "stills_iris", "stills_missed"} <= set(figures)
     assert set(eyes.validate(FaceEyes().eval(), {"stills": eyes.held_out(shard, "stills", most=5)})) >= {"stills_gaze"}
+
+
+def test_people_of_the_validation_split_are_learnt_from_when_asked(faces: Path) -> None:
+    shard = Shard.load(faces / "stills")
+    assert list(landmarks.held_out_of(shard, 0.0)) == [6, 7, 8]
+    assert list(landmarks.held_out_of(shard, 1.0)) == []
+    assert landmarks.sources_of(faces, known=1.0)[0].rows.people == 3
+    assert landmarks.sources_of(faces)[0].rows.people == 2
+    assert landmarks.sources_of(faces, ["frames"]) == []
+
+
+class Told:
+    """A network that knows the answer, shifted by so many px of the picture."""
+
+    def __init__(self, label: NDArray[np.float32], off: float) -> None:
+        self._found = Found(label + np.array([off, 0, 0], np.float32), 1.0)
+
+    def find(self, rgb: NDArray[np.uint8], matrix: NDArray[np.float64]) -> Found:
+        return self._found
+
+
+def test_the_judge_counts_in_percent_of_the_eyes_distance(faces: Path, tmp_path: Path) -> None:
+    shard, rows = Shard.load(faces / "stills"), np.array([9])
+    wanted = shard.landmarks[rows]
+    off = 0.02 * float(points.across(wanted)[0])
+    look = judge.Look(Told(wanted[0], off), None)  # type: ignore[arg-type]
+    views = judge.seen(look, shard, rows)
+    assert points.distances(views["with eyes"], wanted).mean() == pytest.approx(2.0, abs=1e-3)
+    assert judge.look_of(views["with eyes"]) == pytest.approx(judge.look_of(wanted), abs=1e-5)
+    assert judge.jitter(look, shard, rows)["px_p95"] == pytest.approx(0, abs=1e-3)
+    judge.save_sheet(tmp_path / "sheet.jpg", shard, rows, views["with eyes"])
+    assert (tmp_path / "sheet.jpg").stat().st_size > 1000

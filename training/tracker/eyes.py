@@ -15,13 +15,12 @@ from torch import Tensor, nn
 from engine.face.crop import cut, into
 from engine.face.eyes import EYE_POINTS, HEIGHT, REACH, WIDTH, eye_squares
 from engine.face.landmarks import as_input
-from training.data.splits import Split
 from training.networks.face_landmarks import FaceEyes
 from training.run import Run, seed_all
 from training.tracker import fitting
 from training.tracker.augment import Augment
 from training.tracker.data import Balanced, Shard
-from training.tracker.landmarks import Source, shards_of, sources_of, tensors
+from training.tracker.landmarks import Source, held_out_of, shards_of, sources_of, tensors
 from training.tracker.points import OUTER, correlation, rounded
 
 U: Final = WIDTH / REACH
@@ -52,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     run = Run(args.out, fitting.options_of(args), resume=args.resume)
     seed_all(args.seed)
-    sources = sources_of(args.faces)
+    sources = sources_of(args.faces, args.shards, args.known)
     network = FaceEyes()
     if args.start:
         fitting.averaged(args.start, network, "face-eyes")
@@ -61,7 +60,7 @@ def main(args: argparse.Namespace) -> int:
         begin_with(network, sources)
     network = network.to(args.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     copy = FaceEyes().to(args.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    held = {name: held_out(shard, name) for name, shard in shards_of(args.faces).items()}
+    held = {name: held_out(shard, name, args.known) for name, shard in shards_of(args.faces).items()}
     fitting.fit(run, network, copy, partial(batch_of, sources, args), loss, partial(validate, held=held), args)
     run.close()
     return 0
@@ -130,10 +129,10 @@ class Held:
     points: NDArray[np.float32]
 
 
-def held_out(shard: Shard, name: str, split: Split = "validation", most: int = 200) -> Held:
-    """Both eyes of faces of another split, people equally often."""
+def held_out(shard: Shard, name: str, known: float = 0.0, most: int = 200) -> Held:
+    """Both eyes of validation faces, people equally often; see `training.tracker.landmarks.held_out`."""
     rng = np.random.default_rng(len(name))
-    rows = shard.rows(split)
+    rows = held_out_of(shard, known)
     chosen = Balanced(shard.people, rows).draw(rng, most) if len(rows) else rows
     crops = np.zeros((2 * len(chosen), HEIGHT, WIDTH, 3), np.uint8)
     points = np.zeros((2 * len(chosen), EYE_POINTS.shape[1], 2), np.float32)

@@ -16,6 +16,7 @@ from engine.errors import ModelError
 from training.run import Average, Run
 
 Batch = dict[str, Tensor]
+KINDS: Final = ("stills", "frames", "renders")
 WARM_UP: Final = 0.03
 """Share of the steps in which the rate rises."""
 LAST: Final = 0.01
@@ -25,6 +26,10 @@ LAST: Final = 0.01
 def add_arguments(parser: argparse.ArgumentParser, steps: int, batch: int, rate: float) -> None:
     """Options that every run of this kind has."""
     parser.add_argument("--faces", type=Path, required=True, help="shards (python -m training prepare-faces)")
+    parser.add_argument(
+        "--shards", nargs="+", choices=KINDS, default=list(KINDS), help="what to learn from (default: all three)"
+    )
+    parser.add_argument("--known", type=float, default=0.0, help="share of validation people that are learnt from, too")
     parser.add_argument("--start", type=Path, help="run folder whose averaged weights to begin with")
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--batch", type=int, default=batch, help="crops of a step (default: %(default)s)")

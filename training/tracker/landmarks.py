@@ -1,6 +1,7 @@
 """`python -m training face-landmarks`: the network behind `engine/face/landmarks.py`."""
 
 import argparse
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,6 @@ from torch.nn import functional
 
 from engine.face.crop import cut, face_square, into
 from engine.face.landmarks import PIXELS, REACH, as_input
-from training.data.splits import Split
 from training.networks.face_landmarks import FaceLandmarks, FaceModel
 from training.run import Run, seed_all
 from training.tracker import fitting
@@ -23,7 +23,7 @@ from training.tracker.augment import Augment, face_free, mirrored_order
 from training.tracker.data import Balanced, Faceless, Shard
 from training.tracker.points import PointLoss, measures
 
-SHARES: Final = {"stills": 0.40, "frames": 0.25, "renders": 0.35}
+SHARES: Final[Mapping[str, float]] = dict(zip(fitting.KINDS, (0.40, 0.25, 0.35), strict=True))
 """Of the faces of a batch."""
 FACELESS: Final = 0.08
 """Share of a batch that holds no face."""
@@ -47,7 +47,7 @@ def main(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     run = Run(args.out, fitting.options_of(args), resume=args.resume)
     seed_all(args.seed)
-    sources = sources_of(args.faces)
+    sources = sources_of(args.faces, args.shards, args.known)
     network = FaceLandmarks()
     if args.start:
         fitting.averaged(args.start, network, "face-landmarks")
@@ -58,7 +58,7 @@ def main(args: argparse.Namespace) -> int:
     copy = FaceLandmarks().to(args.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     faceless = faceless_of(args.faces)
     make = partial(batch_of, sources, faceless, args)
-    held = {name: held_out(shard, name) for name, shard in shards_of(args.faces).items()}
+    held = {name: held_out(shard, name, args.known) for name, shard in shards_of(args.faces).items()}
     fitting.fit(run, network, copy, make, Loss(), partial(validate, held=held), args)
     run.close()
     return 0
@@ -83,13 +83,13 @@ def faceless_of(folder: Path) -> list[Faceless]:
     return [Faceless.load(folder / "faceless")] if (folder / "faceless" / "split.npy").is_file() else []
 
 
-def sources_of(folder: Path, split: Split = "train") -> list[Source]:
-    """What is trained on; the shares of what is not there go to the rest."""
+def sources_of(folder: Path, kinds: Sequence[str] = fitting.KINDS, known: float = 0.0) -> list[Source]:
+    """What is trained on; the shares of what is not there go to the rest. `known`: see `held_out_of`."""
     sources: list[Source] = []
     for name, shard in shards_of(folder).items():
-        rows = shard.rows(split)
+        rows = np.setdiff1d(np.union1d(shard.rows("train"), shard.rows("validation")), held_out_of(shard, known))
         rows = rows[shard.score[rows] >= SURE]
-        if len(rows):
+        if len(rows) and name in kinds:
             sources.append(Source(shard, Balanced(shard.people, rows), SHARES[name]))
             print(f"{name}: {len(rows)} faces of {sources[-1].rows.people} people", flush=True)
     total = sum(source.share for source in sources)
@@ -169,24 +169,30 @@ class Held:
     landmarks: NDArray[np.float32]
 
 
-def held_out(shard: Shard, name: str, split: Split = "validation", most: int = 300, off: float = 1.0) -> Held:
-    """Faces of another split, people equally often, each in a square that is off as a tracker's is.
+def held_out_of(shard: Shard, known: float) -> NDArray[np.intp]:
+    """intp[N]: rows of the validation people but for the share `known` of them, who are the same in all shards."""
+    rows = shard.rows("validation")
+    place = np.array([zlib.crc32(who.encode()) / 2**32 for who in shard.people[rows]])
+    return rows[place >= known]
+
+
+def held_out(shard: Shard, name: str, known: float = 0.0, most: int = 300) -> Held:
+    """Validation faces, people equally often, each in a square that is off as a tracker's is.
 
     Args:
         shard: to draw from.
         name: of the shard; the draw is its own.
-        split: whose faces.
+        known: see `held_out_of`.
         most: how many.
-        off: 0 cuts the exact square, 1 as the augmentation places it.
     """
-    rows = shard.rows(split)
+    rows = held_out_of(shard, known)
     rng, augment = np.random.default_rng(len(name)), Augment(len(name))
     chosen = Balanced(shard.people, rows).draw(rng, most) if len(rows) else rows
     crops = np.zeros((len(chosen), PIXELS, PIXELS, 3), np.uint8)
     points = np.zeros((len(chosen), 478, 3), np.float32)
     for i, row in enumerate(chosen):
         label = shard.landmarks[row]
-        matrix = augment.place(label, PIXELS, REACH) if off else face_square(label, REACH, PIXELS)
+        matrix = augment.place(label, PIXELS, REACH)
         crops[i], points[i] = cut(shard.crops[row], matrix, PIXELS), into(label, matrix)
     points[:, :, 2] -= points[:, :, 2].mean(1, keepdims=True)
     return Held(crops, points)
