@@ -12,6 +12,8 @@ SUBCOMMANDS: Final[Mapping[str, str]] = {
     "voice": "training.evaluate.voice",
     "head": "training.evaluate.head",
     "eyes": "training.evaluate.eyes",
+    "tracker": "training.evaluate.tracker",
+    "reading": "training.evaluate.reading",
 }
 """Modules by subject; each has `add_arguments(parser)` and `main(args) -> int`."""
 
