@@ -21,8 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from engine.contract import ARKIT, GAZE_RANGE_DEG
 from engine.errors import MienError, PortraitError
 from engine.motion.script import GESTURES, POSE_RANGE, PRESETS
+from streaming.camera.outline import LENGTHS
 from streaming.config import RATES, SIZES, ServerConfig
-from streaming.contract import LOOK_AHEADS_MS, SESSION_ID, CapacityReached, SessionSettings, now
+from streaming.contract import CHOSEN, LOOK_AHEADS_MS, SESSION_ID, CapacityReached, SessionSettings, now
 from streaming.desk import Desk, Feed, Seat, Taken
 from streaming.enrolment import EnrolmentBusy
 from streaming.guard import refused
@@ -126,6 +127,7 @@ class SessionRequest(Strict):
     fps: Literal[25, 30, 50, 60] | None = None
     look_ahead_ms: Literal[0, 40, 80, 160] | None = None
     source: Literal["browser", "microphone", "file", "sample"] = "browser"
+    camera: Literal["browser", "machine", "off"] = "browser"
 
 
 class Change(Strict):
@@ -137,6 +139,10 @@ class Change(Strict):
     head_gain: Annotated[FiniteFloat, Field(ge=0, le=2)] | None = None
     idle: bool | None = None
     portrait: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    camera: Literal["browser", "machine", "off"] | None = None
+    factors: dict[Annotated[str, Field(max_length=40)], Literal["voice", "camera", "still"]] | None = None
+    neutral: Literal[True] | None = None
+    eye_contact: bool | None = None
 
 
 class Command(Strict):
@@ -146,6 +152,7 @@ class Command(Strict):
     interrupt: bool = False
     sample: bool | Annotated[str, Field(max_length=40)] | None = None
     sound_late_ms: Annotated[float, Field(ge=-10_000, le=10_000)] | None = None
+    outline: bool | None = None
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -360,6 +367,9 @@ async def options(request: web.Request) -> web.Response:
             "gaze_range_deg": GAZE_RANGE_DEG,
             "samples": list(house.samples),
             "sources": ["browser", *house.feeds],
+            "cameras": ["browser", *(["machine"] if config.camera is not None else [])],
+            "factors": CHOSEN,
+            "outline": LENGTHS,
             "ready": house.desk.ready,
         }
     )
@@ -385,7 +395,11 @@ async def open_session(request: web.Request) -> web.Response:
         badge=config.badge,
         head_style=str(config.head_style) if config.head_style else None,
     )
+    if wanted.camera == "machine" and config.camera is None:
+        return refused(400, "this server was started without a camera of its own; start it with --camera")
     seat = await house.desk.open(settings, wanted.id, source=source)
+    if wanted.camera != "browser":
+        seat.control(camera=wanted.camera)
     if feed := house.feeds.get(source):
         seat.feed(feed)
     if wanted.source == "sample" and house.samples:
@@ -447,11 +461,12 @@ async def events(request: web.Request) -> web.WebSocketResponse:
     try:
         async for message in socket:
             if message.type is WSMsgType.TEXT and (
-                line := obey(request.app[HOUSE], seat, message.data, _hold(request.app, seat))
+                line := obey(request.app[HOUSE], seat, message.data, _hold(request.app, seat), socket)
             ):
                 await socket.send_json({"error": line})
     finally:
         seat.pages.discard(socket)
+        seat.show_outline(socket, on=False)
         seat.used_at = now()
         reporter.cancel()
         await asyncio.gather(reporter, return_exceptions=True)
@@ -465,7 +480,9 @@ async def _report(app: web.Application, seat: Seat, socket: web.WebSocketRespons
             await asyncio.sleep(STATUS_S)
 
 
-def obey(house: House, seat: Seat, message: str, hold: PictureHold | None = None) -> str | None:
+def obey(
+    house: House, seat: Seat, message: str, hold: PictureHold | None = None, page: web.WebSocketResponse | None = None
+) -> str | None:
     """Do what a page asks on its socket; what cannot be done is answered in one line."""
     try:
         command = Command.model_validate_json(message)
@@ -475,6 +492,8 @@ def obey(house: House, seat: Seat, message: str, hold: PictureHold | None = None
             _say(house, seat, sample=command.sample)
         if command.sound_late_ms is not None and hold is not None:
             hold.hear(command.sound_late_ms)
+        if command.outline is not None and page is not None:
+            seat.show_outline(page, on=command.outline)
         if command.control is not None:
             seat.control(**command.control.model_dump(exclude_unset=True))
     except (ValidationError, ValueError, MienError) as error:

@@ -52,7 +52,7 @@ class Child(asyncio.Protocol, Generic[M]):
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     async def launch(
-        self, module: str, words: Sequence[str], descriptors: Sequence[int] = (), extra: Mapping[str, str] | None = None
+        self, module: str, words: Sequence[str], descriptors: Sequence[int] = (), *, alone: Mapping[str, str] | None = None
     ) -> None:
         """Start `python -m module --socket N words...`; returns at once.
 
@@ -60,7 +60,7 @@ class Child(asyncio.Protocol, Generic[M]):
             module: what to run.
             words: its further arguments.
             descriptors: files that it inherits besides its socket.
-            extra: environment variables besides ours.
+            alone: its environment; None: ours, with one thread for each library.
         """
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
@@ -71,7 +71,7 @@ class Child(asyncio.Protocol, Generic[M]):
                 [sys.executable, "-P", "-m", module, "--socket", str(theirs.fileno()), *words],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), *descriptors),
-                env=os.environ | _SINGLE_THREADED | {"PYTHONPATH": _python_path()} | dict(extra or {}),
+                env=os.environ | _SINGLE_THREADED | {"PYTHONPATH": _python_path()} if alone is None else alone,
             )
         self.heard_at = now()
         await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)

@@ -38,6 +38,7 @@ class ServerConfig:
     workers: int | None = None  # None: as many as use the cores
     microphone: str | None = None  # this machine's own: a device, or "" for the default one
     audio: str | None = None  # file or stream that PyAV reads
+    camera: str | None = None  # this machine's own: a device, film or address, or "" for the first device
     portrait: str | None = None  # the face that is chosen when a page opens
     badge: bool = True
     head_style: Path | None = None  # file of a style: how heads move with the voice

@@ -8,17 +8,21 @@ event loop; nothing here blocks it.
 """
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.motion.compositor import CHOICES as CHOICES
+from engine.motion.compositor import CHOSEN as CHOSEN
+from engine.motion.compositor import FACTORS as FACTORS
 from engine.motion.voice import LOOK_AHEAD_MS as LOOK_AHEAD_MS
 from engine.motion.voice import LOOK_AHEADS_MS as LOOK_AHEADS_MS
 
 SESSION_ID = r"^[a-z0-9-]{1,64}$"
+CAMERAS = ("browser", "machine", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,40 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureCodec:
+    """How a camera's pictures are coded; all but the name only where the pictures do not say it themselves."""
+
+    name: str  # FFmpeg's name of the decoder
+    width: int = 0
+    height: int = 0
+    pixels: str = ""  # FFmpeg's name of the pixel format, of raw pictures
+    extra: bytes = b""  # what the container says about all pictures
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CodedPicture:
+    """One picture of a camera as it came; `arrived` is `now()` at its last byte."""
+
+    codec: PictureCodec
+    key: bool  # needs none before it
+    data: bytes
+    arrived: float
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStatus:
+    """What a session's camera sees, for the page's display."""
+
+    source: str = "browser"  # "browser", "machine" or "off"
+    state: str = "off"  # "off", "starting", "following", one of engine.face.stream.Trouble, or "gone"
+    fps: float = 0.0  # pictures that were followed
+    late_ms: float = 0.0  # median, from a picture's arrival until its reading is here
+    faces: int = 0
+    calibrated: float = 0.0  # 0..1: how much of the person's neutral face has been learned
+    reason: str = ""  # why it cannot be used, one line
+
+
+@dataclass(frozen=True, slots=True)
 class LiveStatus:
     """How a session is doing, for the page's display and for metrics."""
 
@@ -93,6 +131,9 @@ class LiveStatus:
     hearing: bool = False  # sound has arrived within the last second
     viewers: int = 0
     reason: str = ""  # why it was closed, when that was not asked for: one line
+    camera: CameraStatus = CameraStatus()
+    factors: Mapping[str, str] = field(default_factory=lambda: dict(CHOSEN))
+    eye_contact: bool = False
 
 
 class LiveSession(Protocol):
@@ -113,6 +154,21 @@ class LiveSession(Protocol):
 
         The far clock need not be ours: the worker's inlet resamples against
         drift, conceals gaps and keeps a bounded, adaptive 20-60 ms in hand.
+        """
+        ...
+
+    def push_picture(self, picture: CodedPicture) -> bool:
+        """Give it a picture of the browser's camera; false when the next one must be a key frame, because some were lost."""
+        ...
+
+    def end_pictures(self) -> None:
+        """The browser's camera has been switched off; without a word for 1 s it counts as gone."""
+        ...
+
+    def draw_outline(self, draw: Callable[[NDArray[np.float32]], None] | None) -> None:
+        """Tell `draw` where the face is that the camera follows, at most ten times a second; None: no more.
+
+        See `streaming.camera.outline`; float32[N, 2] in 0..1 of the picture, N = 0 while there is none.
         """
         ...
 
@@ -167,6 +223,10 @@ class Controls:
     head_gain: float | None = None  # 0..2, of the motion that follows the voice
     idle: bool | None = None  # blinks, saccades, breathing
     portrait: str | None = None  # change the face while live
+    camera: str | None = None  # whose pictures are followed: "browser", "machine" or "off"
+    factors: Mapping[str, str] | None = None  # pose, gaze, expression, lips: from "voice", "camera" or "still"
+    neutral: bool | None = None  # true: the face as the camera sees it now is at rest
+    eye_contact: bool | None = None  # a look at the screen is shown as one into the lens
 
 
 class CapacityReached(Exception):

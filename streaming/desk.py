@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.errors import MienError
 from engine.timeline import SAMPLE_RATE_HZ
-from streaming.contract import LiveSession, LiveSessions, LiveStatus, Outgoing, SessionSettings, now
+from streaming.contract import CodedPicture, LiveSession, LiveSessions, LiveStatus, Outgoing, SessionSettings, now
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class Seat:
     used_at: float = field(default_factory=now)
     speaking: str | None = None  # the sample that is being spoken
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict[str, "asyncio.Task[None]"])
+    drawing: set[web.WebSocketResponse] = field(default_factory=set[web.WebSocketResponse])  # pages that want the outline
 
     @property
     def id(self) -> str:
@@ -61,6 +62,23 @@ class Seat:
         """See `LiveSession`; sound of others gives way to a sample."""
         if self.speaking is None:
             self.live.push_audio(samples, arrived)
+
+    def push_picture(self, picture: CodedPicture) -> bool:
+        """See `LiveSession`."""
+        return self.live.push_picture(picture)
+
+    def end_pictures(self) -> None:
+        """See `LiveSession`."""
+        self.live.end_pictures()
+
+    def draw_outline(self, draw: Callable[[NDArray[np.float32]], None] | None) -> None:
+        """See `LiveSession`."""
+        self.live.draw_outline(draw)
+
+    def show_outline(self, page: web.WebSocketResponse, *, on: bool) -> None:
+        """Tell a page where the face is that the camera follows, or no more."""
+        self.drawing.add(page) if on else self.drawing.discard(page)
+        self.live.draw_outline(self._draw if self.drawing else None)
 
     def subscribe(self) -> AsyncIterator[Outgoing]:
         """See `LiveSession`."""
@@ -130,16 +148,27 @@ class Seat:
 
         self.tasks[name] = asyncio.create_task(run(), name=f"{name} of {self.id}")
 
+    def _draw(self, points: NDArray[np.float32]) -> None:
+        """Send the outline to the pages that asked; one that is still being sent is enough."""
+        sending = self.tasks.get("outline")
+        if sending is None or sending.done():
+            message = {"outline": [[round(x, 4), round(y, 4)] for x, y in points.tolist()]}
+            self._start("outline", lambda: self._tell(list(self.drawing), message))
+
     async def tell(self, message: Mapping[str, Any]) -> None:
         """Send a message to every page of this session."""
-        for page in list(self.pages):
+        await self._tell(list(self.pages), message)
+
+    async def _tell(self, pages: Sequence[web.WebSocketResponse], message: Mapping[str, Any]) -> None:
+        for page in pages:
             with contextlib.suppress(ConnectionError):
                 await page.send_json(message)
 
     def in_use(self) -> bool:
-        """Whether a page is connected, somebody watches, or a peer's voice arrives."""
+        """Whether a page is connected, somebody watches, or a peer's voice or pictures arrive."""
         status = self.live.status()
-        return bool(self.pages) or status.viewers > 0 or (status.hearing and self.source == "browser")
+        seeing = status.camera.source == "browser" and status.camera.state not in ("off", "gone")
+        return bool(self.pages) or status.viewers > 0 or (status.hearing and self.source == "browser") or seeing
 
 
 async def push_in_time(push: Push, pcm: NDArray[np.float32]) -> None:

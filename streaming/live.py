@@ -17,9 +17,23 @@ from numpy.typing import NDArray
 import engine.errors
 from engine.errors import MienError
 from engine.timeline import SAMPLE_RATE_HZ, Timeline
-from streaming.contract import SESSION_ID, CapacityReached, LiveStatus, Outgoing, SessionSettings, Stamps, now
+from streaming.camera.cameras import Cameras
+from streaming.camera.machine import Machine, PictureFeed
+from streaming.camera.messages import Manner
+from streaming.camera.viewfinder import Draw, Viewfinder
+from streaming.contract import (
+    CHOSEN,
+    SESSION_ID,
+    CapacityReached,
+    CodedPicture,
+    LiveStatus,
+    Outgoing,
+    SessionSettings,
+    Stamps,
+    now,
+)
 from streaming.worker.knobs import check_settings, checked_controls, remember
-from streaming.worker.messages import Closed, Control, Frame, Interrupt, Open, Opened, Refused, Sound
+from streaming.worker.messages import Closed, Control, Frame, Interrupt, Look, Open, Opened, Refused, Sound
 from streaming.worker.meter import Meter
 from streaming.worker.options import BEHIND_MOST_S, WorkerOptions
 from streaming.worker.pcm import joined
@@ -33,9 +47,13 @@ PATIENCE_S: Final = 0.15
 """A frame this much overdue is not waited for: the understudy steps in."""
 RECENT: Final = 32
 """Packets of sound that an understudy is told when it steps in, so that it goes on where the worker was."""
+CAMERA_CONTROLS: Final = frozenset({"camera", "neutral", "eye_contact"})
+"""Controls that are no matter of the worker."""
 OPEN_S: Final = 30.0
 HEARING_S: Final = 1.0
 
+LookAt = Callable[[float, NDArray[np.float32], NDArray[np.float32]], None]
+"""See `streaming.camera.viewfinder.Look`."""
 Locate = Callable[[str], Path]
 """From a portrait's id to its file; raises PortraitError when there is none."""
 
@@ -44,7 +62,14 @@ class Remote:
     """A session on a worker. Implements `streaming.contract.LiveSession`."""
 
     def __init__(
-        self, session_id: str, key: int, settings: SessionSettings, worker: Worker, locate: Locate, period: float
+        self,
+        session_id: str,
+        key: int,
+        settings: SessionSettings,
+        worker: Worker,
+        locate: Locate,
+        period: float,
+        view: Callable[[LookAt], Viewfinder],
     ) -> None:
         self._id = session_id
         self._key = key
@@ -66,6 +91,7 @@ class Remote:
         self._reason = ""
         self._meter = Meter(settings.fps)
         self._viewers = 0
+        self._viewfinder = view(self._look)
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -101,6 +127,18 @@ class Remote:
         for start in range(0, len(samples), SAMPLE_RATE_HZ):  # a second at most in one message
             self._worker.send(Sound(self._key, arrived, samples[start : start + SAMPLE_RATE_HZ]))
 
+    def push_picture(self, picture: CodedPicture) -> bool:
+        """See `LiveSession`."""
+        return self._state == "closed" or self._viewfinder.push(picture)
+
+    def end_pictures(self) -> None:
+        """See `LiveSession`."""
+        self._viewfinder.end_pictures()
+
+    def draw_outline(self, draw: Draw | None) -> None:
+        """See `LiveSession`."""
+        self._viewfinder.outline(draw)
+
     def subscribe(self) -> AsyncIterator[Outgoing]:
         """See `LiveSession`."""
         subscription = Subscription(self._settings.fps)
@@ -114,9 +152,15 @@ class Remote:
         checked = checked_controls(changes)
         if (portrait := checked.get("portrait")) is not None:
             self._portrait = checked["portrait"] = str(self._locate(portrait))
+        if (source := checked.get("camera")) is not None:
+            self._viewfinder.choose(source)
         remember(self._controls, checked)
-        if checked:
-            self._worker.send(Control(self._key, checked))
+        if checked.get("neutral"):
+            self._viewfinder.take_neutral()
+        if "factors" in checked or "eye_contact" in checked:
+            self._viewfinder.behave(self._manner())
+        if told := {name: value for name, value in checked.items() if name not in CAMERA_CONTROLS}:
+            self._worker.send(Control(self._key, told))
 
     def interrupt(self) -> None:
         """See `LiveSession`."""
@@ -147,6 +191,9 @@ class Remote:
             hearing=now() - meter.heard_at < HEARING_S,
             viewers=self._viewers,
             reason=self._reason,
+            camera=self._viewfinder.status(),
+            factors=self._factors(),
+            eye_contact=bool(self._controls.get("eye_contact")),
         )
 
     async def close(self) -> None:
@@ -173,6 +220,20 @@ class Remote:
         """See `Tenant`."""
         if self._state == "live":
             self._step_in()
+
+    def _look(self, arrived: float, values: NDArray[np.float32], confidence: NDArray[np.float32]) -> None:
+        """Its camera has seen something."""
+        if self._state != "closed":
+            self._worker.send(Look(self._key, arrived, values, confidence))
+
+    def _factors(self) -> dict[str, str]:
+        """From where each factor comes."""
+        return {**CHOSEN, **self._controls.get("factors", {})}
+
+    def _manner(self) -> Manner:
+        """How the person before the camera is read."""
+        lips_from_voice, eye_contact = self._factors()["lips"] == "voice", bool(self._controls.get("eye_contact"))
+        return dataclasses.replace(self._viewfinder.manner, lips_from_voice=lips_from_voice, eye_contact=eye_contact)
 
     def _begin(self, opened: Opened) -> None:
         self._anchor, self._lead = opened.anchor, opened.lead
@@ -246,6 +307,7 @@ class Remote:
             return
         self._state, self._reason = "closed", reason
         self._worker.leave(self._key)
+        self._viewfinder.close()
         if self._watch is not None:
             self._watch.cancel()
         for subscriber in list(self._subscribers):
@@ -262,12 +324,24 @@ class Live:
         locate: finds a portrait's file by its id.
         workers: processes; as many as there are cores if not given.
         options: see `WorkerOptions`.
+        cameras: follows faces; a process of its own, if not given.
+        own_camera: the camera of this machine, if it is offered.
     """
 
-    def __init__(self, locate: Locate, *, workers: int | None = None, options: WorkerOptions | None = None) -> None:
+    def __init__(
+        self,
+        locate: Locate,
+        *,
+        workers: int | None = None,
+        options: WorkerOptions | None = None,
+        cameras: Cameras | None = None,
+        own_camera: PictureFeed | None = None,
+    ) -> None:
         self._locate = locate
         self._options = options or WorkerOptions()
         self._pool = Pool(workers, self._options)
+        self._cameras = cameras or Cameras()
+        self._machine = Machine(self._cameras, own_camera) if own_camera is not None else None
         self._sessions: dict[str, Remote] = {}
 
     @property
@@ -294,7 +368,7 @@ class Live:
             raise ValueError(f"there is a session {name!r} already")
         worker = self._pool.choose(settings)
         period = self._options.period_s(settings.fps)
-        remote = Remote(name, self._pool.next_key(), settings, worker, self._locate, period)
+        remote = Remote(name, self._pool.next_key(), settings, worker, self._locate, period, self._viewfinder)
         self._sessions[name] = remote
         worker.admit(remote)
         try:
@@ -319,7 +393,13 @@ class Live:
         """See `LiveSessions`."""
         for remote in list(self._sessions.values()):
             await remote.close()
+        if self._machine is not None:
+            await self._machine.close()
+        await self._cameras.close()
         await self._pool.close()
+
+    def _viewfinder(self, look: LookAt) -> Viewfinder:
+        return Viewfinder(self._cameras, self._machine, look)
 
 
 def _error(fault: str, reason: str) -> MienError:

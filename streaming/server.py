@@ -13,6 +13,7 @@ from aiohttp import web
 
 from streaming.app import Parts, build_app
 from streaming.capture import microphone
+from streaming.capture.camera import CameraFeed
 from streaming.capture.file import FileVoice, SoundReader
 from streaming.capture.sample import samples
 from streaming.config import Refused, ServerConfig
@@ -75,7 +76,7 @@ def real_parts(config: ServerConfig) -> Parts:
     def add_peers(app: web.Application, sessions: LiveSessions) -> None:
         add_routes(app, sessions, RtcConfig(loopback=config.loopback))
 
-    live = Live(library.path, workers=config.workers, options=options)
+    live = Live(library.path, workers=config.workers, options=options, own_camera=own_camera(config))
     return Parts(live, library, add_peers, samples(), own_sources(config))
 
 
@@ -94,6 +95,19 @@ def own_sources(config: ServerConfig) -> dict[str, Feed]:
         SoundReader(config.audio).close()
         feeds["file"] = FileVoice(config.audio, loop=True).feed
     return feeds
+
+
+def own_camera(config: ServerConfig) -> CameraFeed | None:
+    """The camera of this machine, or a film in its place, if the operator offers one.
+
+    Raises:
+        CameraError: if it cannot be used.
+    """
+    if config.camera is None:
+        return None
+    feed = CameraFeed(config.camera)
+    feed.check()
+    return feed
 
 
 async def _answer(runner: web.AppRunner, listener: socket.socket, context: ssl.SSLContext | None) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from engine.errors import NoFace, PortraitError
-from streaming.contract import CapacityReached, LiveSession, LiveStatus, Outgoing, SessionSettings, Stamps, now
+from streaming.contract import CapacityReached, CodedPicture, LiveSession, LiveStatus, Outgoing, SessionSettings, Stamps, now
 
 
 @dataclass
@@ -25,9 +26,22 @@ class FakeSession:
     viewers: int = 0
     closed: bool = False
     fail_with: str = ""
+    pictures: list[CodedPicture] = field(default_factory=list[CodedPicture])
+    pictures_ended: int = 0
+    draw: Callable[[NDArray[np.float32]], None] | None = None
 
     def push_audio(self, samples: Any, arrived: float) -> None:
         self.pushed.append(len(samples))
+
+    def push_picture(self, picture: CodedPicture) -> bool:
+        self.pictures.append(picture)
+        return True
+
+    def end_pictures(self) -> None:
+        self.pictures_ended += 1
+
+    def draw_outline(self, draw: Callable[[NDArray[np.float32]], None] | None) -> None:
+        self.draw = draw
 
     async def subscribe(self) -> AsyncIterator[Outgoing]:
         fps, size, index, anchor = self.settings.fps, self.settings.size, 0, now()

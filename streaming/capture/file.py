@@ -49,7 +49,7 @@ class SoundReader:
     """
 
     def __init__(self, source: str | Path, *, origin_s: float | None = None) -> None:
-        self.name = _short(source)
+        self.name = short_name(source)
         self._place = None if origin_s is None else _Place(origin_s)
         self._container = self._open(str(source))
         if not self._container.streams.audio:
@@ -229,7 +229,7 @@ def _mono(frame: Any) -> NDArray[np.float32]:
     return channels.mean(axis=0, dtype=np.float32)
 
 
-def _short(source: str | Path) -> str:
+def short_name(source: str | Path) -> str:
     """The name to show: a file's last part, an address without its query (it may hold a password)."""
     text = str(source)
     return text.split("?")[0].rsplit("@", 1)[-1] if "://" in text else Path(text).name or text

@@ -9,6 +9,7 @@ from streaming.config import DEFAULT_PORT, RATES, SIZES, ServerConfig
 from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS
 
 SPEECH_DEFAULT = ""  # --microphone without a device
+CAMERA_DEFAULT = ""  # --camera likewise
 
 
 def add_parser(subparsers: Any) -> None:
@@ -29,6 +30,13 @@ def add_parser(subparsers: Any) -> None:
     add("--workers", type=int, metavar="N", help="rendering processes; default: as many as use the cores")
     add("--microphone", nargs="?", const=SPEECH_DEFAULT, metavar="DEVICE", help="offer this machine's own microphone too")
     add("--audio", metavar="FILE", help="offer a sound file or stream as a voice")
+    add(
+        "--camera",
+        nargs="?",
+        const=CAMERA_DEFAULT,
+        metavar="DEVICE|FILE|URL",
+        help="offer this machine's own camera, or a film or stream in its place, to drive the face with",
+    )
     add("--portrait", metavar="ID", help="the face that is chosen when the page opens")
     add("--head-style", type=Path, metavar="CLIP", help="move the heads as the person in this clip does: 3 s or more of talk")
     add("--portraits", type=Path, metavar="DIR", help="folder of your own portraits; default: ~/.local/share/mien/portraits")
@@ -52,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         workers=args.workers,
         microphone=args.microphone,
         audio=args.audio,
+        camera=args.camera,
         portrait=args.portrait,
         badge=not args.no_badge,
         head_style=styles.chosen(args.head_style),

@@ -19,6 +19,7 @@ from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
 from aiortc.sdp import SessionDescription
 
+from streaming.rtc.camera import CameraReceiver
 from streaming.rtc.receiver import VoiceReceiver
 from streaming.rtc.sender import MediaSender
 
@@ -80,7 +81,7 @@ def use_sender(transceiver: RTCRtpTransceiver, sender: MediaSender) -> None:
     transceiver.receiver._set_rtcp_ssrc(sender._ssrc)
 
 
-def use_receiver(transceiver: RTCRtpTransceiver, receiver: VoiceReceiver) -> None:
+def use_receiver(transceiver: RTCRtpTransceiver, receiver: VoiceReceiver | CameraReceiver) -> None:
     """Let a transceiver receive through `receiver`."""
     receiver._set_rtcp_ssrc(transceiver.sender._ssrc)
     transceiver._RTCRtpTransceiver__receiver = receiver  # type: ignore[attr-defined]

@@ -17,6 +17,8 @@ from engine.errors import MienError
 SDP_MAX = 32 * 1024  # bytes
 CANDIDATES_MAX = 20
 KINDS = ("audio", "video")
+SENDS = ("sendonly", "sendrecv")
+WATCHES = ("recvonly", "sendrecv")
 
 _METADATA = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")))
 _FINGERPRINT = re.compile(r"([0-9A-Fa-f]{2}:){19,63}[0-9A-Fa-f]{2}")
@@ -34,6 +36,7 @@ class Offer:
     sdp: str
     kinds: tuple[str, ...]
     candidates: int  # that were kept
+    sent: frozenset[str] = frozenset()  # the kinds that the far side would send
 
 
 def checked_offer(text: str, *, sends: bool, private: bool) -> Offer:
@@ -41,7 +44,7 @@ def checked_offer(text: str, *, sends: bool, private: bool) -> Offer:
 
     Args:
         text: the offer as it came.
-        sends: whether the far side sends a voice (WHIP) rather than watching (WHEP).
+        sends: whether the far side sends a voice or a camera's pictures (WHIP) rather than watching (WHEP).
         private: whether loopback and private addresses may be sent to.
 
     Raises:
@@ -57,15 +60,16 @@ def checked_offer(text: str, *, sends: bool, private: bool) -> Offer:
         raise
     except Exception as error:  # the parser's own failures are of every kind
         raise OfferError("the offer is not valid SDP") from error
-    return Offer(sdp, tuple(media.kind for media in description.media), candidates)
+    sent = frozenset(media.kind for media in description.media if media.direction in SENDS)
+    return Offer(sdp, tuple(media.kind for media in description.media), candidates, sent)
 
 
 def _check(description: SessionDescription, *, sends: bool) -> None:
     kinds = [media.kind for media in description.media]
     if not kinds or any(kind not in KINDS for kind in kinds) or len(set(kinds)) < len(kinds):
         raise OfferError("the offer must have one audio or video section each, and nothing else")
-    if sends and "audio" not in kinds:
-        raise OfferError("the offer sends no audio")
+    if sends and not any(media.direction in SENDS for media in description.media):
+        raise OfferError("the offer sends neither audio nor video")
     mids = [media.rtp.muxId for media in description.media]
     if not all(mids) or len(set(mids)) < len(mids) or any(len(mid) > 16 or not mid.isascii() for mid in mids):
         raise OfferError("every section of the offer needs its own a=mid")
@@ -73,13 +77,12 @@ def _check(description: SessionDescription, *, sends: bool) -> None:
     if bundles != [mids] and (bundles or len(mids) > 1):
         raise OfferError("the offer must bundle its sections (a=group:BUNDLE)")
     for media in description.media:
-        _check_media(media, sends=sends)
+        if not sends and media.direction not in WATCHES:
+            raise OfferError(f"the offer's {media.kind} must be {' or '.join(WATCHES)}, got {media.direction}")
+        _check_media(media)
 
 
-def _check_media(media: MediaDescription, *, sends: bool) -> None:
-    wanted = ("sendonly", "sendrecv") if sends else ("recvonly", "sendrecv")
-    if media.direction not in wanted and not (sends and media.kind == "video"):
-        raise OfferError(f"the offer's {media.kind} must be {' or '.join(wanted)}, got {media.direction}")
+def _check_media(media: MediaDescription) -> None:
     secrets = (media.ice.usernameFragment, media.ice.password) if media.ice else ()
     if not secrets or not all(secret and _ICE.fullmatch(secret) for secret in secrets):
         raise OfferError("the offer has no valid ICE credentials")

@@ -16,14 +16,16 @@ from engine.errors import MienError
 from streaming.contract import LiveSession
 from streaming.rtc import aiortc_seam as seam
 from streaming.rtc.broadcast import ENCODERS, Broadcast
+from streaming.rtc.camera import CameraReceiver
 from streaming.rtc.offer import Offer, OfferError, checked_offer
 from streaming.rtc.receiver import VoiceReceiver
 from streaming.rtc.sender import PLAYOUT_DELAY_URI, MediaSender
 
 log = logging.getLogger(__name__)
 
+CAMERA_CODECS = ("VP8", "H264")  # what a camera may send, the one that browsers code with least delay first
 ENCODER_THREADS = 2
-SPEAKERS_MAX = 4  # of one session, connecting ones included; one is heard
+SPEAKERS_MAX = 6  # of one session, connecting ones included; one is heard, one is seen
 
 
 class Crowded(MienError):
@@ -68,10 +70,11 @@ class Peer:
 
     id: str
     session_id: str
-    watches: bool  # else it speaks
+    watches: bool  # else it speaks, or is a camera
     connection: RTCPeerConnection
     senders: list[MediaSender] = field(default_factory=list[MediaSender])
     receiver: VoiceReceiver | None = None
+    camera: CameraReceiver | None = None
     timeout: asyncio.TimerHandle | None = None
     closing: asyncio.Task[None] | None = None
 
@@ -95,7 +98,9 @@ class Peers:
         self._pool = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
 
     async def speak(self, session: LiveSession, sdp: str) -> tuple[Peer, str]:
-        """Take a peer's voice for a session; once connected it replaces the one that spoke. Returns the answer's SDP too.
+        """Take a peer's voice, camera or both for a session; once connected it replaces who brought the same before.
+
+        Returns the answer's SDP too.
 
         Raises:
             OfferError: when the offer cannot be answered.
@@ -174,7 +179,7 @@ class Peers:
         connection = peer.connection
         connection.on("connectionstatechange", lambda: self._state_changed(peer))
         try:
-            transceivers = [self._transceiver(peer, kind, session) for kind in offer.kinds]
+            transceivers = [self._transceiver(peer, kind, session, offer) for kind in offer.kinds]
             seam.use_addresses(transceivers[0], seam.host_addresses(loopback=self.config.loopback))
             if not offer.candidates:
                 seam.await_checks(transceivers[0], self.config.connect_timeout_s)
@@ -192,9 +197,9 @@ class Peers:
         peer.timeout = loop.call_later(self.config.connect_timeout_s, self._give_up, peer)
         return connection.localDescription.sdp
 
-    def _transceiver(self, peer: Peer, kind: str, session: LiveSession) -> RTCRtpTransceiver:
+    def _transceiver(self, peer: Peer, kind: str, session: LiveSession, offer: Offer) -> RTCRtpTransceiver:
         if not peer.watches:
-            return self._listening(peer, kind, session)
+            return self._listening(peer, kind, session, sent=kind in offer.sent)
         transceiver = peer.connection.addTransceiver(kind, direction="sendonly")
         transceiver.setCodecPreferences(_preferences(kind, self.config.codecs))
         broadcast = self._broadcast_of(session)
@@ -210,13 +215,17 @@ class Peers:
         peer.senders.append(sender)
         return transceiver
 
-    def _listening(self, peer: Peer, kind: str, session: LiveSession) -> RTCRtpTransceiver:
-        """Receive the voice; a picture that is offered along with it is declined."""
-        transceiver = peer.connection.addTransceiver(kind, direction="recvonly" if kind == "audio" else "inactive")
-        if kind == "audio":
+    def _listening(self, peer: Peer, kind: str, session: LiveSession, *, sent: bool) -> RTCRtpTransceiver:
+        """Receive the voice or the camera; what is offered and would not be sent is declined."""
+        transceiver = peer.connection.addTransceiver(kind, direction="recvonly" if sent else "inactive")
+        if sent and kind == "audio":
             transceiver.setCodecPreferences(_preferences(kind, ()))
             peer.receiver = VoiceReceiver(transceiver.receiver.transport, session.push_audio)
             seam.use_receiver(transceiver, peer.receiver)
+        elif sent:
+            transceiver.setCodecPreferences(_preferences(kind, CAMERA_CODECS))
+            peer.camera = CameraReceiver(transceiver.receiver.transport, session)
+            seam.use_receiver(transceiver, peer.camera)
         return transceiver
 
     def _broadcast_of(self, session: LiveSession) -> Broadcast:
@@ -239,9 +248,17 @@ class Peers:
             self._close(peer)
 
     def _replace_speakers(self, peer: Peer) -> None:
-        """One voice at a time: the newest that connected."""
+        """One voice and one camera at a time: the newest of each that connected."""
         for other in self._of(peer.session_id):
-            if not other.watches and other.connected and other is not peer:
+            if other.watches or not other.connected or other is peer:
+                continue
+            if peer.receiver is not None and other.receiver is not None:
+                other.receiver.mute()
+                other.receiver = None
+            if peer.camera is not None and other.camera is not None:
+                other.camera.mute()
+                other.camera = None
+            if other.receiver is None and other.camera is None:
                 self._close(other)
 
     def _tell_viewers(self, session_id: str) -> None:

@@ -12,23 +12,21 @@ RTCRtpTransceiver and RTCDtlsTransport use, see `streaming.rtc.aiortc_seam`.
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 
 import numpy as np
 from aiortc import MediaStreamTrack, rtp
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
-from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.stats import RTCStatsReport
 from numpy.typing import NDArray
 
 from engine.timeline import SAMPLE_RATE_HZ
 from streaming.contract import now
+from streaming.rtc.reception import Reception
 from streaming.rtc.voice import PATIENCE_S, OpusStream
 
 REPORT_INTERVAL_S = 1.0
-STREAMS_MAX = 4  # sources reported on; a sender that changes its SSRC for ever must not fill memory
 
 Push = Callable[[NDArray[np.float32], float], None]
 
@@ -46,8 +44,7 @@ class VoiceReceiver:
         self._ssrc: int | None = None  # of our reports
         self._source: int | None = None  # the far SSRC now heard
         self._payload_types: frozenset[int] = frozenset()
-        self._statistics: dict[int, StreamStatistics] = {}
-        self._last_report: dict[int, tuple[int, float]] = {}  # far SSRC -> middle of its NTP time, when it came
+        self._reception = Reception(SAMPLE_RATE_HZ)
         self._reports: asyncio.Task[None] | None = None
         self._giving_up: asyncio.TimerHandle | None = None
 
@@ -83,6 +80,10 @@ class VoiceReceiver:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reports
 
+    def mute(self) -> None:
+        """Hand on nothing more: another voice has taken over."""
+        self._enabled = False
+
     async def getStats(self) -> RTCStatsReport:  # noqa: N802 (aiortc's name)
         """Of the transport only; the stream's own are in `stream.stats`."""
         report = RTCStatsReport()
@@ -98,15 +99,14 @@ class VoiceReceiver:
         arrived = now()
         if not self._enabled or packet.payload_type not in self._payload_types:
             return
-        self._count(packet)
+        self._reception.count(packet)
         if packet.ssrc != self._source:
             self._source, self.stream = packet.ssrc, OpusStream()
         self.heard_at = arrived
         self._give(self.stream.add(packet.sequence_number, packet.timestamp, packet.payload), arrived)
 
     async def _handle_rtcp_packet(self, packet: rtp.AnyRtcpPacket) -> None:
-        if isinstance(packet, rtp.RtcpSrPacket) and packet.ssrc in self._statistics:
-            self._last_report[packet.ssrc] = (packet.sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF, time.monotonic())
+        self._reception.heard(packet)
 
     # private
 
@@ -123,33 +123,9 @@ class VoiceReceiver:
         self._giving_up = None
         self._give(self.stream.give_up(), now())
 
-    def _count(self, packet: rtp.RtpPacket) -> None:
-        statistics = self._statistics.get(packet.ssrc)
-        if statistics is None:
-            while len(self._statistics) >= STREAMS_MAX:
-                oldest = next(iter(self._statistics))
-                del self._statistics[oldest]
-                self._last_report.pop(oldest, None)
-            statistics = self._statistics[packet.ssrc] = StreamStatistics(SAMPLE_RATE_HZ)
-        statistics.add(packet)
-
     async def _send_reports(self) -> None:
         while True:
             await asyncio.sleep(REPORT_INTERVAL_S)
-            reports = [self._report(ssrc, statistics) for ssrc, statistics in self._statistics.items()]
-            if self._ssrc is not None and reports:
+            if self._ssrc is not None and (report := self._reception.report(self._ssrc)):
                 with contextlib.suppress(ConnectionError):
-                    await self.transport._send_rtp(bytes(rtp.RtcpRrPacket(ssrc=self._ssrc, reports=reports)))
-
-    def _report(self, ssrc: int, statistics: StreamStatistics) -> rtp.RtcpReceiverInfo:
-        last, came_at = self._last_report.get(ssrc, (0, 0.0))
-        delay = int((time.monotonic() - came_at) * 65536) if last else 0
-        return rtp.RtcpReceiverInfo(
-            ssrc=ssrc,
-            fraction_lost=statistics.fraction_lost,
-            packets_lost=statistics.packets_lost,
-            highest_sequence=(statistics.cycles + (statistics.max_seq or 0)) & 0xFFFFFFFF,
-            jitter=statistics.jitter & 0xFFFFFFFF,
-            lsr=last,
-            dlsr=min(delay, 0xFFFFFFFF),
-        )
+                    await self.transport._send_rtp(report)

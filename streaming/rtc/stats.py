@@ -4,18 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streaming.rtc.peer import Peer, Peers
+from streaming.rtc.pictures import PictureStats
 from streaming.rtc.sender import SenderStats
 from streaming.rtc.voice import VoiceStats
 
 
 @dataclass(frozen=True, slots=True)
 class PeerStats:
-    """One connection: what it was sent or what was heard from it."""
+    """One connection: what it was sent, or what was heard and seen of it."""
 
     watches: bool
     connected: bool
     sent: Mapping[str, SenderStats] = field(default_factory=dict[str, SenderStats])  # by kind of medium
     heard: VoiceStats | None = None
+    seen: PictureStats | None = None
 
     @property
     def round_trip_ms(self) -> float | None:
@@ -69,4 +71,5 @@ def peer_stats(peers: Peers, session_id: str) -> ConnectionStats:
 
 def _of_peer(peer: Peer) -> PeerStats:
     heard = peer.receiver.stream.stats if peer.receiver is not None else None
-    return PeerStats(peer.watches, peer.connected, {sender.kind: sender.stats for sender in peer.senders}, heard)
+    seen = peer.camera.stream.stats if peer.camera is not None else None
+    return PeerStats(peer.watches, peer.connected, {sender.kind: sender.stats for sender in peer.senders}, heard, seen)

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from engine.contract import CHANNELS
 from engine.motion.script import GESTURES, PRESETS
-from streaming.contract import LOOK_AHEADS_MS, Controls, SessionSettings
+from streaming.contract import CAMERAS, CHOICES, FACTORS, LOOK_AHEADS_MS, Controls, SessionSettings
 
 SIZES: Final = (256, 384, 512, 768)  # px
 RATES: Final = (25, 30, 50, 60)  # fps
+PASSING: Final = frozenset({"preset", "channels", "portrait", "neutral"})
+"""Controls that are not simply set: they pass, add up, or are remembered elsewhere."""
 PICTURE_HOLD_MOST_MS: Final = 50
 GAIN_MOST: Final = 2.0
 
@@ -52,14 +54,16 @@ def checked_controls(changes: Mapping[str, Any]) -> dict[str, Any]:
 def remember(controls: dict[str, Any], changes: Mapping[str, Any]) -> None:
     """Merge checked changes into all that was changed so far, in place: applied to a new session, it is where the old one was.
 
-    A preset lets go of channels set before it; gestures pass.
+    A preset lets go of channels set before it; gestures pass, and so does the instant of a neutral face.
     """
     if (preset := changes.get("preset")) is not None and preset not in GESTURES:
         controls["preset"] = preset
         controls.pop("channels", None)
     if (channels := changes.get("channels")) is not None:
         controls["channels"] = {**controls.get("channels", {}), **channels}
-    controls.update({name: value for name, value in changes.items() if name not in ("preset", "channels", "portrait")})
+    if (factors := changes.get("factors")) is not None:
+        controls["factors"] = {**controls.get("factors", {}), **factors}
+    controls.update({name: value for name, value in changes.items() if name not in PASSING | {"factors"}})
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -69,13 +73,23 @@ def _checked(name: str, value: Any) -> Any:
         if value not in PRESETS:
             raise ValueError(f"no preset is called {value!r}{_hint(value, tuple(PRESETS))}")
         return value
-    if name == "idle":
+    if name in ("idle", "neutral", "eye_contact"):
         return bool(value)
+    if name == "camera":
+        return _one_of(CAMERAS, name, value)
+    if name == "factors":
+        return {_one_of(tuple(FACTORS), name, factor): _one_of(CHOICES, factor, source) for factor, source in value.items()}
     if name == "portrait":
         return str(value)
     if not 0 <= float(value) <= GAIN_MOST:
         raise ValueError(f"{name}: expected 0..{GAIN_MOST:g}, got {value}")
     return float(value)
+
+
+def _one_of(known: tuple[str, ...], name: str, value: object) -> str:
+    if value not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}{_hint(value, known)}")
+    return str(value)
 
 
 def _level(channel: str, level: float | None) -> float | None:

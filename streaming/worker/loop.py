@@ -17,6 +17,7 @@ from streaming.worker.messages import (
     Closed,
     Control,
     Interrupt,
+    Look,
     Message,
     Open,
     Opened,
@@ -95,15 +96,17 @@ class Loop:
         elif isinstance(message, Close):
             self._opening.pop(message.key, None)
             self._sessions.pop(message.key, None)
-        elif isinstance(message, Sound | Control | Interrupt):
+        elif isinstance(message, Sound | Look | Control | Interrupt):
             if message.key in self._sessions:
                 self._guard(message.key, lambda: self._change(self._sessions[message.key], message))
             elif message.key in self._opening and isinstance(message, Control):
                 self._opening[message.key][1].append(message)
 
-    def _change(self, session: WorkerSession, message: Sound | Control | Interrupt) -> None:
+    def _change(self, session: WorkerSession, message: Sound | Look | Control | Interrupt) -> None:
         if isinstance(message, Sound):
             session.push(message.samples, message.arrived)
+        elif isinstance(message, Look):
+            session.look(message)
         elif isinstance(message, Interrupt):
             session.interrupt()
         else:

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract import Renderer
+from engine.face.reader import Reading
 from engine.media import Emission
 from engine.render.badge import burn
 from engine.render.colour import to_i420
 from streaming.contract import Stamps
 from streaming.worker.arena import SLOTS, Arena
 from streaming.worker.inlet import Inlet
-from streaming.worker.messages import Frame, Open
+from streaming.worker.messages import Frame, Look, Open
 from streaming.worker.options import BEHIND_MOST_S
 from streaming.worker.pcm import to_int16
 from streaming.worker.studio import Clock, Performance
@@ -68,6 +69,15 @@ class WorkerSession:
     def push(self, samples: NDArray[np.float32], arrived: float) -> None:
         """Take sound of the far clock."""
         self._inlet.push(samples, arrived)
+
+    def look(self, look: Look) -> None:
+        """Take what a camera saw.
+
+        The media clock's newest instant is that of the next tick's deadline; a picture is as much older as it arrived before.
+        """
+        session = self.performance.session
+        ago = (self.due - look.arrived) / self.period * self._samples
+        self.performance.look(Reading(look.values, look.confidence), session.live - round(ago))
 
     def interrupt(self) -> None:
         """Barge-in: sound, motion and renderer forget, at once."""

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from engine.contract import GROUPS, GraphRequest, Motion, MotionSource, Renderer
 from engine.contract.motion import GROUP_OF
+from engine.face.reader import Reading
 from engine.media import VideoFrame
+from engine.motion.camera import CameraSource
 from engine.motion.compositor import LIVE, Compositor
 from engine.motion.idle import IdleSource
 from engine.motion.script import ScriptSource
@@ -154,10 +156,14 @@ class Performance:
         self._script = ScriptSource()
         idle = IdleSource(settings.seed)
         sources: dict[str, MotionSource] = {"voice": Overheard(self._head, idle), "script": self._script, "idle": idle}
-        if clip:
-            sources["camera"] = clip
+        self._camera = CameraSource()
+        sources["camera"] = clip or self._camera
         self._mixer = Compositor(sources, live=frozenset() if clip else LIVE)
         self.session = Session(Timeline(fps=settings.fps), self.watch, self._mixer, voice)
+
+    def look(self, reading: Reading, sample: int) -> None:
+        """A camera saw this in a picture that was taken at `sample` of the media clock."""
+        self._camera.push(reading, sample)
 
     def apply(self, changes: Mapping[str, Any]) -> None:
         """Change controls (all of `Controls` but the portrait).

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.contract import LiveStatus, Outgoing, SessionSettings, Stamps, now
+from streaming.contract import CodedPicture, LiveStatus, Outgoing, SessionSettings, Stamps, now
 
 BITS = 24
 STRIP = 32  # rows of the clock at the top
@@ -25,6 +25,9 @@ class ClockSession:
         self.clicks_ms: dict[int, float] = {}
         self.closed = asyncio.Event()
         self.viewers = 0
+        self.pictures: list[CodedPicture] = []
+        self.pictures_ended = 0
+        self.draw: Callable[[NDArray[np.float32]], None] | None = None
         self.colour: tuple[int, int, int] | None = None  # Y, U, V below the clock, instead of the texture
         self._anchor = now()
         size = self.settings.size
@@ -34,6 +37,16 @@ class ClockSession:
 
     def push_audio(self, samples: NDArray[np.float32], arrived: float) -> None:
         self.pushed.append((samples, arrived))
+
+    def push_picture(self, picture: CodedPicture) -> bool:
+        self.pictures.append(picture)
+        return True
+
+    def end_pictures(self) -> None:
+        self.pictures_ended += 1
+
+    def draw_outline(self, draw: Callable[[NDArray[np.float32]], None] | None) -> None:
+        self.draw = draw
 
     async def subscribe(self) -> AsyncIterator[Outgoing]:
         fps = self.settings.fps

@@ -61,3 +61,23 @@ def test_the_page_may_ask_for_every_look_ahead_and_no_other() -> None:
         VoiceSource(ahead)
     with pytest.raises(ValidationError, match="look_ahead_ms"):
         SessionRequest.model_validate({"portrait": "mei", "look_ahead_ms": 20})
+
+
+def test_where_factors_come_from_adds_up_and_the_neutral_face_passes() -> None:
+    controls: dict[str, Any] = {}
+    remember(controls, checked_controls({"factors": {"pose": "voice", "lips": "camera"}, "neutral": True}))
+    remember(controls, checked_controls({"factors": {"pose": "still"}, "eye_contact": True, "camera": "machine"}))
+    assert controls == {"factors": {"pose": "still", "lips": "camera"}, "eye_contact": True, "camera": "machine"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"camera": "webcam"}, "camera: expected one of browser, machine, off"),
+        ({"factors": {"posture": "voice"}}, "did you mean 'pose'"),
+        ({"factors": {"pose": "vioce"}}, "did you mean 'voice'"),
+    ],
+)
+def test_a_camera_or_a_factor_that_is_not_there_is_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        checked_controls(changes)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from streaming.rtc import receiver as module
 from streaming.rtc.encoder import VoiceEncoder
-from streaming.rtc.receiver import STREAMS_MAX, VoiceReceiver
+from streaming.rtc.receiver import VoiceReceiver
+from streaming.rtc.reception import STREAMS_MAX
 from tests.unit.rtc_fakes import Transport, receive_parameters
 
 PAYLOADS = [packet.payload for packet in VoiceEncoder().encode(np.zeros(9600, np.int16), 0)]
@@ -66,7 +67,7 @@ async def test_a_new_source_begins_anew_and_memory_is_bounded(stand: Stand):
     for ssrc in range(20):
         await stand.packet(3 * ssrc, ssrc=ssrc)
     assert stand.lengths == [960] * 20
-    assert len(stand.receiver._statistics) == STREAMS_MAX
+    assert len(stand.receiver._reception.sources) == STREAMS_MAX
 
 
 async def test_reports_tell_loss_and_answer_the_senders_report(stand: Stand, monkeypatch: pytest.MonkeyPatch):
