@@ -11,6 +11,8 @@ from engine.errors import MienError
 NETWORKS: Final[Mapping[str, tuple[str, str]]] = {
     "voice": ("export.voice", "the mouth network: engine/models/voice.onnx"),
     "head": ("export.head", "the head motion learner and its encoder: engine/models/head*.onnx"),
+    "face-detector": ("export.face_detector", "the face detector: engine/models/face_detect.onnx"),
+    "face-matte": ("export.face_matte", "the person matte: engine/models/face_matte.onnx"),
     "face": ("export.face", "the face tracker's networks: engine/models/face_*.onnx"),
 }
 """Module with `add_arguments(parser)` and `main(args) -> int`, and what it makes."""

@@ -34,6 +34,10 @@ PRESETS: Mapping[str, Preset] = {
         "Rhythmic Head Motion's head motion learner, 50.7 M weights (section 3.3, A.1)",
         {"width": "published"},
     ),
+    "face-landmarks": Preset("training.tracker.landmarks", "478 landmarks of a face (about an hour on two quiet cores)"),
+    "face-eyes": Preset("training.tracker.eyes", "lids and irises, refined (a quarter of an hour)"),
+    "face-detector": Preset("training.tracker.detector", "where faces are in a picture (20 minutes on a quiet core)"),
+    "face-matte": Preset("training.tracker.matte", "how much of each pixel is a person (15 minutes on a quiet core)"),
     "eyes": Preset("training.eyes", "blinks and saccades fitted to captures (seconds)"),
 }
 
@@ -42,5 +46,6 @@ COMMANDS: Mapping[str, Preset] = {
     "prepare-faces": Preset("training.tracker.prepare", "photos and video -> faces with landmarks, for the face tracker"),
     "speech": Preset("training.speech.prepare", "texts and recordings -> speech with phone times and articulation"),
     "articulation": Preset("training.speech.calibrate", "fit the articulation model to GRID's measured lips"),
+    "judge-detector": Preset("training.tracker.detector_judge", "faces missed and seen wrongly by the face detector"),
     "evaluate": Preset("training.evaluate.command", "judge drivers on held-out people: tables, plots, clips"),
 }
