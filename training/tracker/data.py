@@ -63,7 +63,8 @@ class Shard:
         if lacking:
             raise ShardError(f"{folder} has no {', '.join(lacking)}.npy; make it with: python -m training prepare-faces")
         more = [name for name in ("matte", "motion", "asked") if (folder / f"{name}.npy").is_file()]
-        shard = cls(**{name: _read(folder / f"{name}.npy") for name in (*names, *more)})
+        split = _read(folder / "split.npy")  # first: rows that are drawn meanwhile stay out
+        shard = cls(**{name: split if name == "split" else _read(folder / f"{name}.npy") for name in (*names, *more)})
         lengths = {len(getattr(shard, name)) for name in (*names, *more)}
         if len(lengths) > 1:
             raise ShardError(f"{folder}: the arrays have different lengths ({', '.join(map(str, sorted(lengths)))})")
