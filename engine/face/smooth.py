@@ -22,17 +22,22 @@ Floats = NDArray[np.float64]
 
 STILL_HZ: Final = 0.5
 """Cut-off of what does not move."""
-HEAD_MOVES: Final = (0.006, 0.018)
-"""Steps off what was expected, from which the head moves a little, and from which surely; in u, between outer eye corners."""
-FACE_MOVES: Final = (0.010, 0.026)
+NOISE_U: Final = (0.001, 0.003, 0.012)
+"""What a landmark errs by from picture to picture at least, before it is known, and at most; in u (outer eye corners)."""
+NOISE_HZ: Final = 0.3
+"""Cut-off of the estimate of that noise."""
+HEAD_MOVES: Final = (0.8, 3.2)
+"""Steps off what was expected, in noises, from which the head moves a little, and from which surely."""
+FACE_MOVES: Final = (1.8, 5.0)
 """Likewise for a patch of skin in the head's frame."""
-SPEED_HZ: Final = 2.0
+SPEED_HZ: Final = 1.0
 """Cut-off of the head's speed, which tells where it is expected next."""
-SLOW: Final = 0.08
+SLOW: Final = 0.02
 """Speed in u per s, below which the head is expected to stay where it is."""
 GAP_S: Final = 0.3
 """What was seen longer ago says nothing of now."""
 IRIS_POINTS: Final = 5
+_CALM: Final = 25  # %: of the patches of a face, that many hardly move even in speech
 _ALMOST: Final = 0.9  # share of what is seen that is taken at most
 
 
@@ -46,6 +51,7 @@ class Smoother:
         """As new."""
         self._template: Floats | None = None
         self._time = -np.inf
+        self._noise = NOISE_U[1]
 
     def smooth(self, landmarks: NDArray[np.floating], time_s: float) -> NDArray[np.float32]:
         """float32[478, 3]: the landmarks float[478, 3] in px seen at `time_s`, which only grows, without jitter."""
@@ -56,6 +62,7 @@ class Smoother:
         rotation, scale, shift = similarity(seen[None, RIGID], self._template[RIGID])
         pose = np.concatenate([_vector(rotation[0]), np.log(scale), shift[0] / self._u])
         shape = (seen - shift[0]) @ rotation[0] / scale[0]
+        self._learn_noise(shape, after)
         self._follow_head(pose, after)
         self._follow_face(shape, after)
         return self._placed(self._pose, self._shape)
@@ -74,16 +81,25 @@ class Smoother:
         self._template = self._shape.copy()
         self._pose = np.concatenate([np.zeros(3), [np.log(self._u)], centre / self._u])
         self._speed = np.zeros(7)
+        self._before = (self._shape, self._shape)
         return seen.astype(np.float32)
 
     def _placed(self, pose: Floats, shape: Floats) -> NDArray[np.float32]:
         return (np.exp(pose[3]) * shape @ _matrix(pose[:3]).T + pose[4:] * self._u).astype(np.float32)
 
+    def _learn_noise(self, shape: Floats, after: float) -> None:
+        """By second differences of the calmer parts of the face: of white noise their variance is six times its own."""
+        older, old = self._before
+        bend = ((shape - 2 * old + older)[:, :2] ** 2).sum(1)
+        found = np.sqrt(np.percentile(_patches() @ bend, _CALM) / 6)
+        self._noise += _share(NOISE_HZ, after) * (float(np.clip(found, NOISE_U[0], NOISE_U[2])) - self._noise)
+        self._before = old, shape
+
     def _follow_head(self, pose: Floats, after: float) -> None:
         """Pose: a turn as a vector, the logarithm of the scale, and the place in u."""
         expected = self._pose + after * _without_slow(self._speed, SLOW)
         off = pose - expected
-        moves = _ramp(np.linalg.norm(off[:6] * _AS_DISTANCE), HEAD_MOVES)
+        moves = _ramp(np.linalg.norm(off[:6] * _AS_DISTANCE) / self._noise, HEAD_MOVES)
         taken = _share(STILL_HZ, after) + (_ALMOST - _share(STILL_HZ, after)) * moves
         before = self._pose
         self._pose = expected + taken * off
@@ -96,7 +112,7 @@ class Smoother:
         off = shape - self._shape
         patch = np.sqrt(_patches() @ (off[:, :2] ** 2).sum(1))
         still = _share(STILL_HZ, after)
-        self._shape += (still + (_ALMOST - still) * _ramp(patch, FACE_MOVES))[:, None] * off
+        self._shape += (still + (_ALMOST - still) * _ramp(patch / self._noise, FACE_MOVES))[:, None] * off
 
 
 _AS_DISTANCE: Final = np.array([0.5, 0.5, 0.5, 0.5, 1.0, 1.0])
