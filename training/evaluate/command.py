@@ -14,6 +14,7 @@ SUBCOMMANDS: Final[Mapping[str, str]] = {
     "eyes": "training.evaluate.eyes",
     "tracker": "training.evaluate.tracker",
     "reading": "training.evaluate.reading",
+    "driving": "training.evaluate.driving",
 }
 """Modules by subject; each has `add_arguments(parser)` and `main(args) -> int`."""
 
