@@ -38,6 +38,15 @@ class Residual(nn.Module):
         return torch.relu(x + self.two(self.one(x)))
 
 
+def encoder() -> nn.ModuleList:
+    """Stages that each halve the picture."""
+    inputs, stages = 3, list[nn.Module]()
+    for width, blocks in zip(WIDTHS, BLOCKS, strict=True):
+        stages.append(nn.Sequential(convolution(inputs, width, 2), *(Residual(width) for _ in range(blocks))))
+        inputs = width
+    return nn.ModuleList(stages)
+
+
 class FaceDetector(nn.Module):
     """float32[N, 3, H, W] RGB 0..1 -> logits of heat [N, 1, h, w], box [N, 3, h, w], eyes [N, 4, h, w]; h is H / 8.
 
@@ -46,11 +55,7 @@ class FaceDetector(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        inputs, stages = 3, list[nn.Module]()
-        for width, blocks in zip(WIDTHS, BLOCKS, strict=True):
-            stages.append(nn.Sequential(convolution(inputs, width, 2), *(Residual(width) for _ in range(blocks))))
-            inputs = width
-        self.stages = nn.ModuleList(stages)
+        self.stages = encoder()
         self.up = nn.ModuleList(
             nn.Sequential(convolution(low, high, size=1), nn.Upsample(scale_factor=2, mode="nearest"))
             for low, high in ((WIDTHS[4], WIDTHS[3]), (WIDTHS[3], WIDTHS[2]))

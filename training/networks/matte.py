@@ -1,15 +1,15 @@
-"""The person matte: a U-Net (Ronneberger et al. 2015) whose skips are added, not joined, to keep it cheap."""
+"""The person matte: a U-Net (Ronneberger et al. 2015) on the face detector's encoder.
 
-from typing import Final
+Skips are added, not joined, to keep it cheap; the finest level is that of
+stride 2, because the engine brings the matte to the picture's own edges. An
+encoder that has learned to find faces knows where to look for their people:
+from there training takes a fraction of the time.
+"""
 
 import torch
 from torch import Tensor, nn
 
-from training.networks.face_detector import Residual, convolution
-
-WIDTHS: Final = (8, 16, 32, 48, 64, 80)
-"""Channels at strides 1, 2, 4, 8, 16 and 32."""
-BLOCKS: Final = (0, 0, 1, 1, 1, 1)
+from training.networks.face_detector import WIDTHS, convolution, encoder
 
 
 class MatteNetwork(nn.Module):
@@ -17,24 +17,19 @@ class MatteNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        inputs, down = 3, list[nn.Module]()
-        for level, (width, blocks) in enumerate(zip(WIDTHS, BLOCKS, strict=True)):
-            stride = 2 if level else 1
-            down.append(nn.Sequential(convolution(inputs, width, stride), *(Residual(width) for _ in range(blocks))))
-            inputs = width
-        self.down = nn.ModuleList(down)
+        self.stages = encoder()
         pairs = list(zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True))
         self.up = nn.ModuleList(
-            nn.Sequential(convolution(low, high, size=1), nn.Upsample(scale_factor=2, mode="bilinear")) for low, high in pairs
+            nn.Sequential(convolution(low, high, size=1), nn.Upsample(scale_factor=2, mode="nearest")) for low, high in pairs
         )
         self.mix = nn.ModuleList(convolution(high, high) for _, high in pairs)
-        self.out = nn.Conv2d(WIDTHS[0], 1, 3, padding=1)
+        self.out = nn.Sequential(nn.Conv2d(WIDTHS[0], 1, 3, padding=1), nn.Upsample(scale_factor=2, mode="bilinear"))
 
     def forward(self, picture: Tensor) -> Tensor:
         """See the class."""
         x, seen = picture - 0.5, list[Tensor]()
-        for down in self.down:
-            x = down(x)
+        for stage in self.stages:
+            x = stage(x)
             seen.append(x)
         for up, mix, skip in zip(self.up, self.mix, seen[-2::-1], strict=True):
             x = mix(up(x) + skip)

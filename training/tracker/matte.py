@@ -38,8 +38,8 @@ COMPOSED: Final = 0.45  # share of examples with another background
 SHARP: Final = (0.25, 0.75)  # the teacher's matte between which an alpha is taken from 0 to 1 to compose with
 SCALES, ROLL_DEG, SHIFT = (0.78, 1.4), 8.0, 0.1
 RATE: Final = 3e-3
-COARSE: Final = 0.5
-"""Share of the time that is spent on pictures of half the size: a quarter of the cost."""
+COARSE, COARSE_SIDE = 0.65, 128
+"""Share of the time that is spent on smaller pictures, and their side in px."""
 LOG_EVERY: Final = 25
 SAVE_EVERY: Final = 100
 
@@ -86,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--minutes", type=float, default=15, help="stop after so long, whatever the steps")
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--start", type=Path, help="run folder of a face detector, whose encoder this one begins with")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
@@ -104,12 +105,12 @@ def main(args: argparse.Namespace) -> int:
     run = Run(args.out, {**asked, "steps": args.steps, "minutes": args.minutes}, resume=args.resume)
     faceless = Faceless.load(args.faces / "faceless")
     examples = Examples(Mattes.load(folder), faceless.crops[np.flatnonzero(faceless.split == "train")], rng)
-    learner = Learner()
+    learner = Learner(args.start)
     first, began = run.restore(learner.parts(), rng), time.monotonic()
     for step in range(first, args.steps):
         done = max(step / args.steps, (time.monotonic() - began) / (60 * args.minutes))
         learner.schedule(done)
-        pixels, count = (SIDE // 2, 2 * args.batch) if done < COARSE else (SIDE, args.batch)
+        pixels, count = (COARSE_SIDE, 2 * args.batch) if done < COARSE else (SIDE, args.batch)
         figures = learner.learn(*examples.batch(count, pixels), step)
         if step % LOG_EVERY == 0 or done >= 1:
             run.log(step, pixels=pixels, **figures)
@@ -183,8 +184,12 @@ _CAMERA: Final = (
 class Learner:
     """What is trained, and its average, which is what ships."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: Path | None = None) -> None:
         self.network = MatteNetwork()
+        if start is not None:
+            weights = torch.load(start / "checkpoint.pt", weights_only=True)["parts"]["average"]
+            stages = {name.removeprefix("stages."): value for name, value in weights.items() if name.startswith("stages.")}
+            self.network.stages.load_state_dict(stages)
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.average = Average(self.network, MatteNetwork(), 0.995)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), RATE, weight_decay=1e-4)
