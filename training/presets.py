@@ -44,8 +44,10 @@ PRESETS: Mapping[str, Preset] = {
 COMMANDS: Mapping[str, Preset] = {
     "prepare": Preset("training.data.prepare", "folders of talking video -> aligned tracks"),
     "prepare-faces": Preset("training.tracker.prepare", "photos and video -> faces with landmarks, for the face tracker"),
+    "judge-faces": Preset("training.tracker.judge", "landmark and eye networks on held-out people"),
     "speech": Preset("training.speech.prepare", "texts and recordings -> speech with phone times and articulation"),
     "articulation": Preset("training.speech.calibrate", "fit the articulation model to GRID's measured lips"),
+    "expressions": Preset("training.data.expressions", "the rig's displacement fields, for reading faces (a second)"),
     "judge-detector": Preset("training.tracker.detector_judge", "faces missed and seen wrongly by the face detector"),
     "evaluate": Preset("training.evaluate.command", "judge drivers on held-out people: tables, plots, clips"),
 }

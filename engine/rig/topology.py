@@ -17,8 +17,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.rig.mesh import Ints
-
+Ints = NDArray[np.intp]  # not from engine.rig.mesh: that needs SciPy, which serving has not
 Side = Literal["Left", "Right"]
 SIDES: Final[tuple[Side, Side]] = ("Left", "Right")
 
