@@ -1,33 +1,34 @@
-"""The face tracker's networks as ONNX: face_landmarks.onnx, face_eyes.onnx."""
+"""The face tracker's regressors as ONNX: face_landmarks.onnx, face_eyes.onnx, face_lips.onnx."""
 
 import argparse
 import sys
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from torch import nn
 
 from engine.contract.graph import GraphSpec
-from engine.face import eyes, landmarks
+from engine.face import eyes, landmarks, lips
 from export.files import prove, write
-from training.networks.face_landmarks import FaceEyes, FaceLandmarks, LandmarkStep
+from training.networks.face_landmarks import FaceLandmarks, FacePart, LandmarkStep
 from training.tracker.fitting import averaged
 
 TOLERANCE: Final = 1e-3
 """Largest difference in px of a crop between PyTorch and ONNX Runtime."""
-NAMES: Final = ("face-landmarks", "face-eyes")
+SPECS: Final = {"face-landmarks": landmarks.SPEC, "face-eyes": eyes.SPEC, "face-lips": lips.SPEC}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m export face`."""
-    parser.add_argument("network", choices=NAMES, help="which one")
+    parser.add_argument("network", choices=sorted(SPECS), help="which one")
     parser.add_argument("--run", type=Path, help="run folder (default: out/NETWORK)")
     parser.add_argument("--out", type=Path, default=Path("engine/models"), help="folder (default: %(default)s)")
 
 
 def main(args: argparse.Namespace) -> int:
     """Export the averaged weights of a run."""
-    module, spec = _trained(args.network, args.run or Path("out") / args.network)
+    spec = SPECS[args.network]
+    module = trained(args.network, spec, args.run or Path("out") / args.network)
     path = args.out / f"{spec.name}.onnx"
     write(module, spec, path)
     worst = prove(module, spec, path, TOLERANCE)
@@ -35,9 +36,14 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _trained(name: Literal["face-landmarks", "face-eyes"], run: Path) -> tuple[nn.Module, GraphSpec]:
-    if name == "face-eyes":
-        return averaged(run, FaceEyes(), name), eyes.SPEC
+def trained(name: str, spec: GraphSpec, run: Path) -> nn.Module:
+    """The averaged network of a run folder as the engine runs it.
+
+    Raises:
+        ModelError: if there is no checkpoint.
+    """
+    if spec is not landmarks.SPEC:
+        return averaged(run, FacePart(spec), name)
     network = FaceLandmarks()
     averaged(run, network, name)
-    return LandmarkStep(network).eval(), landmarks.SPEC
+    return LandmarkStep(network).eval()

@@ -1,4 +1,4 @@
-"""The tracker's two regressors: 478 landmarks of an upright face, and lids and iris of one eye.
+"""The tracker's regressors: 478 landmarks of an upright face, and the points of an eye or of the mouth.
 
 Both are a strided stem, a few residual blocks of plain 3x3 convolutions (on
 CPUs they do twice the work per second that depthwise ones do) and a head that
@@ -11,10 +11,10 @@ shape. The model starts as principal components and is trained along.
 import torch
 from torch import Tensor, nn
 
-from engine.face import eyes, landmarks
+from engine.contract.graph import GraphSpec
+from engine.face import landmarks
 
 COMPONENTS = 96
-_EYE_POINTS = eyes.EYE_POINTS.shape[1]
 _POINTS = landmarks.SPEC.outputs[0].shape[1]
 
 
@@ -115,16 +115,19 @@ class LandmarkStep(nn.Module):
         return points, torch.sigmoid(logit)
 
 
-class FaceEyes(nn.Module):
-    """Lids and iris from a crop of one eye, 64 by 48 px: 11 M multiplications.
+class FacePart(nn.Module):
+    """Points of one part of a face from a crop of it: 11 M multiplications for an eye, 18 M for the mouth.
 
     Args:
+        spec: the part's signature, which has one input and one output.
         widths: channels at 1/2, 1/4 and 1/8 of the crop's sides.
     """
 
-    def __init__(self, widths: tuple[int, int, int] = (16, 32, 64)) -> None:
+    def __init__(self, spec: GraphSpec, widths: tuple[int, int, int] = (16, 32, 64)) -> None:
         super().__init__()
         stem, fine, coarse = widths
+        height, width = spec.inputs[0].shape[2:]
+        self._points = spec.outputs[0].shape[1]
         self.features = nn.Sequential(
             _convolution(3, stem, 5, 2),
             _convolution(stem, fine, 3, 2),
@@ -135,12 +138,12 @@ class FaceEyes(nn.Module):
             _convolution(coarse, 24, 1),
             nn.Flatten(),
         )
-        self.head = nn.Sequential(nn.Linear(24 * (eyes.HEIGHT // 8) * (eyes.WIDTH // 8), 128), nn.ReLU())
-        self.offsets = nn.Linear(128, 2 * _EYE_POINTS)
+        self.head = nn.Sequential(nn.Linear(24 * (height // 8) * (width // 8), 128), nn.ReLU())
+        self.offsets = nn.Linear(128, 2 * self._points)
         nn.init.normal_(self.offsets.weight, std=0.01)
-        self.mean = nn.Parameter(torch.zeros(_EYE_POINTS, 2))
+        self.mean = nn.Parameter(torch.zeros(self._points, 2))
 
     def forward(self, crops: Tensor) -> Tensor:
-        """float32[N, 21, 2] px of the crops float32[N, 3, 48, 64] in 0..1."""
-        offsets = self.offsets(self.head(self.features(crops - 0.5))).unflatten(1, (_EYE_POINTS, 2))
+        """float32[N, P, 2] px of the crops float32[N, 3, H, W] in 0..1."""
+        offsets = self.offsets(self.head(self.features(crops - 0.5))).unflatten(1, (self._points, 2))
         return self.mean + 4.0 * offsets

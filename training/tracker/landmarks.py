@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.face.crop import cut, face_square, into
+from engine.face.crop import Floats, cut, face_square, into
 from engine.face.landmarks import PIXELS, REACH, as_input
 from training.networks.face_landmarks import FaceLandmarks, FaceModel
 from training.run import Run, seed_all
@@ -27,6 +27,8 @@ SHARES: Final[Mapping[str, float]] = dict(zip(fitting.KINDS, (0.40, 0.25, 0.35),
 """Of the faces of a batch."""
 FACELESS: Final = 0.08
 """Share of a batch that holds no face."""
+FOLLOWED: Final = 0.6
+"""Share of the faces in a square about as a second look or the last picture's face gives it; the others lie further off."""
 PRESENCE: Final = 0.02
 """Weight of the question whether there is a face."""
 SURE: Final = 0.5
@@ -136,9 +138,21 @@ def batch_of(sources: Sequence[Source], faceless: Sequence[Faceless], args: argp
     for i, which in enumerate(chosen, empty):
         source = sources[which]
         row = int(source.rows.draw(rng, 1)[0])
-        crops[i], points[i] = augment(source.shard.crops[row], source.shard.landmarks[row], PIXELS, REACH)
+        label = source.shard.landmarks[row]
+        matrix = followed(label, rng) if rng.random() < FOLLOWED else augment.place(label, PIXELS, REACH)
+        crops[i], points[i] = augment.seen_by(source.shard.crops[row], label, matrix, PIXELS)
     points[:, :, 2] -= points[:, :, 2].mean(1, keepdims=True)
     return {"crops": crops, "landmarks": points, "face": face}
+
+
+def followed(landmarks: NDArray[np.float32], rng: np.random.Generator) -> Floats:
+    """float64[2, 3]: maps a crop to a square that is off by what a face moves between two looks at it."""
+    matrix = face_square(landmarks, REACH * float(np.exp(rng.normal(0, 0.04))), PIXELS)
+    turn = rng.normal(0, np.radians(3))
+    about = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    middle = PIXELS / 2
+    shifted = about @ (matrix[:, 2] - middle) + middle + rng.normal(0, 0.025 * PIXELS, 2)
+    return np.column_stack([about @ matrix[:, :2], shifted])
 
 
 def tensors(crops: Tensor) -> Tensor:

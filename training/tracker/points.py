@@ -67,13 +67,12 @@ class PointLoss:
         self._depth, self._relation = depth, relation
 
     def __call__(self, found: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Total, and its parts before they are weighted: in the picture, depth, relations; float32[N, 478, 3] both."""
+        """Total, and its parts before they are weighted: in the picture, depth, relations in space; float32[N, 478, 3] both."""
         u = (wanted[:, OUTER[0]] - wanted[:, OUTER[1]]).norm(dim=1)[:, None, None]
         error = (found - wanted) / u
         flat = (rounded(error[..., :2]) * self._weight).mean()
         depth = (rounded(error[..., 2:]) * self._weight).mean()
-        apart = error[:, self._pairs[:, 0], :2] - error[:, self._pairs[:, 1], :2]
-        relation = rounded(apart).mean()
+        relation = rounded(error[:, self._pairs[:, 0]] - error[:, self._pairs[:, 1]]).mean()
         return flat + self._depth * depth + self._relation * relation, flat, depth, relation
 
 
