@@ -23,7 +23,7 @@ from streaming.worker.studio import Clock, Performance
 
 
 class GreyRenderer:
-    """Grey of the portrait's number plus 100 times jawOpen."""
+    """Grey of the portrait's number plus 100 times jawOpen plus the degrees of yaw."""
 
     def __init__(self, size: int, portrait: Path) -> None:
         word, _, number = portrait.stem.partition("-")
@@ -47,7 +47,7 @@ class GreyRenderer:
         if self._word == "slow":
             time.sleep(self._number / 1000)
         base = self._number if self._word == "grey" else 60
-        self._rgb[:] = np.uint8(base + round(100 * self._motion["jawOpen"]))
+        self._rgb[:] = np.uint8(base + round(100 * self._motion["jawOpen"] + self._motion["yaw"]))
         return VideoFrame(self._motion.sample, self._rgb)
 
     def reset(self) -> None:

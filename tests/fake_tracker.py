@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract import CHANNELS, GROUPS, Channel
+from engine.errors import ModelError
 from engine.face.reader import Reading
 from engine.face.stream import Seen
 from engine.face.tracker import LANDMARKS, Face
@@ -61,6 +62,10 @@ class FakeReader:
     def take_neutral(self) -> bool:
         self.rest, self.calibrated = self.yaw, 1.0
         return True
+
+
+def broken() -> Tracker:
+    raise ModelError("there are no networks")
 
 
 def tracker() -> Tracker:

@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 GONE_S: Final = 1.0
 """A camera that has sent nothing for this long is gone."""
+AGAIN_S: Final = 1.0
+"""Pictures that could not be used are tried again after this long."""
 RECENT_S: Final = 1.0
 
 
@@ -50,6 +52,7 @@ class Camera:
         self._codec: PictureCodec | None = None
         self._begun = False  # whether this process knows of it
         self._needs_key = True
+        self._not_before = float("-inf")
         self._pushed_at: float | None = None
         self._found: Found | None = None
         self._recent: deque[tuple[float, float]] = deque(maxlen=64)  # when, how late in seconds
@@ -74,6 +77,8 @@ class Camera:
     def push(self, picture: CodedPicture) -> bool:
         """A picture as it came; false when the next one must be a key frame."""
         self._pushed_at = picture.arrived
+        if now() < self._not_before:
+            return True
         if not self._process.ready or self._process.full:
             self._needs_key = True
             return False
@@ -97,7 +102,7 @@ class Camera:
         if isinstance(message, Lost):
             self._needs_key = True
         elif isinstance(message, Unusable):
-            self._needs_key = True
+            self._begun, self._needs_key, self._not_before = False, True, now() + AGAIN_S
             if message.reason != self._reason:
                 log.warning("a camera cannot be used: %s", message.reason)
             self._reason, self._found = message.reason, None

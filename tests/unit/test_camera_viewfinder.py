@@ -156,13 +156,19 @@ def test_a_camera_that_is_silent_is_gone_and_one_that_ends_is_off() -> None:
     assert stand.looks[-1][1] == 0.0
 
 
-def test_what_cannot_be_used_says_why_until_it_can() -> None:
+def test_what_cannot_be_used_says_why_and_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     stand = Stand()
     stand.viewfinder.push(picture())
     camera = stand.cameras.only
     camera.take(Unusable(camera.key, "too large"))
     assert stand.viewfinder.status().reason == "too large"
+    assert stand.viewfinder.push(picture())
+    assert stand.cameras.kinds() == ["Begin", "Coded"]
+    monkeypatch.setattr("streaming.camera.camera.AGAIN_S", 0.0)
+    camera.take(Unusable(camera.key, "too large"))
     assert not stand.viewfinder.push(picture(key=False))
+    assert stand.viewfinder.push(picture())
+    assert stand.cameras.kinds() == ["Begin", "Coded"]
     camera.take(found(camera.key))
     assert stand.viewfinder.status().reason == ""
 
