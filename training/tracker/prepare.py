@@ -15,15 +15,14 @@ whose clips are held out one by one for the voice, is never in "test" here.
 import argparse
 import hashlib
 import json
-import multiprocessing
 import pickle
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 
@@ -32,10 +31,9 @@ from training.data.media import VIDEO_SUFFIXES, Unusable
 from training.data.prepare import FAILED, SHARED_SPEAKER, Clip, PrepareError, Progress
 from training.data.splits import Split, split_of
 from training.tracker.looking import STILL_SUFFIXES, Sights, look_at_clip, look_at_still
+from training.tracker.pool import mapped
+from training.tracker.renders import Still, draw_all
 from training.tracker.shards import Sheet, write_faceless, write_pictures, write_shard
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 LOOKING: Final = 1
 """Version of this step: what an older one made is made again."""
@@ -78,30 +76,33 @@ def main(args: argparse.Namespace) -> int:
     jobs = list(jobs_of(args.folders, args.out, args.limit))
     if not jobs:
         raise PrepareError(f"no photo or video in {', '.join(map(str, args.folders))}")
-    began = time.monotonic()
     try:
-        troubles = look(jobs, args.jobs)
-        sheets = [Sheet(job.clip, job.split, load(job), still=job.still) for job in jobs if job.seen.exists()]
-        report: dict[str, Any] = {"looking_s": round(time.monotonic() - began), "looked": counts(sheets, troubles)}
-        write_shard(args.out / "stills", [sheet for sheet in sheets if sheet.still], matte=True)
-        write_shard(args.out / "frames", [sheet for sheet in sheets if not sheet.still], matte=False)
-        write_faceless(args.out / "faceless", sheets)
-        write_pictures(args.out / "pictures.npz", sheets)
-        found = sum(len(sheet.sights.frame) for sheet in sheets)
+        stills, report = see(jobs, args.out, args.jobs)
         _save(args.out, report)
-        if args.renders:
-            from training.tracker.renders import draw_all
-
-            stills = [(s.clip.path, s.clip.speaker, s.split) for s in sheets if s.still and s.sights.frame]
-            del sheets
+        if args.renders and stills:
             began = time.monotonic()
-            report["drawn"] = draw_all(stills, args.out / "renders", args.renders, args.jobs)
-            report["drawing_s"] = round(time.monotonic() - began)
+            drawn = draw_all(stills, args.out / "renders", args.renders, args.jobs)
+            report |= {"drawn": drawn, "drawing_s": round(time.monotonic() - began)}
             _save(args.out, report)
     except OSError as error:
         raise PrepareError(f"cannot write to {args.out}: {error}; is the disk full?") from error
     print(json.dumps(report, indent=1))
-    return 0 if found else 1
+    return 0 if report["faces"] else 1
+
+
+def see(jobs: Sequence[Job], out: Path, processes: int) -> tuple[list[Still], dict[str, Any]]:
+    """Look at all files and write the shards of what was seen; the photos with a face, and the report."""
+    began = time.monotonic()
+    troubles = look(jobs, processes)
+    sheets = [Sheet(job.clip, job.split, load(job), still=job.still) for job in jobs if job.seen.exists()]
+    write_shard(out / "stills", [sheet for sheet in sheets if sheet.still], matte=True)
+    write_shard(out / "frames", [sheet for sheet in sheets if not sheet.still], matte=False)
+    write_faceless(out / "faceless", sheets)
+    write_pictures(out / "pictures.npz", sheets)
+    stills = [(s.clip.path, s.clip.speaker, s.split) for s in sheets if s.still and s.sights.frame]
+    faces = sum(len(sheet.sights.frame) for sheet in sheets)
+    seconds = round(time.monotonic() - began)
+    return stills, {"faces": faces, "looking_s": seconds, "looked": counts(sheets, troubles)}
 
 
 def _save(out: Path, report: dict[str, Any]) -> None:
@@ -147,15 +148,6 @@ def look(jobs: Sequence[Job], processes: int) -> dict[str, list[str]]:
             troubles.setdefault(kind, []).append(f"{job.clip.source}/{job.clip.path.name}")
         progress.step(job.clip, line)
     return troubles
-
-
-def mapped(work: Callable[[T], R], tasks: Sequence[T], processes: int) -> Iterator[R]:
-    """The results as they come; in other processes if there are to be several."""
-    if processes <= 1 or len(tasks) <= 1:
-        yield from map(work, tasks)
-        return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap_unordered(work, tasks)
 
 
 def _look(job: Job) -> tuple[Job, str, str]:

@@ -33,6 +33,7 @@ from training.tracker.exact import Drawn, freed, reached
 from training.tracker.looking import teacher
 from training.tracker.moves import random_controls
 from training.tracker.occluders import texture
+from training.tracker.pool import mapped
 from training.tracker.shards import put
 
 DRAWING: Final = 1
@@ -72,8 +73,6 @@ def draw_all(stills: Sequence[Still], folder: Path, count: int, processes: int) 
     Returns:
         For the report: rows by split, and people that could not be enrolled, by reason.
     """
-    from training.tracker.prepare import mapped
-
     chosen = _chosen(stills)
     each = -(-count // len(chosen))
     shard = _begin(chosen, folder, each)
