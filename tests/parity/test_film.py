@@ -1,5 +1,6 @@
 """What `mien render` writes is what a live session emits."""
 
+import itertools
 from pathlib import Path
 
 import av
@@ -72,6 +73,33 @@ def test_the_mouth_opens_with_the_voice() -> None:
     assert max(m["jawOpen"] for m in motions(np.zeros(48_000, np.float32))) < 0.01
 
 
+class Turn:
+    """Looks ahead for `at_s`, then turns the head; says nothing of the lips."""
+
+    look_ahead = 0
+
+    def __init__(self, at_s: float) -> None:
+        self._at = at_s * 48_000
+        self.reset()
+
+    def reset(self, sample: int = 0) -> None:
+        self._next = sample
+
+    def advance(self, until_sample: int) -> list[Motion]:
+        steps = range(self._next, until_sample + 1, 960)
+        self._next += 960 * len(steps)
+        return [Motion.of(at, {"yaw": 12.0 if at >= self._at else 0.0}) for at in steps]
+
+
+def test_a_clip_moves_the_head_at_its_instant_and_nothing_else_moves() -> None:
+    factors = {"pose": "camera", "gaze": "still", "expression": "still", "lips": "still"}
+    _, emissions = frames_of(SETTINGS, PORTRAIT, speech(0.6), {"factors": factors}, Turn(0.3))
+    frames = [emission.video.rgb.astype(int) for emission in emissions]
+    changes = [int(np.abs(b - a).max()) for a, b in itertools.pairwise(frames)]
+    assert max(changes[:6]) == 0  # frame 7 shows the instant 0.30 s
+    assert changes[7] > 20
+
+
 def motions(sound: np.ndarray) -> list[Motion]:
     performance = MeshStudio().build(SETTINGS, str(PORTRAIT), lambda: 0.0)
     seen: list[Motion] = []
@@ -94,6 +122,9 @@ def motions(sound: np.ndarray) -> list[Motion]:
         (["nobody", "x.wav"], "there are amara"),
         (["mei", "missing.wav"], "there is no sound file missing.wav"),
         (["mei", "x.wav", "--size", "33"], "--size is an even number"),
+        (["mei", "-o", "o.mp4"], "there is nothing to render: give a SOUND"),
+        (["mei", "--driving", "missing.mp4"], "there is no clip missing.mp4"),
+        (["mei", "x.wav", "--pose-from", "camera"], "--pose-from camera is for ./mien serve"),
         (["mei", "x.wav", "-o", __file__], "exists; choose another name"),
     ],
 )
