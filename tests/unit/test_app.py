@@ -129,6 +129,9 @@ async def test_options_tell_what_the_page_may_offer(house: House) -> None:
     assert options["channels"]["yaw"]["min"] < 0
     assert options["samples"] == ["hello"]
     assert options["sources"] == ["browser"]
+    assert options["cameras"] == ["browser"]
+    assert options["factors"] == {"pose": "camera", "gaze": "camera", "expression": "camera", "lips": "voice"}
+    assert sum(options["outline"]) == 110
     assert {"id": "wink", "gesture": True} in options["presets"]
 
 
@@ -288,6 +291,43 @@ async def test_the_socket_tells_the_status_and_takes_commands(house: House) -> N
         {"channels": {"jawOpen": 0.5, "yaw": None}, "idle": False}, {"preset": "smile"}, {"portrait": "mei"},
     ]  # fmt: skip
     assert session.interrupts == 1
+
+
+async def test_the_socket_takes_what_is_said_of_the_camera(house: House) -> None:
+    name = await house.open()
+    session = house.sessions.opened[name]
+    async with house.client.ws_connect(f"/api/sessions/{name}/events") as socket:
+        status = (await socket.receive_json())["status"]
+        assert (status["camera"]["source"], status["camera"]["state"]) == ("browser", "off")
+        assert status["factors"]["lips"] == "voice"
+        wanted = {"camera": "off", "factors": {"pose": "still"}, "neutral": True, "eye_contact": True}
+        await socket.send_json({"control": wanted})
+        for bad in ({"camera": "webcam"}, {"factors": {"pose": "moon"}}, {"neutral": False}, {"eye_contact": 7}):
+            await socket.send_json({"control": bad})
+            assert "\n" not in await next_error(socket)
+        assert session.changes == [wanted]
+
+
+async def test_the_outline_is_told_to_a_page_that_asked_until_it_leaves(house: House) -> None:
+    name = await house.open()
+    session = house.sessions.opened[name]
+    async with house.client.ws_connect(f"/api/sessions/{name}/events") as socket:
+        await socket.send_json({"outline": True})
+        await socket.send_json({"nothing": 1})
+        await next_error(socket)
+        assert session.draw is not None
+        session.draw(np.array([[0.25, 0.123456]], np.float32))
+        while "outline" not in (message := await socket.receive_json()):
+            pass
+        assert message == {"outline": [[0.25, 0.1235]]}
+    assert session.draw is None
+
+
+async def test_a_camera_of_this_machine_must_have_been_offered(house: House) -> None:
+    status, line = await error(await house.client.post("/api/sessions", json={"portrait": "amara", "camera": "machine"}))
+    assert (status, "--camera" in line) == (400, True)
+    name = await house.open(camera="off")
+    assert house.sessions.opened[name].changes == [{"camera": "off"}]
 
 
 async def next_error(socket: object) -> str:
