@@ -81,7 +81,7 @@ def test_what_does_not_move_has_no_lag() -> None:
 
 def test_the_page_names_clips_means_and_signals() -> None:
     one = likeness.Likeness(0.02, 0.03, 1.5, 0.05, 0.8, 100, 2)
-    signals = dict.fromkeys(likeness.SIGNALS, likeness.Followed(0.9, 1.0, 5.0, 1.1))
+    signals = {str(name): likeness.Followed(0.9, 1.0, 5.0, 1.1) for name in likeness.SIGNALS}
     text = page([Row("a", one, one, signals), Row("b", one, one, signals)], "Judged by nobody.")
     assert "| a | 100 | 2 | 2.00 | 3.00 | 1.50 | 0.050 | 0.800 |" in text
     assert "| **mean** | 200 | 4 |" in text
