@@ -1,6 +1,7 @@
 """What a camera saw of a person, as motion on the grid."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +31,8 @@ _CATCH_S: Final = {"lips": 0.012, "expression": 0.03, "lids": 0.008, "gaze": 0.0
 """Time constants with which a new reading is caught up with: short for what is quick, longer than the grid for the head."""
 _SLOW: Final = {"gaze": 0.4, "yaw": 12.0, "pitch": 12.0, "roll": 12.0, "tx": 0.1, "ty": 0.1, "tz": 0.1}
 """Speeds per second at which half of a movement is taken to go on; slower ones are mostly the tracker's noise."""
+_FARTHEST: Final = {"gaze": 0.15, "yaw": 5.0, "pitch": 5.0, "roll": 5.0, "tx": 0.05, "ty": 0.05, "tz": 0.05}
+"""By how much they are taken to go on at most: a reading that is far off is none to go on from."""
 _FAST: Final = 2.5  # eyeLook* per second: a saccade, which ends as suddenly as it began
 _POSE_LIMIT: Final = {"yaw": 60.0, "pitch": 45.0, "roll": 60.0, "tx": 1.5, "ty": 1.5, "tz": 1.5}
 
@@ -37,9 +40,15 @@ _LOW: Final[Floats] = np.array([-_POSE_LIMIT[n] if n in POSE else 0.0 for n in C
 _HIGH: Final[Floats] = np.array([_POSE_LIMIT.get(n, 1.0) for n in CHANNELS], np.float32)
 _KEPT: Final[Floats] = np.exp(-_STEP_S / np.array([_CATCH_S[GROUPS[int(g)]] for g in GROUP_OF])).astype(np.float32)
 _KEPT_AGAIN: Final = np.float32(np.exp(-_STEP_S / _AGAIN_S))
-_PREDICTED: Final[Floats] = np.array(
-    [_SLOW.get(n, _SLOW.get(GROUPS[int(GROUP_OF[i])], np.inf)) for i, n in enumerate(CHANNELS)], np.float32
-)
+
+
+def _by_channel(table: Mapping[str, float], others: float) -> Floats:
+    """float32[58]: entries by channel or, failing that, by its group."""
+    return np.array([table.get(n, table.get(GROUPS[int(GROUP_OF[i])], others)) for i, n in enumerate(CHANNELS)], np.float32)
+
+
+_PREDICTED: Final = _by_channel(_SLOW, np.inf)
+_PREDICTED_MOST: Final = _by_channel(_FARTHEST, 0.0)
 _GAZE: Final = [Channel[n] for n in ARKIT if n.startswith("eyeLook")]
 
 
@@ -160,7 +169,7 @@ class CameraSource:
         speed = self._speed * size / (size + _PREDICTED)
         speed[_GAZE] *= size[_GAZE] < _FAST
         ahead_s = min((now - at.sample) / SAMPLE_RATE_HZ, PREDICT_S)
-        return (at.values + speed * ahead_s).astype(np.float32)
+        return at.values + np.clip(speed * ahead_s, -_PREDICTED_MOST, _PREDICTED_MOST).astype(np.float32)
 
     def _newest_at(self, now: int) -> tuple[Floats, Floats]:
         """Values and confidence of a live camera at a step."""
