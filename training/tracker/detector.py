@@ -25,7 +25,7 @@ box, eyes and how much they count float32[N, 8, h, w]."""
 
 SMALL: Final = (128, 96)
 """Width and height of the pictures that are trained with for most of the time: a quarter of the cost."""
-SMALL_UNTIL: Final = 0.65
+SMALL_UNTIL: Final = 0.6
 """Share of the time."""
 SPREAD: Final = 0.09
 """Standard deviation of a face's heat, in sides of the face."""
@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--rate", type=float, default=RATE, help="learning rate at its highest (default: %(default)s)")
     parser.add_argument("--start", type=Path, help="run folder whose averaged weights are where this run begins")
 
 
@@ -65,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
     began = time.monotonic()
     for step in range(first, args.steps):
         done = max(step / args.steps, (time.monotonic() - began) / (60 * args.minutes))
-        learner.schedule(done)
+        learner.schedule(done, args.rate)
         count, size = (4 * args.batch, SMALL) if done < SMALL_UNTIL else (args.batch, FULL)
         figures = learner.learn(batch_of(crowd, count, size), step)
         late = time.monotonic() - began > 60 * args.minutes
@@ -154,9 +155,9 @@ class Learner:
         """What a checkpoint holds."""
         return {"network": self.network, "average": self.average.ema, "optimiser": self.optimiser}
 
-    def schedule(self, done: float) -> None:
+    def schedule(self, done: float, highest: float = RATE) -> None:
         """Set the rate for how much of the run is over: up within 4 %, then down along a cosine."""
-        rate = float(RATE * min(done / 0.04 + 0.05, 1.0) * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * min(done, 1.0)))))
+        rate = float(highest * min(done / 0.04 + 0.05, 1.0) * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * min(done, 1.0)))))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 

@@ -86,7 +86,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--minutes", type=float, default=15, help="stop after so long, whatever the steps")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--start", type=Path, help="run folder of a face detector, whose encoder this one begins with")
+    parser.add_argument(
+        "--start", type=Path, help="run folder of a face detector, whose encoder is the beginning, or of a matte"
+    )
+    parser.add_argument("--rate", type=float, default=RATE, help="learning rate at its highest (default: %(default)s)")
+    parser.add_argument(
+        "--coarse", type=float, default=COARSE, help="share of the time on small pictures (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
@@ -109,8 +115,8 @@ def main(args: argparse.Namespace) -> int:
     first, began = run.restore(learner.parts(), rng), time.monotonic()
     for step in range(first, args.steps):
         done = max(step / args.steps, (time.monotonic() - began) / (60 * args.minutes))
-        learner.schedule(done)
-        pixels, count = (COARSE_SIDE, 2 * args.batch) if done < COARSE else (SIDE, args.batch)
+        learner.schedule(done, args.rate)
+        pixels, count = (COARSE_SIDE, 2 * args.batch) if done < args.coarse else (SIDE, args.batch)
         figures = learner.learn(*examples.batch(count, pixels), step)
         if step % LOG_EVERY == 0 or done >= 1:
             run.log(step, pixels=pixels, **figures)
@@ -188,8 +194,10 @@ class Learner:
         self.network = MatteNetwork()
         if start is not None:
             weights = torch.load(start / "checkpoint.pt", weights_only=True)["parts"]["average"]
-            stages = {name.removeprefix("stages."): value for name, value in weights.items() if name.startswith("stages.")}
-            self.network.stages.load_state_dict(stages)
+            own = self.network.state_dict()
+            fit = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+            stages = {name: value for name, value in fit.items() if name.startswith("stages.")}
+            self.network.load_state_dict(fit if len(fit) == len(own) else own | stages)
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.average = Average(self.network, MatteNetwork(), 0.995)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), RATE, weight_decay=1e-4)
@@ -198,9 +206,9 @@ class Learner:
         """What a checkpoint holds."""
         return {"network": self.network, "average": self.average.ema, "optimiser": self.optimiser}
 
-    def schedule(self, done: float) -> None:
+    def schedule(self, done: float, highest: float = RATE) -> None:
         """Set the rate for how much of the run is over: up within 4 %, then down along a cosine."""
-        rate = float(RATE * min(done / 0.04 + 0.05, 1.0) * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * min(done, 1.0)))))
+        rate = float(highest * min(done / 0.04 + 0.05, 1.0) * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * min(done, 1.0)))))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 
