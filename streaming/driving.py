@@ -8,15 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract.motion import GROUP_OF, GROUPS, Motion, MotionSource
-from engine.face.reader import FaceReader
+from engine.face.recorded import readings_of
 from engine.face.stream import FaceFollower, Seen
 from engine.motion.camera import CameraSource
 from engine.timeline import SAMPLE_RATE_HZ
 from streaming.capture.clip import USUAL_S, Clip, ClipError
 
 LEAST_S: Final = 1.0
-CALIBRATED_MOST: Final = 2000
-"""Pictures, evenly spaced, that a face at rest is learned from."""
 UNSEEN_S: Final = 0.3
 """Less than this without a face in all is not worth a word."""
 
@@ -78,11 +76,7 @@ class ClipMotion:
     """
 
     def __init__(self, watched: Watched, *, speaks: bool, neutral: NDArray[np.floating] | None = None) -> None:
-        reader = FaceReader(lips_from_voice=not speaks)
-        faces = [one.face.landmarks for one in watched.seen if one.face]
-        some = np.stack(faces[:: -(-len(faces) // CALIBRATED_MOST)])
-        reader.calibrate(some, watched.width, watched.height, neutral=neutral)
-        readings = [reader.read(one, watched.width, watched.height) for one in watched.seen]
+        readings = readings_of(watched.seen, watched.width, watched.height, speaks=speaks, neutral=neutral)
         samples = [round(one.time_s * SAMPLE_RATE_HZ) for one in watched.seen]
         end = round(watched.length_s * SAMPLE_RATE_HZ)
         self._readings = [(0, readings[0]), *zip(samples, readings, strict=True), (end, readings[-1])]

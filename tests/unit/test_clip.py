@@ -10,7 +10,7 @@ import pytest
 from engine.errors import MienError
 from streaming.capture import clip as module
 from streaming.capture.clip import Clip
-from tests.unit.films import MS, film, level_of
+from tests.unit.clips import MS, film, level_of
 
 
 def instants(path: Path) -> list[float]:

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from engine.contract.motion import CHANNELS, GROUPS, Channel, Motion
 from engine.errors import MienError
+from engine.face import recorded
 from engine.face.reader import Reading
 from engine.face.stream import Seen
 from engine.face.tracker import Face
 from engine.timeline import MOTION_STEP
-from streaming import driving
 from streaming.capture.clip import Clip
 from streaming.driving import ClipMotion, Several, Watched, watch
-from tests.unit.films import film, level_of
+from tests.unit.clips import film, level_of
 
 LOST = Seen(0.0, None, "no face")
 
@@ -46,8 +46,7 @@ class FakeReader:
 
     made: Sequence["FakeReader"] = ()
 
-    def __init__(self, *, lips_from_voice: bool = False) -> None:
-        self.lips_from_voice = lips_from_voice
+    def __init__(self) -> None:
         self.neutral = 0.0
         FakeReader.made = [*FakeReader.made, self]
 
@@ -67,7 +66,7 @@ class FakeReader:
 @pytest.fixture(autouse=True)
 def _reader(monkeypatch: pytest.MonkeyPatch) -> None:
     FakeReader.made = []
-    monkeypatch.setattr(driving, "FaceReader", FakeReader)
+    monkeypatch.setattr(recorded, "FaceReader", FakeReader)
 
 
 def watched(seen: Sequence[Seen], length_s: float) -> Watched:
@@ -138,11 +137,9 @@ def test_reset_begins_the_clip_anew() -> None:
         np.testing.assert_array_equal(a.values, b.values)
 
 
-def test_the_reader_knows_whose_lips_are_shown_and_what_is_neutral() -> None:
+def test_what_is_neutral_can_be_said() -> None:
     seen = watched([seen_at(k / 25, 100.0) for k in range(50)], 2.0)
-    ClipMotion(seen, speaks=True)
     motion = ClipMotion(seen, speaks=False, neutral=np.full((478, 3), 80.0))
-    assert [reader.lips_from_voice for reader in FakeReader.made] == [False, True]
     assert track(motion, 1.0)[-1]["yaw"] == pytest.approx(2)
 
 

@@ -25,7 +25,7 @@ from engine.enrol.framing import choose_face, eye_openness, frame_face, upright_
 from engine.errors import MienError
 from engine.face.crop import cut
 from engine.face.pose import frontal, lip_gap
-from engine.face.reader import FaceReader
+from engine.face.recorded import readings_of
 from engine.face.stream import FaceFollower, Seen
 from engine.face.tracker import Face, FaceTracker
 from engine.motion.camera import CameraSource
@@ -245,13 +245,11 @@ class _Known:
     """The motion of a clip, at its own instants; see `streaming.driving.ClipMotion`."""
 
     def __init__(self, watched: Watched) -> None:
-        reader = FaceReader(lips_from_voice=True)
         portrait = watched.seen[watched.portrait].face
-        faces = np.stack([one.face.landmarks for one in watched.seen if one.face])
-        reader.calibrate(faces, watched.width, watched.height, neutral=portrait.landmarks if portrait else None)
+        assert portrait is not None
+        readings = readings_of(watched.seen, watched.width, watched.height, speaks=False, neutral=portrait.landmarks)
         self._camera = CameraSource(timed=True)
-        for k, one in enumerate(watched.seen):
-            reading = reader.read(one, watched.width, watched.height)
+        for k, (one, reading) in enumerate(zip(watched.seen, readings, strict=True)):
             self._camera.push(reading, round(one.time_s * SAMPLE_RATE_HZ) if k else 0)
 
     look_ahead = 0
