@@ -24,7 +24,6 @@ _EYES_NARROW: Final = 0.16
 
 _EYE_CORNERS: Final = ((33, 133), (362, 263))
 _LIDS: Final = (((160, 159, 158), (144, 145, 153)), ((385, 386, 387), (380, 374, 373)))
-_CHEEKS: Final = (234, 454)
 _FEATURES: Final = (33, 133, 362, 263, 1, 61, 291, 152)  # eyes, nose, mouth, chin: none may be outside the picture
 
 
@@ -86,11 +85,11 @@ def judge_face(face: Face, width: int, height: int) -> tuple[str, ...]:
             f"the face is only {face.size:.0f} px high, {FACE_SIZE_AT_LEAST:.0f} px are needed; use a larger photo"
         )
     _check_inside(face, width, height)
-    yaw, openness = yaw_deg(face.landmarks), eye_openness(face.landmarks)
+    yaw, openness = face.yaw_deg, eye_openness(face.landmarks)
     if abs(yaw) > YAW_AT_MOST_DEG:
-        raise UnusableFace(f"the face is turned {abs(yaw):.0f} degrees to the side; use a photo taken from the front")
+        raise UnusableFace(f"the face is turned {abs(yaw):.0f} degrees to the side; turn towards the camera")
     if openness < _EYES_SHUT:
-        raise UnusableFace("the eyes are shut; use a photo with open eyes")
+        raise UnusableFace("the eyes are shut; open them for the photo")
     return ("eyes nearly shut: gaze will hardly show",) if openness < _EYES_NARROW else ()
 
 
@@ -102,9 +101,8 @@ def _check_inside(face: Face, width: int, height: int) -> None:
 
 
 def yaw_deg(landmarks: NDArray[np.float32]) -> float:
-    """How far the face is turned, in degrees, > 0 towards image right; from the depth of the cheeks."""
-    across = landmarks[_CHEEKS[1]] - landmarks[_CHEEKS[0]]
-    return float(np.degrees(np.arctan2(-across[2], np.hypot(across[0], across[1]))))
+    """How far the face is turned, in degrees, > 0 towards image right; see `Face.yaw_deg`."""
+    return Face(landmarks, 0.0).yaw_deg
 
 
 def eye_openness(landmarks: NDArray[np.float32]) -> float:

@@ -1,4 +1,4 @@
-"""Faces in single pictures by our own four networks; what enrolment sees with."""
+"""Faces in single pictures by our own networks; what enrolment sees with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 import engine
 from engine.face.crop import Floats, face_square, square
 from engine.face.detector import Detection, Detector
+from engine.face.details import Details, Refiner
 from engine.face.eyes import EyeNet
 from engine.face.landmarks import PIXELS, REACH, Found, LandmarkNet
+from engine.face.lips import LipNet
 from engine.face.matte import Matting
 from engine.face.tracker import LANDMARKS, Face
 from engine.rig.topology import IRIS, POINTS, mirror_of
 from engine.runtime.ort import OrtGraph
 
 MODELS: Final = Path(engine.__file__).parent / "models"
-DETECTOR, MESH, EYES, MATTE = (MODELS / f"face_{name}.onnx" for name in ("detect", "landmarks", "eyes", "matte"))
+DETECTOR, MESH, EYES, LIPS, MATTE = (MODELS / f"face_{name}.onnx" for name in ("detect", "landmarks", "eyes", "lips", "matte"))
 
 PRESENT: Final = 0.5
 """Presence from which on a square holds a face."""
@@ -32,6 +34,7 @@ MOST: Final = 8
 """Faces that are looked at in one picture."""
 VIEWS: Final = (0.94, 1.0, 1.06)
 """Sides of the squares that a still is looked at in, in usual ones; each also mirrored. Their mean errs less than one."""
+_EYE_LOOKS: Final = 2  # the second one is where the first one saw the corners of the eyes
 _WHOLE: Final = float("inf")  # smallest face for which the detector looks at the whole picture only
 _MIRROR: Final = np.array([[-1.0, 0.0, PIXELS], [0.0, 1.0, 0.0]])
 _APART: Final = 0.5  # sizes of the larger face: nearer centres than this are one face
@@ -44,13 +47,13 @@ class Finder:
     Attributes:
         detector: says where to look.
         mesh: says what is there.
-        eyes: refines lids and irises.
+        details: refines lids, irises and lips.
         matting: tells people from what is behind them.
     """
 
     detector: Detector
     mesh: LandmarkNet
-    eyes: EyeNet
+    details: Refiner
     matting: Matting
 
     @classmethod
@@ -60,8 +63,8 @@ class Finder:
         Raises:
             ModelError, MissingDependency: if they cannot be loaded.
         """
-        detector, mesh, eyes, matte = (OrtGraph.load(path) for path in (DETECTOR, MESH, EYES, MATTE))
-        return cls(Detector(detector), LandmarkNet(mesh), EyeNet(eyes), Matting(matte))
+        detector, mesh, matte = (OrtGraph.load(path) for path in (DETECTOR, MESH, MATTE))
+        return cls(Detector(detector), LandmarkNet(mesh), closer_looks(), Matting(matte))
 
     def detect(self, rgb: NDArray[np.uint8]) -> Sequence[Face]:
         """The faces of a picture uint8[H, W, 3], the largest first, without those that are much smaller than the largest."""
@@ -89,7 +92,18 @@ class Finder:
         if presence < PRESENT:
             return None
         landmarks = np.stack([look.landmarks for look in looks]).mean(0, dtype=np.float64).astype(np.float32)
-        return Face(self.eyes.refine(rgb, landmarks), presence)
+        for _ in range(_EYE_LOOKS):
+            landmarks = self.details.refine(rgb, landmarks)
+        return Face(landmarks, presence)
+
+
+def closer_looks() -> Details:
+    """The closer looks that ship: at the eyes and at the mouth.
+
+    Raises:
+        ModelError, MissingDependency: if their networks cannot be loaded.
+    """
+    return Details(EyeNet(OrtGraph.load(EYES)), LipNet(OrtGraph.load(LIPS)))
 
 
 def first_look(mesh: LandmarkNet, rgb: NDArray[np.uint8], detection: Detection) -> Found:

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 STILL_HZ: Final = 0.5
 """Cut-off of what does not move."""
-NOISE_U: Final = (0.001, 0.003, 0.012)
+NOISE_U: Final = (0.0006, 0.002, 0.012)
 """What a landmark errs by from picture to picture at least, before it is known, and at most; in u (outer eye corners)."""
 NOISE_HZ: Final = 0.3
 """Cut-off of the estimate of that noise."""

@@ -5,7 +5,6 @@ import pytest
 
 from engine.face.crop import roll_of
 from engine.face.finder import partners
-from engine.face.tracker import Face
 from tests.unit.disc_faces import finder, picture, template
 
 
@@ -51,12 +50,3 @@ def test_the_matte_is_as_large_as_the_picture() -> None:
     assert matte.shape == (480, 640)
     assert matte[200, 300] > 0.9
     assert matte[20, 20] < 0.1
-
-
-@pytest.mark.parametrize("yaw", [-50, 0, 30])
-def test_yaw_is_that_of_the_cheeks(yaw: float) -> None:
-    c, s = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
-    points = np.zeros((478, 3), np.float32)
-    points[454] = 50 * c, 0, -50 * s
-    points[234] = -points[454]
-    assert Face(points, 1.0).yaw_deg == pytest.approx(yaw, abs=1e-3)
