@@ -36,6 +36,7 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "face-landmarks": Preset("training.tracker.landmarks", "478 landmarks of a face (about an hour on two quiet cores)"),
     "face-eyes": Preset("training.tracker.eyes", "lids and irises, refined (a quarter of an hour)"),
+    "face-lips": Preset("training.tracker.lips", "the mouth, refined (a quarter of an hour)"),
     "face-detector": Preset("training.tracker.detector", "where faces are in a picture (20 minutes on a quiet core)"),
     "face-matte": Preset("training.tracker.matte", "how much of each pixel is a person (15 minutes on a quiet core)"),
     "eyes": Preset("training.eyes", "blinks and saccades fitted to captures (seconds)"),
@@ -49,5 +50,6 @@ COMMANDS: Mapping[str, Preset] = {
     "articulation": Preset("training.speech.calibrate", "fit the articulation model to GRID's measured lips"),
     "expressions": Preset("training.data.expressions", "the rig's displacement fields, for reading faces (a second)"),
     "judge-detector": Preset("training.tracker.detector_judge", "faces missed and seen wrongly by the face detector"),
+    "judge-matte": Preset("training.tracker.matte_judge", "the person matte against the teacher's on held-out people"),
     "evaluate": Preset("training.evaluate.command", "judge drivers on held-out people: tables, plots, clips"),
 }

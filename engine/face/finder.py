@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 import engine
 from engine.face.crop import Floats, face_square, square
-from engine.face.detector import Detection, Detector
 from engine.face.details import Details, Refiner
+from engine.face.detector import Detection, Detector
 from engine.face.eyes import EyeNet
 from engine.face.landmarks import PIXELS, REACH, Found, LandmarkNet
 from engine.face.lips import LipNet

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from engine.face.condition import PictureCheck
 from engine.face.crop import face_square
+from engine.face.details import Refiner
 from engine.face.detector import Detection, Detector
-from engine.face.eyes import EyeNet
-from engine.face.finder import DETECTOR, EYES, MESH, PRESENT, first_look
+from engine.face.finder import DETECTOR, MESH, PRESENT, closer_looks, first_look
 from engine.face.landmarks import PIXELS, REACH, Found, LandmarkNet
 from engine.face.smooth import Smoother
 from engine.face.stream import Seen, Trouble
@@ -56,16 +56,16 @@ class Follower:
     """Follows one face from picture to picture; see `FaceFollower`. Get one by `load`.
 
     Between searches a face is looked for only where it is expected, so a
-    picture costs one run of the landmark network and one of the eyes' network.
+    picture costs one run of the landmark network and one closer look at eyes and mouth.
 
     Args:
         detector: says where to look.
         mesh: says what is there; may be shared.
-        eyes: refines lids and irises; may be shared.
+        details: refines lids, irises and lips; may be shared.
     """
 
-    def __init__(self, detector: Detector, mesh: LandmarkNet, eyes: EyeNet) -> None:
-        self._detector, self._mesh, self._eyes = detector, mesh, eyes
+    def __init__(self, detector: Detector, mesh: LandmarkNet, details: Refiner) -> None:
+        self._detector, self._mesh, self._details = detector, mesh, details
         self._check, self._smoother = PictureCheck(), Smoother()
         self.reset()
 
@@ -76,8 +76,7 @@ class Follower:
         Raises:
             ModelError, MissingDependency: if they cannot be loaded.
         """
-        detector, mesh, eyes = (OrtGraph.load(path) for path in (DETECTOR, MESH, EYES))
-        return cls(Detector(detector), LandmarkNet(mesh), EyeNet(eyes))
+        return cls(Detector(OrtGraph.load(DETECTOR)), LandmarkNet(OrtGraph.load(MESH)), closer_looks())
 
     def reset(self) -> None:
         """See `FaceFollower`."""
@@ -101,7 +100,7 @@ class Follower:
             found = self._searched(rgb, time_s)
         if found is None:
             return Seen(time_s, None, condition or "no face")
-        landmarks = self._smoother.smooth(self._eyes.refine(rgb, found.landmarks), time_s)
+        landmarks = self._smoother.smooth(self._details.refine(rgb, found.landmarks), time_s)
         self._keep(Face(landmarks, found.presence), time_s)
         return self._told(rgb, time_s, condition)
 

@@ -3,8 +3,7 @@
 import numpy as np
 
 from engine.face.detector import Detector
-from engine.face.eyes import EyeNet
-from engine.face.finder import DETECTOR, EYES, MESH
+from engine.face.finder import DETECTOR, MESH, closer_looks
 from engine.face.follower import Follower
 from engine.face.landmarks import LandmarkNet
 from engine.face.reader import FaceReader
@@ -21,12 +20,12 @@ def tracker() -> Tracker:
     Raises:
         ModelError, MissingDependency: if the networks cannot be loaded.
     """
-    detector, mesh, eyes = Detector(OrtGraph.load(DETECTOR)), LandmarkNet(OrtGraph.load(MESH)), EyeNet(OrtGraph.load(EYES))
+    detector, mesh, closer = Detector(OrtGraph.load(DETECTOR)), LandmarkNet(OrtGraph.load(MESH)), closer_looks()
 
     def watcher(key: int) -> Watcher:
-        return Watcher(key, Follower(detector, mesh, eyes), FaceReader())
+        return Watcher(key, Follower(detector, mesh, closer), FaceReader())
 
-    first, reader = Follower(detector, mesh, eyes), FaceReader()
+    first, reader = Follower(detector, mesh, closer), FaceReader()
     noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     for run in range(_WARM_RUNS):
         reader.read(first.follow(noise, run / 30), 640, 480)

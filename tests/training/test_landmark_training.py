@@ -12,10 +12,12 @@ torch = pytest.importorskip("torch")
 
 from engine.face import eyes as eye_seam  # noqa: E402
 from engine.face import landmarks as landmark_seam  # noqa: E402
+from engine.face import lips as lip_seam  # noqa: E402
 from engine.face.crop import face_square, into  # noqa: E402
+from engine.face.details import Details  # noqa: E402
 from engine.face.landmarks import Found  # noqa: E402
-from training.networks.face_landmarks import FaceEyes, FaceLandmarks, LandmarkStep  # noqa: E402
-from training.tracker import eyes, fitting, judge, landmarks, points  # noqa: E402
+from training.networks.face_landmarks import FaceLandmarks, FacePart, LandmarkStep  # noqa: E402
+from training.tracker import eyes, fitting, judge, landmarks, lips, parts, points  # noqa: E402
 from training.tracker.data import CROP, REACH, Shard  # noqa: E402
 
 
@@ -75,7 +77,9 @@ def test_a_face_is_placed_by_a_similarity_transform() -> None:
 
 
 def test_networks_keep_to_their_signatures() -> None:
-    for module, spec in ((LandmarkStep(FaceLandmarks()), landmark_seam.SPEC), (FaceEyes(), eye_seam.SPEC)):
+    networks = [(LandmarkStep(FaceLandmarks()), landmark_seam.SPEC)]
+    networks += [(FacePart(spec), spec) for spec in (eye_seam.SPEC, lip_seam.SPEC)]
+    for module, spec in networks:
         said = module.eval()(*(torch.from_numpy(value) for value in spec.fake_inputs(0).values()))
         shapes = [tuple(value.shape) for value in (said if isinstance(said, tuple) else (said,))]
         assert shapes == [want.shape for want in spec.outputs]
@@ -83,7 +87,8 @@ def test_networks_keep_to_their_signatures() -> None:
 
 def test_batches_are_those_of_the_seed_and_the_number(faces: Path) -> None:
     sources, args = landmarks.sources_of(faces), options(faces, faces, landmarks)
-    for make in (partial(landmarks.batch_of, sources, []), partial(eyes.batch_of, sources)):
+    makes = [partial(parts.batch_of, part, sources) for part in (eyes.PART, lips.PART)]
+    for make in (partial(landmarks.batch_of, sources, []), *makes):
         one, again, other = (make(args, index) for index in (3, 3, 4))
         assert all(np.array_equal(one[name], again[name]) for name in one)
         assert not np.array_equal(one["crops"], other["crops"])
@@ -97,9 +102,9 @@ def test_faceless_crops_are_marked(faces: Path) -> None:
     assert (np.abs(batch["landmarks"]).max((1, 2)) > 0).sum() == 23
 
 
-@pytest.mark.parametrize("module", [landmarks, eyes])
+@pytest.mark.parametrize("module", [landmarks, eyes, lips])
 def test_a_run_leaves_weights_and_goes_on_from_them(faces: Path, tmp_path: Path, module: object) -> None:
-    network = FaceLandmarks() if module is landmarks else FaceEyes()
+    network = FaceLandmarks() if module is landmarks else FacePart(module.PART.spec)  # type: ignore[attr-defined]
     assert module.main(options(faces, tmp_path / "one", module)) == 0  # type: ignore[attr-defined]
     fitting.averaged(tmp_path / "one", network, "face")
     assert not network.training
@@ -132,7 +137,7 @@ def test_measures_of_faces_that_are_right() -> None:
 def test_eyes_of_the_first_look_are_a_little_off() -> None:
     rng, label = np.random.default_rng(4), drawn(np.random.default_rng(5))
     off = [
-        np.linalg.norm(eyes.roughly(label, rng)[[33, 133, 263, 362], :2] - label[[33, 133, 263, 362], :2]) for _ in range(50)
+        np.linalg.norm(parts.roughly(label, rng)[[33, 133, 263, 362], :2] - label[[33, 133, 263, 362], :2]) for _ in range(50)
     ]
     assert 1 < np.mean(off) < 10
     level = into(label, face_square(label, REACH, CROP))
@@ -147,7 +152,9 @@ def test_held_out_faces_are_of_their_split(faces: Path) -> None:
     landmarks.begin_with(network.model, landmarks.sources_of(faces))
     figures = landmarks.validate(network, {"stills": held})
     assert {"stills_error", "stills_iris", "stills_missed"} <= set(figures)
-    assert set(eyes.validate(FaceEyes().eval(), {"stills": eyes.held_out(shard, "stills", most=5)})) >= {"stills_gaze"}
+    eye = parts.held_out(eyes.PART, shard, "stills", most=5)
+    assert eye.crops.shape == (10, 48, 64, 3)
+    assert "stills_gap_r" in parts.validate(FacePart(eye_seam.SPEC).eval(), eyes.PART, {"stills": eye})
 
 
 def test_people_of_the_validation_split_are_learnt_from_when_asked(faces: Path) -> None:
@@ -173,10 +180,21 @@ def test_the_judge_counts_in_percent_of_the_eyes_distance(faces: Path, tmp_path:
     shard, rows = Shard.load(faces / "stills"), np.array([9])
     wanted = shard.landmarks[rows]
     off = 0.02 * float(points.across(wanted)[0])
-    look = judge.Look(Told(wanted[0], off), None)  # type: ignore[arg-type]
+    look = judge.Look(Told(wanted[0], off), Details())  # type: ignore[arg-type]
     views = judge.seen(look, shard, rows)
-    assert points.distances(views["with eyes"], wanted).mean() == pytest.approx(2.0, abs=1e-3)
-    assert judge.look_of(views["with eyes"]) == pytest.approx(judge.look_of(wanted), abs=1e-5)
+    assert points.distances(views["refined"], wanted).mean() == pytest.approx(2.0, abs=1e-3)
+    assert judge.look_of(views["refined"]) == pytest.approx(judge.look_of(wanted), abs=1e-5)
     assert judge.jitter(look, shard, rows)["px_p95"] == pytest.approx(0, abs=1e-3)
-    judge.save_sheet(tmp_path / "sheet.jpg", shard, rows, views["with eyes"])
-    assert (tmp_path / "sheet.jpg").stat().st_size > 1000
+    judge.save_sheet(tmp_path / "sheet.png", shard, rows, views["refined"])
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_a_part_is_what_its_network_sees(faces: Path) -> None:
+    shard = Shard.load(faces / "stills")
+    for part in (eyes.PART, lips.PART):
+        seen = parts.views(part, shard.crops[0], shard.landmarks[0], np.random.default_rng(0))
+        assert len(seen) == len(part.points)
+        for own, (view, everything) in zip(part.points, seen, strict=True):
+            assert view.shape == (part.size[1], part.size[0], 3)
+            assert len(own) == part.spec.outputs[0].shape[1]
+            assert everything.shape == (478, 3)

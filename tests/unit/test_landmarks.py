@@ -7,10 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.contract.graph import GraphSpec
-from engine.face import eyes, landmarks
+from engine.face import eyes, landmarks, lips
 from engine.face.crop import cut, face_square, into
+from engine.face.details import Details
 from engine.face.eyes import EYE_POINTS, EyeNet, eye_squares
 from engine.face.landmarks import PIXELS, REACH, LandmarkNet, as_input
+from engine.face.lips import LIP_POINTS, LipNet, lip_square
 from engine.rig.topology import mirror_of
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -112,3 +114,39 @@ def test_the_left_eye_is_looked_at_mirrored() -> None:
         EyeNet(graph).refine(pixels, points)
         crops.append(graph.asked["crops"])
     assert crops[0] == pytest.approx(crops[1][::-1], abs=2 / 255)
+
+
+def test_lips_are_mirrored_lips() -> None:
+    assert len(set(LIP_POINTS.tolist())) == 80
+    assert set(mirror_of()[LIP_POINTS].tolist()) == set(LIP_POINTS.tolist())
+
+
+@pytest.mark.parametrize("roll", [0.0, 0.3])
+def test_refined_lips_are_those_of_the_mouth_alone(roll: float) -> None:
+    truth = face(roll)
+    rough = truth.copy()
+    rough[LIP_POINTS[:20], :2] += 3  # the outer contour stays: it says where to look
+    graph = Says(lips.SPEC, points=into(truth[LIP_POINTS], lip_square(rough))[None, :, :2])
+    refined = LipNet(graph).refine(picture(), rough)
+    assert refined == pytest.approx(truth, abs=2e-3)
+    assert np.array_equal(np.delete(refined, LIP_POINTS, 0), np.delete(rough, LIP_POINTS, 0))
+
+
+class Adds:
+    """A refiner that adds to one landmark."""
+
+    def __init__(self, point: int) -> None:
+        self._point = point
+
+    def refine(self, rgb: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+        refined = landmarks.copy()
+        refined[self._point] += landmarks[7, 0] + 1
+        return refined
+
+
+def test_looks_follow_each_other() -> None:
+    nothing = np.zeros((478, 3), np.float32)
+    refined = Details(Adds(7), Adds(9)).refine(picture(), nothing)
+    assert refined[[7, 9], 0].tolist() == [1, 2]
+    assert not nothing.any()
+    assert np.array_equal(Details().refine(picture(), nothing), nothing)

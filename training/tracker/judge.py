@@ -1,4 +1,4 @@
-"""`python -m training judge-faces`: the exported landmark and eye networks on held-out faces, run as the engine runs them.
+"""`python -m training judge-faces`: the exported landmark networks on held-out faces, run as the engine runs them.
 
 A face is looked for in its crop of the shard as a follower does it: first in
 a square that is off as the augmentation places it, then in the square of what
@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.face.crop import face_square
+from engine.face.details import Details
 from engine.face.eyes import EyeNet
 from engine.face.landmarks import PIXELS, REACH, LandmarkNet
+from engine.face.lips import LipNet
 from engine.runtime.ort import OrtGraph
 from training.data.splits import Split
 from training.tracker.augment import Augment
@@ -59,9 +61,9 @@ def main(args: argparse.Namespace) -> int:
         views = seen(look, shard, rows)
         wanted = shard.landmarks[rows]
         report |= {f"{name}, {label}": figures(found, wanted) for label, found in views.items()}
-        report |= by_source(views["with eyes"], wanted, shard.source[rows], name)
+        report |= by_source(views["refined"], wanted, shard.source[rows], name)
         if args.sheets:
-            save_sheet(args.sheets / f"{name}.jpg", shard, rows, views["with eyes"])
+            save_sheet(args.sheets / f"{name}.png", shard, rows, views["refined"])
         if name == "stills":
             report["a still face"] = jitter(look, shard, rows[:10])
     for name, row in report.items():
@@ -72,21 +74,17 @@ def main(args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Both networks."""
+    """The networks."""
 
     landmarks: LandmarkNet
-    eyes: EyeNet | None
+    details: Details
 
     @classmethod
     def load(cls, folder: Path) -> "Look":
-        """From their files; without `face_eyes.onnx` nothing is refined."""
-        eyes = folder / "face_eyes.onnx"
-        landmarks = LandmarkNet(OrtGraph.load(folder / "face_landmarks.onnx"))
-        return cls(landmarks, EyeNet(OrtGraph.load(eyes)) if eyes.exists() else None)
-
-    def refined(self, rgb: NDArray[np.uint8], landmarks: Points) -> Points:
-        """Landmarks after the look at the eyes."""
-        return self.eyes.refine(rgb, landmarks) if self.eyes else landmarks
+        """From their files; what has no file refines nothing."""
+        parts = [(EyeNet, folder / "face_eyes.onnx"), (LipNet, folder / "face_lips.onnx")]
+        details = Details(*(kind(OrtGraph.load(path)) for kind, path in parts if path.exists()))
+        return cls(LandmarkNet(OrtGraph.load(folder / "face_landmarks.onnx")), details)
 
     def again(self, rgb: NDArray[np.uint8], landmarks: Points) -> Points:
         """The face in the square of what was found before."""
@@ -101,14 +99,14 @@ def chosen(shard: Shard, split: Split, most: int) -> NDArray[np.intp]:
 
 def seen(look: Look, shard: Shard, rows: NDArray[np.intp]) -> dict[str, Points]:
     """float32[N, 478, 3] of each look, px of the shard's crops."""
-    augment, views = Augment(7), dict[str, list[Points]](first=[], second=[], eyes=[])
+    augment, views = Augment(7), dict[str, list[Points]](first=[], second=[], refined=[])
     for row in rows:
         rgb = np.asarray(shard.crops[row])
         first = look.landmarks.find(rgb, augment.place(shard.landmarks[row], PIXELS, REACH)).landmarks
         second = look.again(rgb, first)
-        for several, found in zip(views.values(), (first, second, look.refined(rgb, second)), strict=True):
+        for several, found in zip(views.values(), (first, second, look.details.refine(rgb, second)), strict=True):
             several.append(found)
-    names = ("first look", "second look", "with eyes")
+    names = ("first look", "second look", "refined")
     return dict(zip(names, (np.stack(several) for several in views.values()), strict=True))
 
 
@@ -175,7 +173,7 @@ def _track(look: Look, rgb: NDArray[np.uint8], start: Points, rng: np.random.Gen
     landmarks = start
     for _ in range(FRAMES):
         noisy = np.clip(rgb + rng.normal(0, NOISE, rgb.shape), 0, 255).astype(np.uint8)
-        landmarks = look.refined(noisy, look.again(noisy, landmarks))
+        landmarks = look.details.refine(noisy, look.again(noisy, landmarks))
         yield landmarks
 
 
@@ -196,4 +194,4 @@ def save_sheet(path: Path, shard: Shard, rows: NDArray[np.intp], found: Points, 
     tiles += [blank] * (-len(tiles) % _ACROSS)
     sheet = np.vstack([np.hstack(tiles[i : i + _ACROSS]) for i in range(0, len(tiles), _ACROSS)])
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cast(NDArray[np.uint8], sheet[:, :, ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    cv2.imwrite(str(path), cast(NDArray[np.uint8], sheet[:, :, ::-1]))
