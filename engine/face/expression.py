@@ -63,6 +63,9 @@ def _pair(name: str, prior: float, high: float = 1.0) -> dict[str, Control]:
     return _one(f"{name}Left", prior, high) | _one(f"{name}Right", prior, high)
 
 
+_LOOSE: Final = 0.35
+"""More of a press or a roll shuts the lips (`engine.rig.controls`), however far they are seen apart."""
+
 CONTROLS: Final[Mapping[str, Control]] = {
     "parting": Control(1.0, 0.0, 1.0, ("jawOpen",), ("jawOpen",)),
     "shut": Control(0.15, 0.0, 0.6, ("jawOpen", "mouthClose"), ("jawOpen", "mouthClose")),
@@ -74,11 +77,11 @@ CONTROLS: Final[Mapping[str, Control]] = {
     **_pair("mouthSmile", 0.4),
     **_pair("mouthFrown", 0.3),
     **_pair("mouthDimple", 0.12),
-    **_pair("mouthPress", 0.2, 0.6),
+    **_pair("mouthPress", 0.2, _LOOSE),
     **_pair("mouthLowerDown", 0.3),
     **_pair("mouthUpperUp", 0.2),
-    **_one("mouthRollLower", 0.2, 0.6),
-    **_one("mouthRollUpper", 0.2, 0.6),
+    **_one("mouthRollLower", 0.2, _LOOSE),
+    **_one("mouthRollUpper", 0.2, _LOOSE),
     **_one("mouthShrugLower", 0.2),
     **_one("mouthShrugUpper", 0.08, 0.5),
     **_one("browInnerUp", 0.5),

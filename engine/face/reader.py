@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from engine.contract.motion import CHANNELS, GROUPS, POSE, Channel, gaze_controls
 from engine.face.expression import ExpressionFit, Fitted
 from engine.face.gaze import EyeContact, GazeFilter
+from engine.face.nod import NodFilter
 from engine.face.openings import LidReader, lids_of
 from engine.face.pose import RIGID, angles, similarity
 from engine.face.rest import PRESSED_S, Learning, Rest, place_of, size_px, unprojected
@@ -32,7 +33,6 @@ _TURNS_DEG: Final = (40.0, 62.0)
 """Turn away from the camera up to which all of a face is believed, and at which only its pose is."""
 _RESIDUALS_U: Final = (0.035, 0.08)
 """What no expression explains: a hand before the face, or a tracker that is lost."""
-_REFINED: Final = 0.0
 _POSE: Final = [Channel[name] for name in POSE]
 _PER_EYE: Final = ("eyeBlink", "eyeSquint", "eyeWide")
 _EYE_CHANNELS: Final = {name: [Channel[name + side] for side in SIDES] for name in _PER_EYE}
@@ -88,7 +88,8 @@ class FaceReader:
         self.lips_from_voice, self.eye_contact = lips_from_voice, eye_contact
         self._view = np.deg2rad(field_of_view_deg)
         self._learning, self._lids = Learning(), LidReader()
-        self._gaze, self._contact, self._speech = GazeFilter(), EyeContact(), SpeechFilter()
+        self._gaze, self._contact = GazeFilter(), EyeContact()
+        self._speech, self._nod = SpeechFilter(), NodFilter()
         self.reset()
 
     @property
@@ -145,7 +146,7 @@ class FaceReader:
 
     def reset(self) -> None:
         """Forget the person; equals new."""
-        for part in (self._learning, self._lids, self._gaze, self._contact, self._speech):
+        for part in (self._learning, self._lids, self._gaze, self._contact, self._speech, self._nod):
             part.reset()
         self._rest: Rest | None = None
         self._fit: ExpressionFit | None = None
@@ -178,9 +179,11 @@ class FaceReader:
         rest = self._rest
         assert rest is not None
         values = fitted.values
-        turn = rest.angles_deg(head.rotation)
         moved = head.place - rest.place
-        values[_POSE] = (*turn, moved[0], -moved[1], moved[2])
+        pose = np.array([*rest.angles_deg(head.rotation), moved[0], -moved[1], moved[2]])
+        opened = _gap(head.own) - _gap(rest.face)
+        pose[1] = self._nod.follow(float(pose[1]), opened, passed_s)
+        values[_POSE] = pose
         lids = lids_of(head.own)
         seen = rest.eyeballs.directions(head.points, head.rotation, head.scale, head.shift) - rest.gaze_deg
         open_share = self._lids.open_share(lids, rest.lids)
@@ -189,7 +192,7 @@ class FaceReader:
         eyes = self._lids.read(lids, rest.lids, float(gaze[:, 1].mean()), time_s, passed_s)
         for name, pair in zip(_PER_EYE, eyes, strict=True):
             values[_EYE_CHANNELS[name]] = pair
-        shown = self._contact.correct(gaze, turn[:2], passed_s, wanted=self.eye_contact)
+        shown = self._contact.correct(gaze, pose[:2], passed_s, wanted=self.eye_contact)
         for side, (left_deg, up_deg) in zip(SIDES, shown.tolist(), strict=True):
             for name, value in gaze_controls(left_deg, up_deg).items():
                 if name.endswith(side):
@@ -232,6 +235,11 @@ class FaceReader:
             return
         gaze = rest.eyeballs.directions(head.points, head.rotation, head.scale, head.shift)
         self._rest = rest.drifted(head.own, head.rotation, head.place, gaze, passed_s)
+
+
+def _gap(face: Floats) -> float:
+    """Distance of the inner lips in u."""
+    return float(np.linalg.norm(face[14] - face[13]))
 
 
 def _ramp(value: float, low: float, high: float) -> float:

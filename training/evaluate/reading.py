@@ -20,11 +20,13 @@ from engine.rig.avatar import CAMERA, FRAME, Avatar
 from engine.rig.controls import drive
 from engine.rig.topology import POINTS
 from training.data.expressions import PORTRAITS
+from training.evaluate import reading_renders
 from training.evaluate.metrics import correlation
 
 Floats = NDArray[np.float64]
 
 FPS: Final = 25
+MODELS: Final = Path(__file__).parents[2] / "engine" / "models"
 VIEW_DEG: Final = float(2 * np.rad2deg(np.arctan(FRAME / 2 / CAMERA)))
 """Horizontal field of view of the renderer's camera."""
 _EXPRESSION: Final = tuple(n for n in ARKIT if n.startswith(("brow", "cheek", "noseSneer", "mouthSmile", "mouthFrown")))
@@ -51,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=24.0, help="of film for each (default 24)")
     parser.add_argument("--noise", type=float, default=0.0, metavar="PX", help="added to landmarks, at a face of 160 px")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--faces", type=Path, metavar="DIR", help="made by prepare-faces: judge its drawn faces, too")
+    parser.add_argument("--people", type=int, default=24, metavar="N", help="of them (default 24)")
+    parser.add_argument("--models", type=Path, default=MODELS, metavar="DIR", help="of the tracker (default: those that ship)")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -61,10 +66,19 @@ def main(args: argparse.Namespace) -> int:
         rows[path.stem] = judged(film, read(film, args.noise, np.random.default_rng(index)))
     rows["mean"] = {name: float(np.mean([row[name] for row in rows.values()])) for name in next(iter(rows.values()))}
     print(table(rows))
-    print(
-        json.dumps({"question": "how well are exact landmarks read", "n_frames": args.seconds * FPS * (len(rows) - 1), **rows})
-    )
+    drawn = _drawn(args.faces / "renders", args.people, args.models) if args.faces else {}
+    if drawn:
+        print("\n" + table(drawn))
+    frames = round(args.seconds * FPS) * (len(rows) - 1)
+    print(json.dumps({"question": "how well are faces read", "films": rows, "n_frames": frames, "drawn": drawn}))
     return 0
+
+
+def _drawn(folder: Path, people: int, models: Path) -> dict[str, dict[str, float]]:
+    """Figures for drawn faces of held-out people, from exact landmarks and from the tracker's."""
+    rows = {"exact": reading_renders.judged(folder, people, None)}
+    track = reading_renders.tracker(models)
+    return rows | {"tracker": reading_renders.judged(folder, people, track)} if track else rows
 
 
 def filmed(avatar: Avatar, controls: NDArray[np.float32]) -> Film:
