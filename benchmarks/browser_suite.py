@@ -69,10 +69,10 @@ def run_suite(settings: PipelineSettings, starts: int, plots: Path | None) -> Ou
     Raises:
         MissingDependency: without Playwright or Chromium.
     """
-    playwright, chromium = _tools()
+    playwright, chromium = browser_tools()
     outcome = Outcome(settings_json(settings, 0) | {"starts": starts}, codec=settings.codec)
-    with _server(settings) as address, playwright() as tools:
-        with _browser(tools, chromium) as browser:
+    with serving(settings) as address, playwright() as tools:
+        with launched(tools, chromium) as browser:
             outcome.browser = f"Chromium {browser.version}"
             seen = _watch(browser, address, settings)
         found = figures(seen, settings.fps)
@@ -94,7 +94,12 @@ def run_suite(settings: PipelineSettings, starts: int, plots: Path | None) -> Ou
     return outcome
 
 
-def _tools() -> tuple[Any, str | None]:
+def browser_tools() -> tuple[Any, str | None]:
+    """What starts Playwright, and Chromium's path if it is known.
+
+    Raises:
+        MissingDependency: without Playwright.
+    """
     try:
         from playwright.sync_api import sync_playwright
     except ImportError as error:
@@ -107,7 +112,7 @@ def _tools() -> tuple[Any, str | None]:
 
 
 @contextmanager
-def _server(settings: PipelineSettings) -> Generator[str]:
+def serving(settings: PipelineSettings) -> Generator[str]:
     """The address of the running server, its workers warm."""
     options = {
         "--size": settings.size,
@@ -140,18 +145,19 @@ def _server(settings: PipelineSettings) -> Generator[str]:
 
 def _await_ready(address: str) -> None:
     deadline = time.monotonic() + READY_S
-    while _request("GET", address + "readyz")[0] != 200:
+    while request("GET", address + "readyz")[0] != 200:
         if time.monotonic() > deadline:
             raise MienError(f"the server's workers were not warm after {READY_S:.0f} s")
         time.sleep(0.2)
 
 
-def _request(method: str, address: str, body: object = None) -> tuple[int, Any]:
+def request(method: str, address: str, body: object = None) -> tuple[int, Any]:
+    """Status and JSON body of an answer of the server."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(address, data, {"Content-Type": "application/json"}, method=method)
-    request.add_header("Origin", address.split("/api")[0].rstrip("/"))
+    asked = urllib.request.Request(address, data, {"Content-Type": "application/json"}, method=method)
+    asked.add_header("Origin", address.split("/api")[0].rstrip("/"))
     try:
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(asked, timeout=60) as response:
             text = response.read()
             return response.status, json.loads(text) if text else None
     except urllib.error.HTTPError as error:
@@ -164,7 +170,7 @@ def _refusals(address: str, settings: PipelineSettings, times: int = 5) -> tuple
     took: list[float] = []
     for _ in range(64):
         began = time.monotonic()
-        status, found = _request("POST", address + "api/sessions", {"portrait": settings.portrait.stem, "size": settings.size})
+        status, found = request("POST", address + "api/sessions", {"portrait": settings.portrait.stem, "size": settings.size})
         if status == 201:
             opened.append(found["id"])
         elif status == 503:
@@ -172,7 +178,7 @@ def _refusals(address: str, settings: PipelineSettings, times: int = 5) -> tuple
         if len(took) == times or status not in (201, 503):
             break
     for name in opened:
-        _request("DELETE", address + f"api/sessions/{name}")
+        request("DELETE", address + f"api/sessions/{name}")
     return len(opened), took
 
 
@@ -180,7 +186,12 @@ def _refusals(address: str, settings: PipelineSettings, times: int = 5) -> tuple
 
 
 @contextmanager
-def _browser(tools: Any, chromium: str | None) -> Generator[Any]:
+def launched(tools: Any, chromium: str | None) -> Generator[Any]:
+    """A running headless Chromium.
+
+    Raises:
+        MissingDependency: if it does not start.
+    """
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "microphone.wav"
         _write_wav(sound)
@@ -242,7 +253,7 @@ def _watch(browser: Any, address: str, settings: PipelineSettings) -> Seen:
             progress((second + 1) / settings.seconds)
         stats, ended = page.evaluate("bench.stats()"), page.evaluate("performance.now()")
         bench = page.evaluate(_NOTES)
-        server = _request("GET", address + "api/sessions/" + page.evaluate("localStorage.getItem('mien.session')"))[1]
+        server = request("GET", address + "api/sessions/" + page.evaluate("localStorage.getItem('mien.session')"))[1]
         page.click("#start")
         page.wait_for_timeout(300)
     return Seen(
@@ -287,7 +298,7 @@ def _starts(tools: Any, chromium: str | None, address: str, starts: int) -> tupl
         return None, []
     progress = ProgressBar("starts")
     warm: list[float] = []
-    with _browser(tools, chromium) as browser, _page(browser, address, clicks=False) as page:
+    with launched(tools, chromium) as browser, _page(browser, address, clicks=False) as page:
         cold = float(page.evaluate(_RESTART))
         for index in range(starts):
             page.wait_for_timeout(400)

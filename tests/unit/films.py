@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 160, 96
@@ -35,7 +36,7 @@ def coded(pictures: Iterable[NDArray[np.uint8]], codec: str = "vp8", keys: Seque
         frame = av.VideoFrame.from_ndarray(rgb, "rgb24")
         frame.pts = index
         if index in keys:
-            frame.pict_type = av.video.frame.PictureType.I
+            frame.pict_type = PictureType.I
         packets += [bytes(packet) for packet in context.encode(frame)]  # type: ignore[attr-defined]
     return packets
 
