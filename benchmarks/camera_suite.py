@@ -143,10 +143,8 @@ def _await_face(page: Any) -> None:
         if status and status["camera"]["state"] == "following" and page.evaluate("bench.frames.length") > 25:
             page.wait_for_timeout(3000)  # what is neutral is being learned
             return
-    camera = status["camera"] if status else {}
-    raise MienError(
-        f"no face was followed within {FOLLOW_S:.0f} s; the camera is {camera.get('state')}: {camera.get('reason')}"
-    )
+    why = f"the camera is {status['camera']['state']}: {status['camera']['reason']}" if status else "the server says nothing"
+    raise MienError(f"no face was followed within {FOLLOW_S:.0f} s; {why}")
 
 
 def _wait(page: Any, seconds: float, progress: ProgressBar, done: float) -> None:
