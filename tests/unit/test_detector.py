@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -6,7 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.contract.graph import GraphSpec
+from engine.face.crop import cut, face_square, roll_of, square
 from engine.face.detector import HEIGHT, SPEC, STRIDE, UNIT, WIDTH, Detection, Detector
+from engine.runtime.ort import OrtGraph
+
+MODELS = Path(__file__).parents[2] / "engine" / "models"
+PEOPLE = ("amara", "edith", "marco", "mei", "ravi", "samuel")
 
 
 class DiscGraph:
@@ -111,3 +117,56 @@ def test_how_small_faces_may_be_decides_what_it_costs() -> None:
 
 def test_the_threshold_decides() -> None:
     assert not Detector(DiscGraph(), threshold=0.95).detect(scene(640, 480, (300.0, 200.0, 120.0, 0.0)))
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector(OrtGraph.load(MODELS / "face_detect.onnx"))
+
+
+def portrait(name: str) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """A built-in person, 512 px, and the landmarks."""
+    picture = cv2.imread(str(MODELS / "portraits" / "source" / f"{name}.png"))
+    assert picture is not None
+    with np.load(MODELS / "portraits" / "source" / f"{name}.npz") as data:
+        return np.asarray(picture[:, :, ::-1], np.uint8).copy(), data["landmarks"].astype(np.float32)
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_the_people_that_ship_are_found(detector: Detector, name: str) -> None:
+    rgb, landmarks = portrait(name)
+    found = detector.detect(rgb)
+    assert len(found) == 1
+    inverse = np.asarray(cv2.invertAffineTransform(face_square(landmarks, 1.0, 1)))
+    side = float(np.hypot(inverse[0, 0], inverse[0, 1]))
+    assert (found[0].x, found[0].y) == pytest.approx(inverse @ (0.5, 0.5, 1.0), abs=0.1 * side)
+    assert found[0].side == pytest.approx(side, rel=0.15)
+    assert found[0].roll == pytest.approx(roll_of(landmarks), abs=0.12)
+
+
+@pytest.mark.parametrize("side", [80.0, 150.0, 300.0])
+@pytest.mark.parametrize("roll_deg", [-60.0, -30.0, 45.0])
+def test_tilted_and_small_faces_are_found_in_a_camera_frame(detector: Detector, side: float, roll_deg: float) -> None:
+    rgb, landmarks = portrait("marco")
+    own = np.asarray(cv2.invertAffineTransform(face_square(landmarks, 1.0, 1)))
+    x, y, _ = (*(own @ (0.5, 0.5, 1.0)), 0)
+    roll = np.radians(roll_deg)
+    scale = side / float(np.hypot(own[0, 0], own[0, 1]))
+    upright = square(float(x), float(y), 480 / scale, 480, -roll)
+    frame = np.full((480, 640, 3), 70, np.uint8)
+    frame[:, 80:560] = cut(rgb, upright, 480)
+    (face,) = detector.detect(frame)
+    assert (face.x, face.y) == pytest.approx((320, 240), abs=0.12 * side)
+    assert face.side == pytest.approx(side, rel=0.25)
+    assert face.roll == pytest.approx(roll + roll_of(landmarks), abs=0.2)
+
+
+def test_nobody_is_seen_where_there_is_nobody(detector: Detector) -> None:
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:480, :640]
+    waves = 128 + 100 * np.sin(x / 17 + np.sin(y / 23))
+    noise = rng.integers(0, 256, (480, 640, 3))
+    tiles = 200 * ((x // 40 + y // 40) % 2)
+    for picture in (waves, noise, tiles, 0 * waves, 0 * waves + 255):
+        rgb = np.broadcast_to(picture if picture.ndim == 3 else picture[..., None], (480, 640, 3)).astype(np.uint8)
+        assert not detector.detect(rgb)

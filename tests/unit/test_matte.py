@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -7,6 +8,9 @@ from numpy.typing import NDArray
 
 from engine.contract.graph import GraphSpec
 from engine.face.matte import SIDE, SPEC, Matting
+from engine.runtime.ort import OrtGraph
+
+MODELS = Path(__file__).parents[2] / "engine" / "models"
 
 
 class BrightGraph:
@@ -47,3 +51,14 @@ def test_edges_are_sharper_than_the_network_draws_them() -> None:
     lifted = cv2.resize(np.asarray(coarse["matte"], np.float32)[0, 0], (512, 512))
     closer = np.abs(matte - person).mean() < np.abs(lifted - person).mean()
     assert closer
+
+
+@pytest.mark.parametrize("name", ["amara", "edith", "marco", "mei", "ravi", "samuel"])
+def test_the_people_that_ship_are_told_from_their_background(name: str) -> None:
+    picture = cv2.imread(str(MODELS / "portraits" / "source" / f"{name}.png"))
+    assert picture is not None
+    with np.load(MODELS / "portraits" / "source" / f"{name}.npz") as data:
+        truth = data["matte"].astype(np.float32) / 255 > 0.5
+    matte = Matting(OrtGraph.load(MODELS / "face_matte.onnx")).matte(np.asarray(picture[:, :, ::-1], np.uint8).copy())
+    said = matte > 0.5
+    assert np.sum(said & truth) / np.sum(said | truth) > 0.93

@@ -25,7 +25,7 @@ Image = NDArray[np.uint8]
 
 THRESHOLDS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 FACE_AT_LEAST: Final = 80.0  # px of the picture
-FRAMES: Final = 24  # of each clip
+FRAMES: Final = 6  # of each clip
 NEAR: Final = 0.35  # sides: a detection so near the teacher's face, and
 ALIKE: Final = 1.5  # so much larger or smaller at most, is that face
 LOW: Final = 0.05
@@ -127,7 +127,8 @@ def _camera(side: float, *, rolled: bool = False) -> Callable[..., tuple[Image, 
 
 def _dark(rgb: Image, target: NDArray[np.float32], rng: np.random.Generator) -> tuple[Image, NDArray[np.float32]]:
     view, target = _camera(150.0)(rgb, target, rng)
-    return augment.dim(view, rng), target
+    dark = augment.dim(np.asarray(cv2.resize(view, (320, 240), interpolation=cv2.INTER_AREA), np.uint8), rng)
+    return np.asarray(cv2.resize(dark, (640, 480)), np.uint8), target
 
 
 CHANGES: Final = {
