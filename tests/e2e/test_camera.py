@@ -26,7 +26,7 @@ from streaming.contract import CodedPicture, Outgoing, PictureCodec, SessionSett
 from streaming.live import Live, Remote
 from streaming.rtc.routes import add_routes
 from streaming.worker.options import WorkerOptions
-from tests.e2e.rtc_measure import served
+from tests.e2e.rtc_measure import CHROMIUM, chromium, served
 from tests.e2e.test_rtc_peers import SDP, Tone, until
 from tests.unit.films import BLACK, BLUE, GREEN, RED, bar, coded, film
 
@@ -217,6 +217,7 @@ async def live(own_camera: CameraFeed | None = None) -> AsyncIterator[tuple[Live
     await sessions.start()
     app = web.Application()
     add_routes(app, sessions)
+    app.router.add_get("/", _blank)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -228,6 +229,10 @@ async def live(own_camera: CameraFeed | None = None) -> AsyncIterator[tuple[Live
     finally:
         await sessions.close()
         await runner.cleanup()
+
+
+async def _blank(_: web.Request) -> web.Response:
+    return web.Response(text="<!doctype html><title>camera</title>", content_type="text/html")
 
 
 async def greys(session: Remote, wanted: Callable[[int], bool]) -> int:
@@ -286,3 +291,39 @@ async def test_this_machines_camera_is_a_film(tmp_path: Path):
         session.control(camera="off")
         await greys(session, lambda grey: abs(grey - 80) < 4)
         assert session.status().camera.state == "off"
+
+
+CANVAS = """async () => {
+  const camera = document.createElement("canvas"), pen = camera.getContext("2d");
+  [camera.width, camera.height] = [640, 480];
+  let count = 0;
+  setInterval(() => {
+    pen.fillStyle = "#5a5a5a"; pen.fillRect(0, 0, 640, 480);
+    pen.fillStyle = "#fafafa"; pen.fillRect(464, count++ % 2, 32, 480);
+  }, 33);
+  const pc = window.pc = new RTCPeerConnection(), stream = camera.captureStream(30);
+  pc.addTransceiver(stream.getVideoTracks()[0], {direction: "sendonly", streams: [stream]});
+  await pc.setLocalDescription(await pc.createOffer());
+  const headers = {"content-type": "application/sdp"};
+  const answer = await fetch("/whip/s", {method: "POST", headers, body: pc.localDescription.sdp});
+  await pc.setRemoteDescription({type: "answer", sdp: await answer.text()});
+}"""
+SENT = """async () => {
+  let found = {};
+  (await pc.getStats()).forEach((s) => { if (s.type === "outbound-rtp") found = s; });
+  return found;
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: apt-get install chromium, or set MIEN_CHROMIUM")
+async def test_chromium_as_the_camera_moves_the_face():
+    async with live() as (_, session, url), chromium(url, microphone=False) as page:
+        await page.evaluate(CANVAS)
+        await greys(session, lambda grey: abs(grey - 95) < 5)
+        before = session.status().frames
+        await until(lambda: session.status().frames > before + 25, PATIENCE_S)
+        sent = await page.evaluate(SENT)
+        assert sent["framesEncoded"] > 20
+        assert session.status().camera.state == "following"
