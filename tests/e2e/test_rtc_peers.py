@@ -192,9 +192,10 @@ async def test_a_new_speaker_replaces_the_old_one():
         assert len(stand.peers.peers("s")) == 1
 
 
-async def test_the_speakers_answer_asks_for_error_correction_and_declines_pictures():
+async def test_the_speakers_answer_asks_for_error_correction_and_declines_pictures_that_would_not_come():
     async with served() as stand:
-        _, answer = await stand.peers.speak(stand.session, offer(direction="sendonly"))
+        text = offer(direction="sendonly").replace("a=mid:1\r\na=sendonly", "a=mid:1\r\na=inactive")
+        _, answer = await stand.peers.speak(stand.session, text)
         audio, video = answer.split("m=")[1:]
         assert "useinbandfec=1" in audio
         assert "a=recvonly" in audio
