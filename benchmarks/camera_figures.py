@@ -45,6 +45,9 @@ def turns(flips_ms: NDArray[np.float64], shown_ms: NDArray[np.float64], pictures
             continue
         since = shown_ms > flip
         share = (pictures[since] - start) @ way / (way @ way)
-        first.append(float(shown_ms[since][np.argmax(share > FIRST)] - flip))
-        half.append(float(shown_ms[since][np.argmax(share > HALF)] - flip))
+        middle = int(np.argmax(share > HALF))
+        still = np.flatnonzero(share[:middle] <= FIRST)  # a head also sways a little before it turns
+        begun = int(still[-1]) + 1 if len(still) else 0
+        first.append(float(shown_ms[since][begun] - flip))
+        half.append(float(shown_ms[since][middle] - flip))
     return Turns(first, half, unseen)
