@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.errors import NoFace, PortraitError
-from streaming.contract import CapacityReached, CodedPicture, LiveSession, LiveStatus, Outgoing, SessionSettings, Stamps, now
+from streaming.contract import (
+    CameraStatus,
+    CapacityReached,
+    CodedPicture,
+    LiveSession,
+    LiveStatus,
+    Outgoing,
+    SessionSettings,
+    Stamps,
+    now,
+)
 
 
 @dataclass
@@ -29,6 +39,7 @@ class FakeSession:
     pictures: list[CodedPicture] = field(default_factory=list[CodedPicture])
     pictures_ended: int = 0
     draw: Callable[[NDArray[np.float32]], None] | None = None
+    camera: CameraStatus = field(default_factory=CameraStatus)
 
     def push_audio(self, samples: Any, arrived: float) -> None:
         self.pushed.append(len(samples))
@@ -73,7 +84,7 @@ class FakeSession:
         stages = {"audio_hold": {"p50": 20.0}, "queue": {"p50": 18.0}, "inference": {"p50": 8.0}, "encode": {"p50": 3.0}}
         state = "closed" if self.closed else "live"
         rate, held = float(self.settings.fps), 60.0
-        return LiveStatus(state, rate, 100, 0, stages, held, -30.0, hearing=False, viewers=self.viewers)
+        return LiveStatus(state, rate, 100, 0, stages, held, -30.0, hearing=False, viewers=self.viewers, camera=self.camera)
 
     async def close(self) -> None:
         self.closed = True

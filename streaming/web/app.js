@@ -2,6 +2,7 @@
 
 import * as server from "./server.js";
 import { Adding } from "./adding.js";
+import { Driving } from "./driving.js";
 import { Faces } from "./faces.js";
 import { Hud } from "./hud.js";
 import { Live } from "./live.js";
@@ -13,6 +14,7 @@ const live = new Live();
 const microphone = new Microphone();
 const faces = new Faces($("gallery"), $("face-notes"));
 const motion = new Motion((change) => live.control(change));
+const driving = new Driving(live);
 const hud = new Hud(live);
 const adding = new Adding();
 const video = $("video");
@@ -31,9 +33,10 @@ function say(state, line) {
   $("status-text").textContent = line;
 }
 
-function notice(line, { tone = "error", action = null } = {}) {
+function notice(line, { tone = "error", about = "", action = null } = {}) {
   $("notice").hidden = !line;
   $("notice").dataset.tone = tone;
+  $("notice").dataset.about = about;
   $("notice-text").textContent = line;
   $("notice-action").hidden = !action;
   if (!action) return;
@@ -100,10 +103,11 @@ async function start({ withMicrophone = true } = {}) {
   startedAt = performance.now();
   hud.reset();
   veil("Starting");
+  driving.begin();
   const track = withMicrophone && source() === "browser" ? openMicrophone() : Promise.resolve(null);
   try {
     // The picture does not wait for the microphone, nor for whoever has to allow it.
-    const opening = live.start({ portrait: faces.chosen.id, size: Number($("size").value), fps: Number($("fps").value), look_ahead_ms: Number($("look-ahead").value), source: source() }, null);
+    const opening = live.start({ portrait: faces.chosen.id, size: Number($("size").value), fps: Number($("fps").value), look_ahead_ms: Number($("look-ahead").value), source: source(), camera: driving.source }, null);
     drawButtons();
     await opening;
     const mic = await track;
@@ -197,6 +201,7 @@ live.addEventListener("ended", () => {
   $("stage").dataset.state = "idle";
   veil("");
   hud.reset();
+  driving.end();
   sampleWanted = false;
   if (document.pictureInPictureElement) document.exitPictureInPicture().catch(() => {});
   say(ready ? "ready" : "busy", ready ? "Ready" : "Warming up");
@@ -243,6 +248,9 @@ microphone.addEventListener("ended", () => {
   notice("The microphone was unplugged. Choose another one.");
   live.speakWith(null);
 });
+
+driving.addEventListener("problem", ({ detail }) => (detail || $("notice").dataset.about === "camera") && notice(detail, { about: "camera" }));
+driving.addEventListener("change", () => ($("motion-hint").hidden = !driving.moves("gaze", "pose")));
 
 async function listMicrophones() {
   const found = await microphones();
@@ -327,6 +335,7 @@ async function load() {
   fill($("fps"), options.rates, options.fps, (fps) => `${fps} fps`);
   fill($("look-ahead"), options.look_aheads_ms, options.look_ahead_ms, (ms) => `${ms} ms`);
   motion.offer(options);
+  await driving.offer(options);
   await faces.load(options.portrait);
   await listMicrophones();
 }

@@ -31,9 +31,9 @@ export class Hud {
   }
 
   async #update() {
-    const { down, up, status } = this.#live;
+    const { down, up, eye, status } = this.#live;
     if (!down || !status || this.#first === null) return;
-    const [received, sent] = await Promise.all([measured(down), measured(up)]);
+    const [received, sent, filmed] = await Promise.all([measured(down), measured(up), measured(eye)]);
     this.#tellLateness(received);
     const stages = { ...server(status), ...this.#browser(received, sent, status) };
     $("hud").hidden = false;
@@ -41,6 +41,7 @@ export class Hud {
     $("hud-rtt").textContent = number(received.rtt * 1000);
     $("hud-total").textContent = Math.round(STAGES.reduce((sum, [id]) => sum + (stages[id] ?? 0), 0));
     draw(stages);
+    drawCamera(status, stages, filmed);
   }
 
   // How much later this browser plays the sound than the picture that belongs to it: the server holds the picture for it.
@@ -75,11 +76,12 @@ function server({ stages_ms: ms, look_ahead_held_ms: ahead, picture_hold_ms: hel
 }
 
 async function measured(peer) {
-  const found = { rtt: 0, video: null, audio: null };
+  const found = { rtt: 0, video: null, audio: null, coded_ms: 0 };
   if (!peer || peer.connection.connectionState === "closed") return found;
   const report = await peer.connection.getStats();
   for (const entry of report.values()) {
     if (entry.type === "inbound-rtp") found[entry.kind] = entry;
+    if (entry.type === "outbound-rtp" && entry.framesEncoded) found.coded_ms = (1000 * entry.totalEncodeTime) / entry.framesEncoded;
     if (entry.type === "candidate-pair" && entry.nominated) found.rtt = entry.currentRoundTripTime ?? found.rtt;
   }
   return found;
@@ -103,6 +105,17 @@ function draw(stages) {
     item.append(key, `${name} `, Object.assign(document.createElement("b"), { textContent: number(stages[id]) }));
     return item;
   }));
+}
+
+// A movement is shown by the first frame that is drawn after it was read: it waits for half a frame on average.
+function drawCamera({ camera, fps }, stages, { rtt, coded_ms: coded }) {
+  const following = camera?.state === "following" && fps > 0;
+  $("hud-camera").hidden = !following;
+  if (!following) return;
+  const up = camera.source === "browser" ? coded + 500 * rtt : 0;
+  const shown = ["draw", "encode", "picture", "down", "jitter", "decode"].reduce((sum, id) => sum + (stages[id] ?? 0), 0);
+  $("hud-camera-fps").textContent = Math.round(camera.fps);
+  $("hud-camera-age").textContent = Math.round(up + camera.late_ms + 500 / fps + shown);
 }
 
 const number = (value) => (value < 10 ? value.toFixed(1) : String(Math.round(value)));

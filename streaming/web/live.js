@@ -1,15 +1,17 @@
 // A live session from the page's side: opened, watched and mended until it is no longer wanted.
 //
 // Events: "state" (detail: {state, line}), "status" (the server's, twice a second), "error" (one line),
-// "stream" (a MediaStream), "ended". One loop tends to everything, so nothing races.
+// "stream" (a MediaStream), "outline" (points of the face that a camera follows), "ended".
+// One loop tends to everything, so nothing races.
 
 import { closeSession, eventsAddress, openSession } from "./server.js";
-import { player, publisher } from "./peer.js";
+import { filmer, player, publisher } from "./peer.js";
 
 const TEND_MS = 300;
 const LOST_S = 2.5; // a "disconnected" peer often comes back by itself within two seconds
 const STALL_S = 4;
 const PATIENCE_MS = 700;
+const CAMERA_WAIT_MS = 3000; // a camera that is refused is offered again after this long
 const WAITS_MS = [0, 400, 800, 1500, 2500, 4000];
 const KEEP = "mien.session"; // the stage's address stays the same from one start to the next
 
@@ -17,9 +19,13 @@ export class Live extends EventTarget {
   session = null;
   down = null;
   up = null;
+  eye = null;
   status = null;
   #request = null;
   #track = null;
+  #film = null;
+  #filmAt = 0;
+  #outline = false;
   #socket = null;
   #wanted = false;
   #failures = 0;
@@ -52,6 +58,8 @@ export class Live extends EventTarget {
     const session = this.session;
     const ending = this.#drop();
     this.#controls = {};
+    this.#film = null;
+    this.#outline = false;
     this.dispatchEvent(new Event("ended"));
     await ending;
     if (session) await closeSession(session.id).catch(() => {});
@@ -70,6 +78,24 @@ export class Live extends EventTarget {
     } else if (this.up) {
       await this.up.sender.replaceTrack(track).catch(() => this.#lose("up"));
     }
+  }
+
+  // Likewise the camera's. What goes wrong with it leaves the voice and the picture alone.
+  async film(track) {
+    this.#film = track;
+    this.#filmAt = 0;
+    if (!track) {
+      await this.#lose("eye");
+    } else if (this.eye) {
+      await this.eye.sender.replaceTrack(track).catch(() => this.#lose("eye"));
+    }
+  }
+
+  // Whether to be told where the face is that the camera follows.
+  set outline(wanted) {
+    if (wanted === this.#outline) return;
+    this.#outline = wanted;
+    this.send({ outline: wanted });
   }
 
   control(change) {
@@ -92,6 +118,7 @@ export class Live extends EventTarget {
     localStorage.setItem(KEEP, this.session.id);
     this.#listen();
     await Promise.all([this.#watch(), this.#track && this.#speak()]);
+    this.#see();
     this.#failures = 0;
   }
 
@@ -112,6 +139,7 @@ export class Live extends EventTarget {
     this.#socket = socket;
     socket.addEventListener("open", () => {
       if (Object.keys(this.#controls).length) this.send({ control: this.#controls });
+      if (this.#outline) this.send({ outline: true });
     });
     socket.addEventListener("message", ({ data }) => {
       const message = JSON.parse(data);
@@ -119,6 +147,7 @@ export class Live extends EventTarget {
         this.status = message.status;
         this.dispatchEvent(new CustomEvent("status", { detail: message.status }));
       }
+      if (message.outline) this.dispatchEvent(new CustomEvent("outline", { detail: message.outline }));
       if (message.error) this.#complain(message.error);
     });
     socket.addEventListener("close", ({ code }) => {
@@ -143,6 +172,15 @@ export class Live extends EventTarget {
     await peer.negotiate(this.session.whip);
   }
 
+  async #see() {
+    if (!this.session || this.#film?.readyState !== "live" || performance.now() < this.#filmAt) return;
+    this.#filmAt = performance.now() + CAMERA_WAIT_MS;
+    this.#lose("eye");
+    const peer = filmer(this.#film);
+    this.eye = peer;
+    await peer.negotiate(this.session.whip).catch(() => this.eye === peer && this.#lose("eye"));
+  }
+
   async #lose(part) {
     const peer = this[part];
     this[part] = null;
@@ -150,7 +188,7 @@ export class Live extends EventTarget {
   }
 
   async #drop() {
-    const peers = [this.#lose("down"), this.#lose("up")];
+    const peers = [this.#lose("down"), this.#lose("up"), this.#lose("eye")];
     const socket = this.#socket;
     this.#socket = null;
     socket?.close();
@@ -194,6 +232,7 @@ export class Live extends EventTarget {
       await this.#watch();
     }
     if (this.#track && this.#track.readyState === "live" && (!this.up || this.up.lostFor > LOST_S)) await this.#speak();
+    if (!this.eye || this.eye.lostFor > LOST_S) this.#see();
     return this.#report(still);
   }
 
@@ -222,10 +261,11 @@ export class Live extends EventTarget {
 }
 
 // Keeps what has been set, so that a session opened anew looks as the page says.
-function remember(kept, { channels, preset, ...rest }) {
+function remember(kept, { channels, preset, factors, ...rest }) {
   Object.assign(kept, rest);
   if (preset) delete kept.channels;
   if (preset && !["nod", "shake", "wink"].includes(preset)) kept.preset = preset;
+  if (factors) kept.factors = { ...kept.factors, ...factors };
   if (channels) kept.channels = { ...kept.channels, ...channels };
 }
 

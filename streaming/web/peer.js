@@ -1,8 +1,10 @@
-// One WebRTC connection: WHEP brings the face down, WHIP takes the microphone up.
+// One WebRTC connection: WHEP brings the face down, WHIP takes the microphone and the camera up, a connection each.
 
 import { offer, withdraw } from "./server.js";
 
 const GATHER_MS = 250; // loopback and local networks gather in a few milliseconds; STUN has no part in it
+const CAMERA_BPS = 800_000;
+const CAMERA_FPS = 30;
 
 export class Peer {
   #resource = null;
@@ -64,6 +66,17 @@ export function player(onStream) {
 export function publisher(track) {
   const peer = new Peer();
   const { sender } = peer.connection.addTransceiver(track, { direction: "sendonly" });
+  peer.sender = sender;
+  return peer;
+}
+
+// A camera's pictures: soon and often rather than sharp.
+export function filmer(track) {
+  const peer = new Peer();
+  const sendEncodings = [{ maxBitrate: CAMERA_BPS, maxFramerate: CAMERA_FPS }];
+  const { sender } = peer.connection.addTransceiver(track, { direction: "sendonly", sendEncodings });
+  const parameters = { ...sender.getParameters(), degradationPreference: "maintain-framerate" };
+  sender.setParameters(parameters).catch(() => {}); // the track's contentHint asks for the same
   peer.sender = sender;
   return peer;
 }

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import threading
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +38,23 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")  # while it lives, Playwright's own event loop runs: tests of other modules bring theirs
 def browser(speech: Path) -> Iterator[Any]:
     """Chromium with a microphone that plays `speech`."""
+    yield from chromium(f"--use-file-for-fake-audio-capture={speech}")
+
+
+def chromium(*more: str) -> Iterator[Any]:
+    """Chromium with fake devices."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: sudo apt-get install chromium")
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: ./mien test installs it")
     flags = (
         "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
         "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
-        "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={speech}",
+        "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", *more,
     )  # fmt: skip
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(flags))
-        yield chromium
-        chromium.close()
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(flags))
+        yield browser
+        browser.close()
 
 
 class Server:
@@ -88,6 +93,10 @@ class Server:
             self._do(self._runner.cleanup())
             self._runner = None
 
+    def soon(self, function: Callable[..., object], *args: object) -> None:
+        """Call something in the server's own thread."""
+        self._loop.call_soon_threadsafe(function, *args)
+
     def _do(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
@@ -121,7 +130,7 @@ class Visit:
             "window.violations = []; addEventListener('securitypolicyviolation', e => violations.push(e.violatedDirective))"
         )
         self.page = self.context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(60_000)  # a loaded machine is slow, not wrong
         self.complaints: list[str] = []
         self.page.on("console", lambda m: m.type in ("error", "warning") and self.complaints.append(m.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))

@@ -1,7 +1,8 @@
 """Makes the README's picture of the page: `python -m tests.e2e.picture [OUT] [--face ID] [--scheme dark]`.
 
-The real server, a real face, the project's own sample as the microphone; the
-numbers in the picture are what this machine measured. Of several pictures it
+The real server, a real face, the project's own sample as the microphone, one
+of the built-in people before the camera; the numbers in the picture are what
+this machine measured. Of several pictures it
 keeps one in which the voice is about as loud as speech is on average.
 """
 
@@ -18,6 +19,7 @@ from playwright.sync_api import sync_playwright
 
 from streaming.capture.sample import samples
 from tests.e2e.conftest import CHROMIUM
+from tests.e2e.sitter import write_sitter
 from tests.e2e.test_page_live import Serve
 
 SIZE = {"width": 1360, "height": 850}
@@ -32,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, nargs="?", default=Path("docs/pictures/page.png"))
     parser.add_argument("--face", default="amara")
+    parser.add_argument("--sitter", default="samuel", help="who sits before the camera")
     parser.add_argument("--scheme", default="light", choices=("light", "dark"))
     parser.add_argument("--take", type=int, help=f"which of the {PICTURES} to keep, when the one chosen shows a blink")
     parser.add_argument("--all", type=Path, help="folder for all of them")
@@ -42,7 +45,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             voice = Path(folder) / "voice.wav"
             write_voice(voice)
-            shots = pictures(server.url, voice, args.face, args.scheme)
+            sitter = write_sitter(Path(folder) / "sitter.mjpeg", args.sitter)
+            shots = pictures(server.url, voice, sitter, args.face, args.scheme)
     finally:
         server.end()
     for i, (_, shot) in enumerate(shots if args.all else []):
@@ -64,21 +68,23 @@ def write_voice(file: Path) -> None:
         out.writeframes((np.clip(pcm, -1, 1) * 32767).astype("<i2").tobytes())
 
 
-def pictures(url: str, voice: Path, face: str, scheme: Any) -> list[tuple[float, bytes]]:
+def pictures(url: str, voice: Path, sitter: Path, face: str, scheme: Any) -> list[tuple[float, bytes]]:
     """PNG files with the level of the voice in each."""
     flags = [
         "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={voice}",
+        f"--use-file-for-fake-video-capture={sitter}",
     ]  # fmt: skip
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        context = browser.new_context(viewport=SIZE, color_scheme=scheme, permissions=["microphone"])  # pyright: ignore
+        context = browser.new_context(viewport=SIZE, color_scheme=scheme, permissions=["microphone", "camera"])  # pyright: ignore
         page = context.new_page()
         page.goto(url)
         page.click(f"label:has(input[value={face}])")
+        page.click("#webcam")
         page.click("#start:enabled")
         page.wait_for_selector("#stage[data-state=live]")
-        page.fill("#smile", "20")
+        page.wait_for_selector("#webcam-state:text('Following')")
         page.mouse.move(2, SIZE["height"] - 2)
         page.wait_for_timeout(SETTLE_MS)
         shots: list[tuple[float, bytes]] = []
