@@ -113,12 +113,12 @@ def test_the_heat_is_learned() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     learner = detector.Learner()
-    batch = detector.batch_of(Crowd([person], [], np.random.default_rng(2)), 6, (96, 64))
+    batch = detector.batch_of(Crowd([person], [], np.random.default_rng(2)), 4, (96, 64))
     losses: list[float] = []
-    for step in range(12):
+    for step in range(8):
         learner.schedule(0.1)
         losses.append(learner.learn(batch, step)["heat"])
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
 
 
 def test_mattes_move_with_their_pictures() -> None:
@@ -147,5 +147,5 @@ def test_a_face_matches_only_near_and_of_like_size() -> None:
     target = target_of(landmarks(100, 100, 60, 0.0))
     found = Detector(Said(target[None])).detect(np.zeros((HEIGHT, WIDTH, 3), np.uint8), smallest=WIDTH)
     assert match(found, target) is not None
-    assert match(found, target + np.float32([40, 0, 0, 0, 0, 0, 0])) is None
-    assert match(found, target * np.float32([1, 1, 2, 1, 1, 1, 1])) is None
+    assert match(found, target + np.array([40, 0, 0, 0, 0, 0, 0], np.float32)) is None
+    assert match(found, target * np.array([1, 1, 2, 1, 1, 1, 1], np.float32)) is None
