@@ -12,6 +12,7 @@ from engine.contract.motion import Channel
 from engine.face.crop import face_square
 from engine.face.eyes import EyeNet
 from engine.face.landmarks import PIXELS, REACH, LandmarkNet
+from engine.face.lips import LipNet
 from engine.face.pose import angles
 from engine.face.reader import FaceReader
 from engine.face.stream import Seen
@@ -56,14 +57,15 @@ def tracker(models: Path) -> Tracker | None:
     if not (models / "face_landmarks.onnx").is_file():
         return None
     net = LandmarkNet(OrtGraph.load(models / "face_landmarks.onnx"))
-    eyes = models / "face_eyes.onnx"
-    closer = EyeNet(OrtGraph.load(eyes)) if eyes.is_file() else None
+    closer = EyeNet(OrtGraph.load(models / "face_eyes.onnx")), LipNet(OrtGraph.load(models / "face_lips.onnx"))
     rng = np.random.default_rng(0)
 
     def track(rgb: NDArray[np.uint8], near: NDArray[np.float32]) -> NDArray[np.float32]:
         moved = near + np.append(rng.normal(0, _OFF * np.ptp(near[:468, 1]), 2), 0).astype(np.float32)
         points = net.find(rgb, face_square(moved, REACH, PIXELS)).landmarks
-        return closer.refine(rgb, points) if closer else points
+        for look in closer:
+            points = look.refine(rgb, points)
+        return points
 
     return track
 
@@ -110,10 +112,10 @@ def _figures(pairs: list[Pair], common: Person) -> dict[str, float]:
     off = np.concatenate([np.abs(p.turned_deg - p.read_deg) for p in pairs])
     out = {"yaw": float(off[:, 0].mean()), "pitch": float(off[:, 1].mean())}
     out["gaze_deg"] = float(np.mean([_gaze_error(p) for p in pairs]))
-    gap, lids = _parted(common.posed(_still(np.concatenate([p.read for p in pairs]))))
-    out["gap_r"] = correlation(gap, np.concatenate([p.gap for p in pairs]))
-    real = np.concatenate([p.lids / p.lids.max(0) for p in pairs])
-    out["eye_r"] = float(np.mean([correlation(lids[:, i], real[:, i]) for i in (0, 1)]))
+    made = [_parted(common.posed(_still(p.read))) for p in pairs]  # by person: each one's neutral lips are parted differently
+    out["gap_r"] = float(np.nanmean([correlation(gap, p.gap) for p, (gap, _) in zip(pairs, made, strict=True)]))
+    lids = [correlation(seen[:, i], p.lids[:, i]) for p, (_, seen) in zip(pairs, made, strict=True) for i in (0, 1)]
+    out["eye_r"] = float(np.nanmean(lids))
     both = [np.concatenate([getattr(p, n)[:, :52] for p in pairs]) for n in ("true", "read")]
     out["coefficients"] = float(np.abs(both[0] - both[1]).mean())
     for name in ("mouthSmileLeft", "mouthFrownLeft", "browInnerUp", "browDownLeft", "cheekPuff", "mouthPucker", "jawOpen"):
