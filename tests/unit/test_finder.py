@@ -37,6 +37,12 @@ def test_what_only_the_detector_takes_for_a_face_is_none() -> None:
     assert found.detect(picture((300, 200, 90))) == []
 
 
+def test_what_looks_different_in_every_view_is_no_face() -> None:
+    found = finder()
+    found.mesh._graph.noise = 8.0  # type: ignore[attr-defined]
+    assert found.detect(picture((300, 200, 90))) == []
+
+
 def test_in_a_mirror_left_is_right() -> None:
     pairs = partners()
     assert (pairs[pairs] == np.arange(478)).all()
