@@ -133,7 +133,7 @@ def _sized(px: float) -> Spoiler:
         x, y = into(landmarks, np.array([[k, 0, 0], [0, k, 0]]))[:468, :2].mean(0)
         shift = np.array([[1, 0, 320 - x], [0, 1, 240 - y]])
         scale = np.array([[k, 0, 320 - x], [0, k, 240 - y]])
-        placed = cv2.warpAffine(small, shift, (640, 480), borderMode=cv2.BORDER_REFLECT_101)
+        placed = cv2.warpAffine(small, shift, (640, 480), borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(placed, np.uint8), into(landmarks, scale)
 
     return spoil
