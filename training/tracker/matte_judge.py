@@ -64,9 +64,8 @@ def strip(crop: NDArray[np.uint8], *mattes: NDArray[np.float32]) -> NDArray[np.u
     """uint8[TILE, 5 TILE, 3] for two mattes."""
     grey = [np.repeat((matte * 255).astype(np.uint8)[..., None], 3, axis=2) for matte in mattes]
     green = [(GREEN + matte[..., None] * (crop - GREEN)).astype(np.uint8) for matte in mattes]
-    return np.hstack(
-        [np.asarray(cv2.resize(tile, (TILE, TILE), interpolation=cv2.INTER_AREA)) for tile in (crop, *grey, *green)]
-    )
+    tiles = [cv2.resize(tile, (TILE, TILE), interpolation=cv2.INTER_AREA) for tile in (crop, *grey, *green)]
+    return np.hstack([np.asarray(tile, np.uint8) for tile in tiles])
 
 
 def _summary(rows: NDArray[np.float64]) -> dict[str, float]:
