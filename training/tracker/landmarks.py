@@ -27,7 +27,7 @@ SHARES: Final[Mapping[str, float]] = dict(zip(fitting.KINDS, (0.40, 0.25, 0.35),
 """Of the faces of a batch."""
 FACELESS: Final = 0.08
 """Share of a batch that holds no face."""
-FOLLOWED: Final = 0.6
+FOLLOWED: Final = 0.7
 """Share of the faces in a square about as a second look or the last picture's face gives it; the others lie further off."""
 PRESENCE: Final = 0.02
 """Weight of the question whether there is a face."""
