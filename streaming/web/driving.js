@@ -201,6 +201,7 @@ export class Driving extends EventTarget {
     if (shown) this.#view.show(this.#camera.stream);
     else this.#view.hide();
     this.#view.say(tone, chip);
+    if (tone === "bad" || tone === "wait") this.#view.draw([]);
   }
 
   // [tone, word, line, what the picture's chip says]; tone is "off", "wait", "learning", "good" or "bad".
