@@ -55,6 +55,7 @@ def _seen(
     size = np.array([rgb.shape[1], rgb.shape[0]])
     low = np.clip(np.floor(seen.min(0)) - 2 * times, 0, size - 1).astype(int) // times * times
     high = np.clip(np.ceil(seen.max(0)) + 2 * times, low + 1, size).astype(int)
+    high = np.minimum(low + np.maximum((high - low) // times, 1) * times, size)  # whole blocks: OpenCV is ten times faster
     return rgb[low[1] : high[1], low[0] : high[0]], low.astype(np.float64)
 
 
