@@ -10,7 +10,7 @@ from typing import Final
 from engine import errors
 from engine.errors import MienError, PortraitError
 from engine.rig.archive import FILE_LIMIT, Card
-from streaming.enrolment_process import HEADER, Limits, command, environment
+from streaming.enrolment_process import HEADER, TOO_MUCH, Limits, command, environment
 
 log = logging.getLogger(__name__)
 
@@ -165,9 +165,7 @@ async def _message(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
     except asyncio.IncompleteReadError as error:
         status = await process.wait()
         log.warning("an enrolling process died", extra={"status": status})
-        raise PortraitError(
-            "this photo needs more memory or time than enrolling may use; save it smaller and try again"
-        ) from error
+        raise PortraitError(TOO_MUCH) from error
 
 
 def _error(body: bytes) -> MienError:

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import BinaryIO, Final
 
 PHOTO_BYTES_AT_MOST: Final = 128 << 20
+TOO_MUCH: Final = "this photo needs more memory or time than enrolling may use; save it smaller and try again"
 HEADER: Final = struct.Struct(">cI")
 
 
@@ -49,7 +50,7 @@ def environment() -> dict[str, str]:
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR") if name in os.environ}
     single = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "VECLIB", "NUMBA")}
-    return {**kept, **single, "PYTHONPATH": root, "LANG": "C.UTF-8", "HOME": "/nonexistent", "GLOG_minloglevel": "3"}
+    return {**kept, **single, "PYTHONPATH": root, "LANG": "C.UTF-8", "HOME": "/nonexistent"}
 
 
 def main(argument: str) -> int:
@@ -63,6 +64,8 @@ def main(argument: str) -> int:
         return 1
     except BaseException as error:  # the process's boundary: it ends here, and says why
         told = {"error": type(error).__name__, "message": _line(error), "where": _where(error)}
+        if _out_of_memory(error):
+            told |= {"error": "PortraitError", "message": TOO_MUCH}
         _send(out, b"E", json.dumps(told).encode())
     return 0
 
@@ -73,11 +76,11 @@ def _serve(limits: Limits, source: BinaryIO, out: BinaryIO) -> None:
     from engine.enrol.enrol import portrait_of
     from engine.enrol.framing import frame_face
     from engine.enrol.photo import LOCAL, UPLOAD, decode_photo
-    from engine.face.mediapipe_tracker import MediaPipeTracker
+    from engine.face.finder import Finder
     from engine.rig.archive import Card, pack
 
     cv2.setNumThreads(1)
-    tracker = MediaPipeTracker()
+    tracker = Finder.load()
     os.nice(10)
     restrict(limits)
     _send(out, b"R", b"")
@@ -130,6 +133,11 @@ def _receive(source: BinaryIO, kind: bytes) -> bytes:
     if found != kind or length > PHOTO_BYTES_AT_MOST:
         raise ValueError(f"expected {kind!r} of at most {PHOTO_BYTES_AT_MOST} bytes, got {found!r} of {length}")
     return source.read(length)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether that is what it was: OpenCV and ONNX Runtime say so in errors of their own."""
+    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in ("alloc", "insufficient memory"))
 
 
 def _line(error: BaseException) -> str:

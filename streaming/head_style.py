@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import MienError
-from engine.face.mediapipe_tracker import MeshStream
+from engine.face.follower import Follower
 from engine.face.pose import lip_gap, pose_track, steadied
 from engine.features.decimate import BLOCK, FACTOR, Decimator
 from engine.motion.head import ENCODER, MODEL, REFERENCE_STEPS, load_style, style_from
@@ -39,13 +39,12 @@ def head_style(path: Path) -> Floats:
 
 
 def head_style_of(video: Path) -> Floats:
-    """float32[6, 33]: the style of the person in a video with sound; takes seconds, and needs the face tracker.
+    """float32[6, 33]: the style of the person in a video with sound; takes seconds.
 
     Raises:
         StyleError: if it holds no picture, or no face for 3 s on end.
         AudioError: if it holds no sound.
-        MissingDependency: if MediaPipe is not installed.
-        ModelError: if the encoder is missing.
+        ModelError: if a network is missing.
     """
     encoder, head = OrtGraph.load(ENCODER), OrtGraph.load(MODEL)
     sound = _sound_of(video)
@@ -78,7 +77,7 @@ def _sound_of(video: Path) -> Floats:
 
 def _landmarks_of(video: Path) -> tuple[Floats, float]:
     """float32[F, 478, 3] px, NaN where no face was found, and the frames per second."""
-    stream, rows, fps = MeshStream(), list[Floats](), 0.0
+    follower, rows, fps = Follower.load(), list[Floats](), 0.0
     absent = np.full((478, 3), np.nan, np.float32)
     try:
         with av.open(str(video)) as container:
@@ -88,8 +87,9 @@ def _landmarks_of(video: Path) -> tuple[Floats, float]:
             if not _LEAST_FPS <= fps <= 240:
                 raise StyleError(f"{video.name} has {fps:g} pictures a second; a head style needs {_LEAST_FPS:g} or more")
             for frame in container.decode(video=0):
-                found = stream.follow(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
-                rows.append(absent if found is None else found)
+                rgb = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                face = follower.follow(rgb, len(rows) / fps).face
+                rows.append(absent if face is None else face.landmarks)
                 if len(rows) >= LONGEST_S * fps:
                     break
     except (av.error.FFmpegError, OSError) as error:

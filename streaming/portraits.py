@@ -1,6 +1,5 @@
 """The portraits of this machine: the people that come with mien, and the user's own, one file each."""
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -14,9 +13,8 @@ from pathlib import Path
 from typing import Final
 
 import engine
-from engine.errors import MissingDependency, PortraitError
+from engine.errors import PortraitError
 from engine.rig.archive import FILE_LIMIT, TEXT_LIMIT, Card, read_card
-from streaming import tracker_setup
 from streaming.enrolment import Enroller
 
 log = logging.getLogger(__name__)
@@ -78,7 +76,6 @@ class PortraitLibrary:
         self.root = root or default_root()
         self._builtin = builtin
         self._enroller = enroller or Enroller()
-        self._installing = asyncio.Lock()
         self._read: dict[Path, _Read] = {}
 
     def all(self) -> Sequence[PortraitInfo]:
@@ -119,24 +116,17 @@ class PortraitLibrary:
         return self._open(self.path(portrait_id)).thumbnail, "image/png"
 
     async def prepare(self) -> None:
-        """Start an enrolling process ahead, for a photo that will probably come, if what it needs is installed."""
-        with contextlib.suppress(MissingDependency):
-            if not tracker_setup.steps():
-                await self._enroller.prepare()
+        """Start an enrolling process ahead, for a photo that will probably come."""
+        await self._enroller.prepare()
 
     async def enrol(self, photo: bytes, name: str, consent: str, progress: Callable[[str], None]) -> PortraitInfo:
         """Make a portrait of a photo, in a process of its own, and keep it.
 
-        What enrolling needs is installed first, if it is not there yet.
-
         Raises:
             PortraitError: the photo cannot be used, the consent is missing, or the file cannot be stored.
-            MissingDependency: the face tracker cannot be installed.
         """
         if not consent.strip():
             raise PortraitError("say that the person shown agrees; without it a photo is not used")
-        async with self._installing:
-            await tracker_setup.install(progress)
         card = Card(name.strip()[:NAME_LIMIT] or "My face", "a face from your own photo", consent.strip()[:TEXT_LIMIT])
         return self.store(await self._enroller.enrol(photo, card, progress), card.name)
 

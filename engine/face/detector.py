@@ -120,8 +120,9 @@ def _views(width: int, height: int, smallest: float) -> Iterator[_View]:
     """The whole picture, then ever finer tiles until `smallest` px are `_FINEST` px of the network."""
     scale = min(WIDTH / width, HEIGHT / height)
     yield _View(0, 0, scale, np.inf)
-    while smallest * scale < _FINEST:
-        scale = min(2 * scale, _FINEST / smallest)
+    finest = _FINEST / smallest
+    while scale < finest:
+        scale = min(2 * scale, finest)
         for top in _starts(height, HEIGHT, scale):
             for left in _starts(width, WIDTH, scale):
                 yield _View(left, top, scale, _COARSEST)

@@ -19,7 +19,7 @@ from streaming.config import DEFAULT_PORT
 LIBRARIES: Final = {
     "numpy": "numpy", "numba": "numba", "opencv-python-headless": "cv2", "av": "av", "aiortc": "aiortc", "aiohttp": "aiohttp",
     "uvloop": "uvloop", "pydantic": "pydantic", "pillow": "PIL", "psutil": "psutil",
-    "onnxruntime": "onnxruntime",
+    "onnxruntime": "onnxruntime", "scipy": "scipy", "pillow-heif": "pillow_heif",
 }  # fmt: skip
 ENCODERS: Final = {"libx264": "H.264", "libvpx": "VP8", "libopus": "Opus"}
 CORES_WANTED: Final = 2
@@ -168,26 +168,17 @@ def microphone() -> Finding:
 
 
 def new_photos() -> Finding:
-    """Whether photos can be enrolled."""
-    from engine.errors import MissingDependency
-    from engine.face.mediapipe_tracker import PYTHON_LIMIT, VERSION
-    from streaming import tracker_setup
+    """Whether photos can be enrolled: the four networks that find faces run, and what builds a portrait is there."""
+    from engine.errors import MienError
+    from engine.face import finder
 
+    files = (finder.DETECTOR, finder.MESH, finder.EYES, finder.MATTE)
     try:
-        todo = tracker_setup.steps()
-    except MissingDependency as error:
-        newer = sys.version_info >= PYTHON_LIMIT
-        cure = (
-            "rm -rf .venv && MIEN_PYTHON=python3.12 ./mien doctor"
-            if newer
-            else "./mien enrol there, and copy the .mien file here"
-        )
-        return Finding("new photos", "optional", str(error), cure)
-    if todo:
-        size = sum(step.megabytes for step in todo)
-        cure = f"{sys.executable} -m streaming.tracker_setup"
-        return Finding("new photos", "optional", f"the face tracker is downloaded with the first photo ({size} MB)", cure)
-    return Finding("new photos", "ok", f"MediaPipe {VERSION}")
+        finder.Finder.load()
+    except MienError as error:
+        return Finding("new photos", "missing", str(error), "git checkout -- engine/models")
+    size = sum(file.stat().st_size for file in files) / 1e6
+    return Finding("new photos", "ok", f"{', '.join(file.stem for file in files)} ({size:.1f} MB)")
 
 
 def portraits() -> Finding:

@@ -108,11 +108,9 @@ def consent_of(given: str) -> str:
 
 
 async def _enrol(photo: bytes, card: Any) -> bytes:
-    from streaming import tracker_setup
     from streaming.enrolment import Enroller
     from streaming.enrolment_process import Limits
 
-    await tracker_setup.install(_tell)
     return await Enroller(Limits(memory_mb=3072, cpu_s=60, local=True), work_s=90).enrol(photo, card, _tell)
 
 

@@ -17,8 +17,6 @@ import numpy as np
 import psutil
 import pytest
 
-from engine.errors import MissingDependency
-from streaming import tracker_setup
 from streaming.portraits import BUILTIN
 from tests.e2e.conftest import Visit
 from tests.e2e.test_page import eventually, until
@@ -126,12 +124,6 @@ def test_the_picture_is_a_face_and_the_numbers_are_real(visit: Visit) -> None:
 
 
 def test_a_photo_becomes_a_live_face_and_can_be_deleted(visit: Visit) -> None:
-    try:
-        missing = tracker_setup.steps()
-    except MissingDependency as error:
-        pytest.skip(str(error))
-    if missing:
-        pytest.skip("the face tracker is not installed: ./mien enrol installs it")
     page = visit.ready()
     page.click("#add-face")
     page.set_input_files("#file", BUILTIN / "source" / "mei.png")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from engine.contract.motion import Channel, Motion
-from engine.face.mediapipe_tracker import missing
 from tests.training.films import FPS, drawn, talking, tone, write_film
 from training.data import prepare
 from training.data.prepare import add_arguments, main
 from training.data.tracks import Track
+from training.teacher import missing
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 

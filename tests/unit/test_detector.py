@@ -115,6 +115,13 @@ def test_how_small_faces_may_be_decides_what_it_costs() -> None:
     assert 1 == runs[0] < runs[1] < runs[2]
 
 
+@pytest.mark.parametrize("smallest", np.linspace(20.0, 120.0, 41).tolist())
+def test_the_way_to_the_finest_tiles_ends(smallest: float) -> None:
+    graph = DiscGraph()
+    Detector(graph).detect(np.zeros((300, 300, 3), np.uint8), smallest)
+    assert graph.runs < 200
+
+
 def test_the_threshold_decides() -> None:
     assert not Detector(DiscGraph(), threshold=0.95).detect(scene(640, 480, (300.0, 200.0, 120.0, 0.0)))
 

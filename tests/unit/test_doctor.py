@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from engine.errors import MissingDependency, ModelError
-from streaming import tracker_setup
+from engine.face import finder
 from streaming.capture import microphone
 from streaming.cli import doctor
 from streaming.cli.doctor import Finding, examine, told
@@ -105,12 +105,11 @@ def test_a_network_that_is_gone_is_missing(monkeypatch: pytest.MonkeyPatch) -> N
     assert "voice.onnx" in finding.detail
 
 
-def test_the_trackers_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker_setup, "steps", lambda: (tracker_setup.Step(("pip", "install", "a>=1"), 36),))
+def test_a_face_network_that_is_gone_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finder, "MATTE", finder.MODELS / "gone.onnx")
     finding = doctor.new_photos()
-    assert finding.state == "optional"
-    assert "36 MB" in finding.detail
-    assert finding.cure.endswith("-m streaming.tracker_setup")
+    assert (finding.state, finding.cure) == ("missing", "git checkout -- engine/models")
+    assert "gone.onnx" in finding.detail
 
 
 def test_an_old_python_is_missing_another(monkeypatch: pytest.MonkeyPatch) -> None:

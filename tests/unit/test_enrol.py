@@ -8,7 +8,7 @@ from engine.enrol.enrol import enrol, portrait_of
 from engine.enrol.framing import frame_face
 from engine.enrol.photo import LOCAL, decode_photo
 from engine.errors import NoFace, SeveralFaces, UnreadablePhoto
-from engine.face.mediapipe_tracker import MediaPipeTracker, missing
+from engine.face.finder import Finder
 from engine.render.mesh import MeshRenderer
 from engine.rig.archive import Card, pack, unpack
 from engine.rig.avatar import FRAME
@@ -19,12 +19,10 @@ SOURCES = ROOT / "engine" / "models" / "portraits" / "source"
 PHOTOS = ROOT.parent / "shared" / "data" / "portraits"
 CARD = Card("Me", "a photo", "I agree. Signed: me.")
 
-pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
-
 
 @pytest.fixture(scope="module")
-def tracker() -> MediaPipeTracker:
-    return MediaPipeTracker()
+def tracker() -> Finder:
+    return Finder.load()
 
 
 def person(name: str = "samuel") -> np.ndarray:
@@ -38,7 +36,7 @@ def face_psnr_db(crop: np.ndarray, drawn: np.ndarray, landmarks: np.ndarray) -> 
     return float(10 * np.log10(255**2 / error.mean()))
 
 
-def test_a_portrait_holds_its_card_and_looks_like_the_photo(tracker: MediaPipeTracker) -> None:
+def test_a_portrait_holds_its_card_and_looks_like_the_photo(tracker: Finder) -> None:
     framed = frame_face(person(), tracker)
     portrait = unpack(pack(portrait_of(framed, CARD)))
     assert portrait.card.consent == "I agree. Signed: me."
@@ -47,7 +45,7 @@ def test_a_portrait_holds_its_card_and_looks_like_the_photo(tracker: MediaPipeTr
     assert face_psnr_db(framed.crop, renderer.finish().rgb, framed.landmarks) > 34
 
 
-def test_a_tilted_head_is_enrolled_upright(tracker: MediaPipeTracker) -> None:
+def test_a_tilted_head_is_enrolled_upright(tracker: Finder) -> None:
     from PIL import Image
 
     tilted = Image.fromarray(person()).rotate(25, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128))
@@ -56,7 +54,7 @@ def test_a_tilted_head_is_enrolled_upright(tracker: MediaPipeTracker) -> None:
     assert abs(np.degrees(np.arctan2(left[1] - right[1], left[0] - right[0]))) < 2
 
 
-def test_what_is_no_portrait_is_refused(tracker: MediaPipeTracker) -> None:
+def test_what_is_no_portrait_is_refused(tracker: Finder) -> None:
     two = np.hstack([person("mei"), person("ravi")])
     for photo, refusal in (
         (b"Dear diary", UnreadablePhoto),
@@ -70,7 +68,7 @@ def test_what_is_no_portrait_is_refused(tracker: MediaPipeTracker) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"the portraits for local tests are not at {PHOTOS}")
 @pytest.mark.parametrize("collection", ["sfhq_synthetic", "us_house"])
-def test_photos_of_real_and_generated_people_enrol(tracker: MediaPipeTracker, collection: str) -> None:
+def test_photos_of_real_and_generated_people_enrol(tracker: Finder, collection: str) -> None:
     photo = sorted((PHOTOS / collection).glob("*.jpg"))[5]
     portrait = enrol(photo.read_bytes(), CARD, tracker, LOCAL)
     assert portrait.avatar.landmarks.shape == (478, 3)

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from engine.errors import AudioError, ModelError
+from engine.face.stream import Seen
+from engine.face.tracker import Face
 from engine.motion.head import STYLE_SHAPE, save_style
 from engine.rig.camera import rotation
 from streaming import head_style
@@ -41,17 +43,21 @@ class Nodding:
     def __init__(self) -> None:
         self._frame, self._face = 0, a_face()
 
-    def follow(self, rgb: np.ndarray) -> np.ndarray | None:
+    @classmethod
+    def load(cls) -> "Nodding":
+        return cls()
+
+    def follow(self, rgb: np.ndarray, time_s: float) -> Seen:
         self._frame += 1
         if self._frame <= self.blind:
-            return None
-        nod = 4 * np.sin(2 * np.pi * 0.8 * self._frame / FPS)
-        return (60 * self._face @ rotation(0, nod, 0).T + 100).astype(np.float32)
+            return Seen(time_s, None, "no face")
+        nod = 4 * np.sin(2 * np.pi * 0.8 * time_s)
+        return Seen(time_s, Face((60 * self._face @ rotation(0, nod, 0).T + 100).astype(np.float32), 1.0), "", 1)
 
 
 @pytest.fixture
 def tracker(monkeypatch):
-    monkeypatch.setattr(head_style, "MeshStream", Nodding)
+    monkeypatch.setattr(head_style, "Follower", Nodding)
     monkeypatch.setattr(head_style.OrtGraph, "load", lambda path: Encoder() if path == head_style.ENCODER else Follower())
     monkeypatch.setattr(Nodding, "blind", 0)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import MissingDependency, NoFace, PortraitError
+from engine.errors import NoFace, PortraitError
 from engine.rig.archive import Card
-from streaming import portraits, tracker_setup
+from streaming import portraits
 from streaming.portraits import BUILTIN, PORTRAIT_ID, PortraitLibrary, default_root
 
 MEI = BUILTIN / "mei.mien"
@@ -31,8 +31,7 @@ class Copying:
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PortraitLibrary:
-    monkeypatch.setattr(tracker_setup, "steps", lambda: ())
+def library(tmp_path: Path) -> PortraitLibrary:
     return PortraitLibrary(tmp_path / "own", enroller=Copying())  # type: ignore[arg-type]
 
 
@@ -103,17 +102,6 @@ async def test_a_photo_that_fails_leaves_nothing(library: PortraitLibrary) -> No
     with pytest.raises(NoFace):
         await library.enrol(b"", "Me", "I agree", lambda line: None)
     assert not library.root.exists()
-
-
-async def test_what_is_missing_is_said_before_the_photo_is_touched(
-    library: PortraitLibrary, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def steps() -> tuple[tracker_setup.Step, ...]:
-        raise MissingDependency("new photos need Python 3.12 or older")
-
-    monkeypatch.setattr(tracker_setup, "steps", steps)
-    with pytest.raises(MissingDependency, match=r"3\.12"):
-        await library.enrol(b"photo", "Me", "I agree", lambda line: None)
 
 
 def test_only_own_portraits_can_be_removed(library: PortraitLibrary) -> None:

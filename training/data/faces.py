@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.face.mediapipe_tracker import MediaPipeTracker, MeshStream
 from engine.face.tracker import Face
 from training.data.media import Unusable
+from training.teacher import MediaPipeTracker, MeshStream
 
 CROP: Final = 2.0
 """Side of the square, in sizes of the face."""

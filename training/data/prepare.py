@@ -23,13 +23,13 @@ from typing import Any, Final
 import numpy as np
 
 from engine.errors import MienError
-from engine.face.mediapipe_tracker import missing
 from training.data.assemble import Speaker, check, speaker_of, track_of
 from training.data.faces import Faces, Watcher
 from training.data.media import VIDEO_SUFFIXES, Unusable, decimated, frame_rate, pictures, sound_of
 from training.data.sheet import write_sheet
 from training.data.sync import Listener, in_place
 from training.data.tracks import SOUND_RATE_HZ, tracks_in
+from training.teacher import missing
 
 SEEING, FITTING = 1, 3
 """Versions of the two steps: what an older one made is made again."""

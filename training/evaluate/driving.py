@@ -127,7 +127,7 @@ def _tracker(whose: str) -> tuple[FaceTracker, FaceFollower]:
         from engine.face.follower import Follower
 
         return Finder.load(), Follower.load()
-    from engine.face.mediapipe_tracker import MediaPipeTracker, MeshStream
+    from training.teacher import MediaPipeTracker, MeshStream
 
     return MediaPipeTracker(), _Teacher(MeshStream())
 

@@ -111,8 +111,8 @@ def _act(driver: Driver, scene: Scene) -> Performance:
 
 def _films(args: argparse.Namespace, filmed: Sequence[Scene], drivers: Sequence[Driver]) -> None:
     """Side-by-side clips of a few scenes whose film is below --videos."""
-    from engine.face.mediapipe_tracker import MediaPipeTracker
     from training.evaluate import film
+    from training.teacher import MediaPipeTracker
 
     tracker, spare = MediaPipeTracker(), archive.load(STAND_IN)
     films = {path.stem: path for path in sorted(args.videos.rglob("*.mp4"))}

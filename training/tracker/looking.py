@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.face.crop import cut, face_square, into, out_of, square
-from engine.face.mediapipe_tracker import MediaPipeTracker
 from engine.face.tracker import Face
 from training.data.media import Unusable, pictures
+from training.teacher import MediaPipeTracker
 from training.tracker.data import CROP, FACELESS, REACH
 
 STILL_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp")

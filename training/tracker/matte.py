@@ -61,7 +61,7 @@ class Mattes:
 
 def label(faces: Path, folder: Path) -> None:
     """Cut the portraits of `pictures.npz` as enrolment does, and let the teacher say who is a person."""
-    from engine.face.mediapipe_tracker import MediaPipeTracker
+    from training.teacher import MediaPipeTracker
 
     teacher, pictures = MediaPipeTracker(), Pictures.load(faces / "pictures.npz")
     crops, mattes, splits = [], [], []

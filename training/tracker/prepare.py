@@ -26,10 +26,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.face.mediapipe_tracker import missing
 from training.data.media import VIDEO_SUFFIXES, Unusable
 from training.data.prepare import FAILED, SHARED_SPEAKER, Clip, PrepareError, Progress
 from training.data.splits import Split, split_of
+from training.teacher import missing
 from training.tracker.looking import STILL_SUFFIXES, Sights, look_at_clip, look_at_still
 from training.tracker.pool import mapped
 from training.tracker.renders import Still, draw_all

@@ -1,4 +1,7 @@
-"""MediaPipe behind the `FaceTracker` protocol. No other module knows of it."""
+"""MediaPipe, which teaches our own face tracker; no other module knows of it, and nothing that serves imports this one.
+
+`python -m training.teacher` installs it.
+"""
 
 import contextlib
 import importlib
@@ -6,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import subprocess
 import sys
 import types
 import warnings
@@ -44,7 +48,7 @@ def missing() -> str | None:
     try:
         have = importlib.metadata.version("mediapipe")
     except importlib.metadata.PackageNotFoundError:
-        return unavailable() or f"new photos need MediaPipe {VERSION} (once, {MEGABYTES} MB); {_cure()}"
+        return unavailable() or f"faces to train on need MediaPipe {VERSION} (once, {MEGABYTES} MB); {_cure()}"
     return None if have == VERSION else f"MediaPipe {have} is installed, {VERSION} is needed; {_cure()}"
 
 
@@ -52,10 +56,10 @@ def unavailable() -> str | None:
     """Why MediaPipe cannot even be installed here, in one line, or None if it can."""
     if sys.version_info >= PYTHON_LIMIT:
         python = ".".join(map(str, sys.version_info[:2]))
-        return f"new photos need Python 3.12 or older (MediaPipe {VERSION} has nothing for {python}); built-in portraits work"
+        return f"faces to train on need Python 3.12 or older (MediaPipe {VERSION} has nothing for {python})"
     if sys.platform == "linux" and platform.machine() not in ("x86_64", "AMD64"):
         only = f"MediaPipe {VERSION} has nothing for {platform.machine()}"
-        return f"new photos need an x86-64 machine or a Mac ({only}); built-in portraits work"
+        return f"faces to train on need an x86-64 machine or a Mac ({only})"
     return None
 
 
@@ -301,3 +305,9 @@ def _silence() -> Generator[None, None, None]:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+if __name__ == "__main__":
+    if reason := unavailable():
+        sys.exit(f"mien: {reason}")
+    sys.exit(subprocess.run(install_command(), check=False).returncode)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from engine.errors import MissingDependency
-from engine.face import mediapipe_tracker
-from engine.face.mediapipe_tracker import MediaPipeTracker, MeshStream, install_command, missing
+from training import teacher
+from training.teacher import MediaPipeTracker, MeshStream, install_command, missing
 
 SOURCES = Path(__file__).parents[2] / "engine" / "models" / "portraits" / "source"
 needs_mediapipe = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -153,7 +153,7 @@ def without_mediapipe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("without_mediapipe")
 def test_missing_mediapipe_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mediapipe_tracker, "unavailable", lambda: None)
+    monkeypatch.setattr(teacher, "unavailable", lambda: None)
     with pytest.raises(MissingDependency, match=r"pip install --no-deps .mediapipe==0\.10\.21") as refusal:
         MediaPipeTracker()
     assert "\n" not in str(refusal.value)
@@ -161,17 +161,17 @@ def test_missing_mediapipe_names_the_command(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.usefixtures("without_mediapipe")
 def test_a_python_without_wheels_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mediapipe_tracker.sys, "version_info", (3, 13, 0))
+    monkeypatch.setattr(teacher.sys, "version_info", (3, 13, 0))
     assert "Python 3.12 or older" in str(missing())
 
 
 def test_a_machine_without_wheels_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mediapipe_tracker.sys, "version_info", (3, 12, 1))
-    monkeypatch.setattr(mediapipe_tracker.sys, "platform", "linux")
-    monkeypatch.setattr(mediapipe_tracker.platform, "machine", lambda: "aarch64")
-    assert "nothing for aarch64" in str(mediapipe_tracker.unavailable())
-    monkeypatch.setattr(mediapipe_tracker.sys, "platform", "darwin")
-    assert mediapipe_tracker.unavailable() is None
+    monkeypatch.setattr(teacher.sys, "version_info", (3, 12, 1))
+    monkeypatch.setattr(teacher.sys, "platform", "linux")
+    monkeypatch.setattr(teacher.platform, "machine", lambda: "aarch64")
+    assert "nothing for aarch64" in str(teacher.unavailable())
+    monkeypatch.setattr(teacher.sys, "platform", "darwin")
+    assert teacher.unavailable() is None
 
 
 def test_the_command_installs_for_the_python_that_runs() -> None:
@@ -182,6 +182,6 @@ def test_the_command_installs_for_the_python_that_runs() -> None:
 
 def test_standard_error_comes_back() -> None:
     before = os.fstat(2)
-    with mediapipe_tracker._silence():
+    with teacher._silence():
         assert os.fstat(2).st_rdev != before.st_rdev or os.fstat(2).st_ino != before.st_ino
     assert os.fstat(2).st_ino == before.st_ino
