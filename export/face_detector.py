@@ -3,14 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import torch
-
-from engine.errors import ModelError
 from engine.face.detector import SPEC
 from export.files import prove, write
 from training.networks.face_detector import DetectorStep, FaceDetector
+from training.tracker.fitting import averaged
 
 TOLERANCE: Final = 1e-3
 """Boxes are in cells of 8 px, eyes in sides of the face."""
@@ -25,21 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Export the averaged weights of a run."""
     network = FaceDetector()
-    network.load_state_dict(averaged(args.run, "face-detector"))
-    step = DetectorStep(network.eval())
+    averaged(args.run, network, "face-detector", part="average")
+    step = DetectorStep(network).eval()
     write(step, SPEC, args.out)
     worst = prove(step, SPEC, args.out, TOLERANCE)
     sys.stdout.write(f"{args.out}  {args.out.stat().st_size / 1e6:.2f} MB, equal to {worst:.1g}\n")
     return 0
-
-
-def averaged(run: Path, preset: str) -> dict[str, Any]:
-    """The averaged weights in a run folder.
-
-    Raises:
-        ModelError: if there is no checkpoint.
-    """
-    checkpoint = run / "checkpoint.pt"
-    if not checkpoint.exists():
-        raise ModelError(f"no checkpoint in {run}: train one with python -m training {preset} --out {run}")
-    return torch.load(checkpoint, map_location="cpu", weights_only=True)["parts"]["average"]

@@ -168,11 +168,11 @@ def microphone() -> Finding:
 
 
 def new_photos() -> Finding:
-    """Whether photos can be enrolled: the four networks that find faces run, and what builds a portrait is there."""
+    """Whether photos can be enrolled: the five networks that find faces run, and what builds a portrait is there."""
     from engine.errors import MienError
     from engine.face import finder
 
-    files = (finder.DETECTOR, finder.MESH, finder.EYES, finder.MATTE)
+    files = (finder.DETECTOR, finder.MESH, finder.EYES, finder.LIPS, finder.MATTE)
     try:
         finder.Finder.load()
     except MienError as error:

@@ -8,11 +8,12 @@ import pytest
 
 from engine.contract.motion import CHANNELS, Channel
 from engine.face.crop import cut, face_square, into
+from engine.face.finder import partners
 from engine.render.mesh import Canvas, MeshRenderer
 from engine.render.scene import scene_of
 from engine.rig.archive import load
 from engine.rig.avatar import Avatar
-from training.tracker.augment import Augment, face_free, mirrored, mirrored_order
+from training.tracker.augment import Augment, face_free, mirrored
 from training.tracker.data import Balanced, Shard, ShardError
 from training.tracker.exact import Drawn, freed, gaze_deg, motion_of, reached
 from training.tracker.moves import random_controls
@@ -52,7 +53,7 @@ def controls(**named: float) -> np.ndarray:
 
 
 def test_the_order_of_the_mirrored_landmarks_is_an_involution_and_fits_faces() -> None:
-    order = mirrored_order()
+    order = partners()
     assert (order[order] == np.arange(478)).all()
     faces: list[np.ndarray] = []
     for path in sorted((PORTRAITS / "source").glob("*.npz")):

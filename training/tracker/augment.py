@@ -7,7 +7,6 @@ the face, and what the camera does to the picture, each on a random share.
 """
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Final
 
 import cv2
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.face.crop import Floats, cut, face_square, into
-from engine.rig.topology import mirror_of
+from engine.face.finder import partners
 from training.tracker import occluders
 from training.tracker.data import Faceless
 
@@ -25,25 +24,11 @@ SHIFT: Final = 0.10  # of the network's square, each way, at most
 SCALE: Final = 0.15
 ROLL_DEG: Final = (6.0, 35.0)  # usual deviation, and at most
 FAR_ROLL: Final = 0.15  # share of rolls drawn from the whole range
-_IRIS_RIGHT, _IRIS_LEFT = 468, 473
-_ACROSS: Final = (0, 3, 2, 1, 4)  # centre, image right, top, image left, bottom: mirrored
-
-
-@cache
-def _mirror() -> NDArray[np.intp]:
-    left = [_IRIS_LEFT + i for i in _ACROSS]
-    right = [_IRIS_RIGHT + i for i in _ACROSS]
-    return np.concatenate([mirror_of(), left, right]).astype(np.intp)
-
-
-def mirrored_order() -> NDArray[np.intp]:
-    """intp[478]: which landmark of a face each landmark of its mirror image is; an involution."""
-    return _mirror().copy()
 
 
 def mirrored(crop: Image, landmarks: NDArray[np.float32]) -> tuple[Image, NDArray[np.float32]]:
     """The mirror image of uint8[H, W, 3] and of float32[478, 3] px in it."""
-    turned = landmarks[_mirror()]
+    turned = landmarks[partners()]
     turned[:, 0] = crop.shape[1] - turned[:, 0]  # 0 is the edge of the first pixel
     return np.ascontiguousarray(crop[:, ::-1]), turned
 

@@ -130,8 +130,8 @@ def _rate(done: float) -> float:
     return LAST + (1 - LAST) * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
 
 
-def averaged(run: Path, network: nn.Module, name: str) -> nn.Module:
-    """`network` with the averaged weights of a run folder, in evaluation mode.
+def averaged(run: Path, network: nn.Module, name: str, part: str = "ema") -> nn.Module:
+    """`network` with the averaged weights of a run folder, `part` of its checkpoint, in evaluation mode.
 
     Raises:
         ModelError: if there is no checkpoint.
@@ -139,5 +139,5 @@ def averaged(run: Path, network: nn.Module, name: str) -> nn.Module:
     checkpoint = run / "checkpoint.pt"
     if not checkpoint.exists():
         raise ModelError(f"no checkpoint in {run}: train one with python -m training {name} --out {run}")
-    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["parts"]["ema"])
+    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["parts"][part])
     return network.eval()

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.face.crop import Floats, cut, face_square, into
+from engine.face.finder import partners
 from engine.face.landmarks import PIXELS, REACH, as_input
 from training.networks.face_landmarks import FaceLandmarks, FaceModel
 from training.run import Run, seed_all
 from training.tracker import fitting
-from training.tracker.augment import Augment, face_free, mirrored_order
+from training.tracker.augment import Augment, face_free
 from training.tracker.data import Balanced, Faceless, Shard
 from training.tracker.points import PointLoss, measures
 
@@ -105,7 +106,7 @@ def begin_with(model: FaceModel, sources: Sequence[Source]) -> None:
     for source in sources:
         for row in source.rows.draw(rng, round(_STATISTICS * source.share / 2)):
             upright = level(source.shard.landmarks[row])
-            faces += [upright, upright[mirrored_order()] * np.array([-1, 1, 1], np.float32)]
+            faces += [upright, upright[partners()] * np.array([-1, 1, 1], np.float32)]
     stack = np.stack(faces).reshape(len(faces), -1).astype(np.float64)
     mean = stack.mean(0)
     variance, axes = np.linalg.eigh((stack - mean).T @ (stack - mean) / len(stack))
