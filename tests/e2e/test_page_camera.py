@@ -21,7 +21,11 @@ pytestmark = pytest.mark.browser
 FOLLOWING = CameraStatus("browser", "following", 30.0, 20.0, faces=1, calibrated=1.0)
 TRACKER = [ROOT / f"engine/models/face_{part}.onnx" for part in ("detect", "landmarks", "eyes")]
 KEEP_TRACK = "void (window.track = document.getElementById('self-video').srcObject.getVideoTracks()[0])"
-DOTS = """document.getElementById('self-points').getContext('2d').getImageData(0, 0, 640, 480).data.some(value => value > 0)"""
+DOTS = """(() => {  // read off a copy: Chromium complains when a drawn canvas is read often
+  const copy = new OffscreenCanvas(640, 480).getContext('2d', {willReadFrequently: true});
+  copy.drawImage(document.getElementById('self-points'), 0, 0);
+  return copy.getImageData(0, 0, 640, 480).data.some(value => value > 0);
+})()"""
 REFUSE = """const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 navigator.mediaDevices.getUserMedia = async wanted => {
   if (wanted.video) throw new DOMException('', '%s');
