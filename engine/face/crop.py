@@ -27,8 +27,10 @@ def square(x: float, y: float, side: float, pixels: int, roll: float = 0.0) -> F
     return np.array([[c, s, pixels / 2 - c * x - s * y], [-s, c, pixels / 2 + s * x - c * y]])
 
 
-def cut(rgb: NDArray[np.uint8], matrix: Floats, pixels: int | tuple[int, int]) -> NDArray[np.uint8]:
+def cut(rgb: NDArray[np.uint8], matrix: Floats, pixels: int | tuple[int, int], *, black: bool = False) -> NDArray[np.uint8]:
     """The square (or width by height) that `matrix` names, shrunk without aliasing; what lies outside repeats the edge.
+
+    With `black` it is black instead.
 
     Places are continuous: 0 is the left or upper edge of the first pixel, whose middle is 0.5.
     """
@@ -42,7 +44,8 @@ def cut(rgb: NDArray[np.uint8], matrix: Floats, pixels: int | tuple[int, int]) -
         rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
         matrix = np.column_stack([matrix[:, :2] / step, matrix[:, 2] + matrix[:, :2] @ corner])
     centred = np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2].sum(1) / 2 - 0.5])  # OpenCV: 0 is a pixel's middle
-    return np.asarray(cv2.warpAffine(rgb, centred, shape, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    outside = cv2.BORDER_CONSTANT if black else cv2.BORDER_REPLICATE
+    return np.asarray(cv2.warpAffine(rgb, centred, shape, flags=cv2.INTER_LINEAR, borderMode=outside), np.uint8)
 
 
 def _seen(

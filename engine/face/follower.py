@@ -180,7 +180,7 @@ def plausible(landmarks: NDArray[np.floating]) -> bool:
 
 def _steps(before: NDArray[np.floating], after: NDArray[np.floating]) -> tuple[float, float]:
     """How far a face moved, in its sizes, and how many times larger it became."""
-    boxes = [(points[:468, :2].min(0), points[:468, :2].max(0)) for points in (before, after)]
+    boxes = [(flat.min(1), flat.max(1)) for flat in (np.ascontiguousarray(p[:468, :2].T) for p in (before, after))]
     sizes = [max(float((high - low).max()), 1.0) for low, high in boxes]
     move = np.linalg.norm((boxes[1][0] + boxes[1][1] - boxes[0][0] - boxes[0][1]) / 2)
     return float(move) / sizes[0], sizes[1] / sizes[0]

@@ -37,7 +37,7 @@ SLOW: Final = 0.02
 GAP_S: Final = 0.3
 """What was seen longer ago says nothing of now."""
 IRIS_POINTS: Final = 5
-_CALM: Final = 25  # %: of the patches of a face, that many hardly move even in speech
+_CALM: Final = LANDMARKS // 4  # of the patches of a face, that many hardly move even in speech
 _ALMOST: Final = 0.9  # share of what is seen that is taken at most
 
 
@@ -90,8 +90,8 @@ class Smoother:
     def _learn_noise(self, shape: Floats, after: float) -> None:
         """By second differences of the calmer parts of the face: of white noise their variance is six times its own."""
         older, old = self._before
-        bend = ((shape - 2 * old + older)[:, :2] ** 2).sum(1)
-        found = np.sqrt(np.percentile(_patches() @ bend, _CALM) / 6)
+        calm = np.partition(_over_patches(shape - 2 * old + older), _CALM)[_CALM]
+        found = np.sqrt(calm / 6)
         self._noise += _share(NOISE_HZ, after) * (float(np.clip(found, NOISE_U[0], NOISE_U[2])) - self._noise)
         self._before = old, shape
 
@@ -110,7 +110,7 @@ class Smoother:
 
     def _follow_face(self, shape: Floats, after: float) -> None:
         off = shape - self._shape
-        patch = np.sqrt(_patches() @ (off[:, :2] ** 2).sum(1))
+        patch = np.sqrt(_over_patches(off))
         still = _share(STILL_HZ, after)
         self._shape += (still + (_ALMOST - still) * _ramp(patch / self._noise, FACE_MOVES))[:, None] * off
 
@@ -141,9 +141,15 @@ def _matrix(vector: Floats) -> Floats:
     return cv2.Rodrigues(vector)[0].astype(np.float64)
 
 
+def _over_patches(moves: Floats) -> NDArray[np.float32]:
+    """float32[478]: the mean square of moves float64[478, 3] across the picture, over the patch about each point."""
+    x, y = moves[:, 0].astype(np.float32), moves[:, 1].astype(np.float32)
+    return np.asarray(_patches() @ (x * x + y * y), np.float32)
+
+
 @cache
-def _patches() -> Floats:
-    """float64[478, 478]: what averages over each point and those up to two edges away; an iris is a patch of its own."""
+def _patches() -> NDArray[np.float32]:
+    """float32[478, 478]: what averages over each point and those up to two edges away; an iris is a patch of its own."""
     near = np.eye(LANDMARKS)
     triangles = face_triangles()
     for a, b in ((0, 1), (1, 2), (2, 0)):
@@ -151,4 +157,4 @@ def _patches() -> Floats:
     for first in range(POINTS, LANDMARKS, IRIS_POINTS):
         near[first : first + IRIS_POINTS, first : first + IRIS_POINTS] = 1
     near = near @ near
-    return near / near.sum(1, keepdims=True)
+    return (near / near.sum(1, keepdims=True)).astype(np.float32)
