@@ -1,4 +1,4 @@
-"""Log-mel of 16 kHz sound: what every voice network hears, in training and live."""
+"""Log-mel of 16 kHz sound: what our own voice networks hear, in training and live."""
 
 from typing import Final
 
@@ -24,14 +24,18 @@ def _hz_to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
     return 1127.0 * np.log1p(hz / 700.0)
 
 
-def _filterbank() -> NDArray[np.float32]:
-    """float32[257, BANDS]: triangles on the mel scale, each of area 1, so that white noise is flat."""
+def triangles(bins: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float64[B, N]: at each of `bins` float64[B], N triangles of height 1 whose feet are the neighbours of N + 2 edges."""
+    low, mid, high = edges[:-2], edges[1:-1], edges[2:]
+    return np.maximum(np.minimum((bins[:, None] - low) / (mid - low), (high - bins[:, None]) / (high - mid)), 0)
+
+
+def _filterbank() -> NDArray[np.float64]:
+    """float64[257, BANDS]: triangles on the mel scale, each of area 1, so that white noise is flat."""
     first, last = _hz_to_mel(np.array([LOWEST_HZ, HIGHEST_HZ])).tolist()
     edges = first + (last - first) * np.arange(BANDS + 2) / (BANDS + 1)
-    bins = _hz_to_mel(np.arange(_FFT // 2 + 1) * RATE_HZ / _FFT)[:, None]
-    low, mid, high = edges[:-2], edges[1:-1], edges[2:]
-    triangles = np.maximum(np.minimum((bins - low) / (mid - low), (high - bins) / (high - mid)), 0)
-    return triangles / triangles.sum(axis=0)
+    bank = triangles(_hz_to_mel(np.arange(_FFT // 2 + 1) * RATE_HZ / _FFT), edges)
+    return bank / bank.sum(axis=0)
 
 
 _HANN: Final[NDArray[np.float32]] = np.hanning(WINDOW + 1)[:WINDOW].astype(np.float32)

@@ -1,0 +1,1 @@
+"""The `pdfgc` renderer: PD-FGC's networks behind the common protocol."""
