@@ -46,6 +46,8 @@ class Part:
         relations: intp[R, 2], pairs of the network's points whose distance matters by itself; the first three are a gap.
         u: the outer-eye distance in px of a crop.
         heavy: intp[], the network's points that count more.
+        sight: how much of the heavy points can be seen, float32[B] in 0..1, of points float32[B, P, 2]; what nobody can see
+            is not worth learning.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Part:
     relations: NDArray[np.intp]
     u: float
     heavy: NDArray[np.intp]
+    sight: Callable[[Tensor], Tensor] = lambda points: points.new_ones(len(points))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -138,14 +141,19 @@ class Loss:
 
     def __init__(self, part: Part) -> None:
         self._part, self._pairs = part, torch.from_numpy(part.relations)
+        self._heavy = torch.zeros(part.spec.outputs[0].shape[1], dtype=torch.bool)
+        self._heavy[part.heavy] = True
 
     def __call__(self, network: nn.Module, batch: fitting.Batch) -> dict[str, Tensor]:
         """The sum, then its parts, over a batch of `batch_of`."""
+        heavy = self._heavy.to(batch["points"].device)
+        seen = torch.where(heavy, self._part.sight(batch["points"])[:, None], 1.0)
         error = (network(tensors(batch["crops"])) - batch["points"]) / self._part.u
-        far = rounded(error)
-        flat, heavy = far.mean(), far[:, self._part.heavy].mean()
-        relation = rounded(error[:, self._pairs[:, 0]] - error[:, self._pairs[:, 1]]).mean()
-        return {"loss": flat + 0.5 * heavy + relation, "flat": flat, "heavy": heavy, "relation": relation}
+        first, second = self._pairs.T
+        far = seen * rounded(error)
+        relation = (torch.minimum(seen[:, first], seen[:, second]) * rounded(error[:, first] - error[:, second])).mean()
+        flat, heavily = far.mean(), far[:, heavy].mean()
+        return {"loss": flat + 0.5 * heavily + relation, "flat": flat, "heavy": heavily, "relation": relation}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
