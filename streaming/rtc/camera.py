@@ -3,9 +3,7 @@
 No jitter buffer and no decoder: packets go into a `PictureStream`, and its
 pictures, still coded, straight to the session. What is missing is asked for
 again (NACK), a key frame when that was in vain (PLI), and the sender is told
-how much it may send (REMB), as browsers expect. It offers the attributes that
-RTCPeerConnection, RTCRtpTransceiver and RTCDtlsTransport use, see
-`streaming.rtc.aiortc_seam`.
+how much it may send (REMB), as browsers expect.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # PyAV and aiortc are partly untyped.
@@ -13,18 +11,16 @@ RTCPeerConnection, RTCRtpTransceiver and RTCDtlsTransport use, see
 # The underscored names below are aiortc's interface between receiver and transport.
 
 import asyncio
-import contextlib
 from typing import Final, Protocol
 
-from aiortc import MediaStreamTrack, rtp
+from aiortc import rtp
 from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
-from aiortc.stats import RTCStatsReport
 
 from streaming.contract import CodedPicture, PictureCodec, now
 from streaming.rtc.pictures import H264, REORDER_S, VP8, PictureStream
-from streaming.rtc.reception import Reception
+from streaming.rtc.reception import StreamReceiver
 
 REPORT_INTERVAL_S: Final = 1.0
 KEY_AGAIN_S: Final = 0.3
@@ -52,42 +48,23 @@ class Watcher(Protocol):
         ...
 
 
-class CameraReceiver:
+class CameraReceiver(StreamReceiver):
     """Receives one camera and hands its pictures on as they come, coded as they are."""
 
     def __init__(self, transport: RTCDtlsTransport, session: Watcher) -> None:
-        self.transport = transport
+        super().__init__(transport, _CLOCK_HZ)
         self.stream = PictureStream(VP8)
         self.seen_at: float | None = None
         self.rate_bps = RATE_BPS
         self.key_requests = 0
         self._session = session
-        self._track: MediaStreamTrack | None = None  # aiortc puts one here; nobody reads it
-        self._enabled = True
-        self._ssrc: int | None = None  # of our reports
-        self._source: int | None = None  # the far SSRC now seen
         self._codecs: dict[int, PictureCodec] = {}
         self._repairs: dict[int, int] = {}  # payload type of retransmissions -> that of what they repeat
-        self._reception = Reception(_CLOCK_HZ)
         self._estimator = RemoteBitrateEstimator()
         self._taken = True  # whether the session could use the last picture
         self._key_asked_at = 0.0
         self._trouble = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-
-    # what RTCPeerConnection and RTCRtpTransceiver call
-
-    @property
-    def track(self) -> MediaStreamTrack | None:
-        """The track that aiortc announces; it stays empty."""
-        return self._track
-
-    def setTransport(self, transport: RTCDtlsTransport) -> None:  # noqa: N802 (aiortc's name)
-        """Use another transport, when media are bundled."""
-        self.transport = transport
-
-    def _set_rtcp_ssrc(self, ssrc: int) -> None:
-        self._ssrc = ssrc
 
     async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
         """Begin: the transport is connected and the parameters are negotiated."""
@@ -120,17 +97,6 @@ class CameraReceiver:
             if self.seen_at is not None:
                 self._session.end_pictures()
 
-    async def getStats(self) -> RTCStatsReport:  # noqa: N802 (aiortc's name)
-        """Of the transport only; the stream's own are in `stream.stats`."""
-        report = RTCStatsReport()
-        report.update(self.transport._get_stats())
-        return report
-
-    # what RTCDtlsTransport calls
-
-    def _handle_disconnect(self) -> None:
-        """The connection's own state tells its peer."""
-
     async def _handle_rtp_packet(self, packet: rtp.RtpPacket, arrival_time_ms: int) -> None:
         arrived = now()
         if not self._enabled:
@@ -151,9 +117,6 @@ class CameraReceiver:
         self._give(self.stream.add(packet.sequence_number, packet.timestamp, marker, packet.payload, arrived))
         if self.stream.waiting or self._needs_key:
             self._trouble.set()
-
-    async def _handle_rtcp_packet(self, packet: rtp.AnyRtcpPacket) -> None:
-        self._reception.heard(packet)
 
     # private
 
@@ -213,11 +176,5 @@ class CameraReceiver:
         while True:
             await asyncio.sleep(0.1 if first else REPORT_INTERVAL_S)  # a sender makes its mind up in its first second
             first = self._source is None
-            if self._ssrc is not None and (report := self._reception.report(self._ssrc)):
-                await self._send(report)
+            await self._report()
             await self._send_rate()
-
-    async def _send(self, packet: object) -> None:
-        data = packet if isinstance(packet, bytes) else bytes(packet)  # type: ignore[call-overload]
-        with contextlib.suppress(ConnectionError):
-            await self.transport._send_rtp(data)

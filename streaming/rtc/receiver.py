@@ -2,8 +2,7 @@
 
 No jitter buffer and no decoder thread: packets go straight into an
 `OpusStream` and its sound straight to the session. Receiver reports go on as
-the browser expects them. It offers the attributes that RTCPeerConnection,
-RTCRtpTransceiver and RTCDtlsTransport use, see `streaming.rtc.aiortc_seam`.
+the browser expects them.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # PyAV and aiortc are partly untyped.
@@ -15,15 +14,14 @@ import contextlib
 from collections.abc import Callable
 
 import numpy as np
-from aiortc import MediaStreamTrack, rtp
+from aiortc import rtp
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
-from aiortc.stats import RTCStatsReport
 from numpy.typing import NDArray
 
 from engine.timeline import SAMPLE_RATE_HZ
 from streaming.contract import now
-from streaming.rtc.reception import Reception
+from streaming.rtc.reception import StreamReceiver
 from streaming.rtc.voice import PATIENCE_S, OpusStream
 
 REPORT_INTERVAL_S = 1.0
@@ -31,36 +29,17 @@ REPORT_INTERVAL_S = 1.0
 Push = Callable[[NDArray[np.float32], float], None]
 
 
-class VoiceReceiver:
+class VoiceReceiver(StreamReceiver):
     """Receives one microphone and pushes its sound as it comes, with the time of arrival."""
 
     def __init__(self, transport: RTCDtlsTransport, push: Push) -> None:
-        self.transport = transport
+        super().__init__(transport, SAMPLE_RATE_HZ)
         self.stream = OpusStream()
         self.heard_at: float | None = None
         self._push = push
-        self._track: MediaStreamTrack | None = None  # aiortc puts one here; nobody reads it
-        self._enabled = True
-        self._ssrc: int | None = None  # of our reports
-        self._source: int | None = None  # the far SSRC now heard
         self._payload_types: frozenset[int] = frozenset()
-        self._reception = Reception(SAMPLE_RATE_HZ)
         self._reports: asyncio.Task[None] | None = None
         self._giving_up: asyncio.TimerHandle | None = None
-
-    # what RTCPeerConnection and RTCRtpTransceiver call
-
-    @property
-    def track(self) -> MediaStreamTrack | None:
-        """The track that aiortc announces; it stays empty."""
-        return self._track
-
-    def setTransport(self, transport: RTCDtlsTransport) -> None:  # noqa: N802 (aiortc's name)
-        """Use another transport, when media are bundled."""
-        self.transport = transport
-
-    def _set_rtcp_ssrc(self, ssrc: int) -> None:
-        self._ssrc = ssrc
 
     async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
         """Begin: the transport is connected and the parameters are negotiated."""
@@ -84,17 +63,6 @@ class VoiceReceiver:
         """Hand on nothing more: another voice has taken over."""
         self._enabled = False
 
-    async def getStats(self) -> RTCStatsReport:  # noqa: N802 (aiortc's name)
-        """Of the transport only; the stream's own are in `stream.stats`."""
-        report = RTCStatsReport()
-        report.update(self.transport._get_stats())
-        return report
-
-    # what RTCDtlsTransport calls
-
-    def _handle_disconnect(self) -> None:
-        """The connection's own state tells its peer."""
-
     async def _handle_rtp_packet(self, packet: rtp.RtpPacket, arrival_time_ms: int) -> None:
         arrived = now()
         if not self._enabled or packet.payload_type not in self._payload_types:
@@ -104,9 +72,6 @@ class VoiceReceiver:
             self._source, self.stream = packet.ssrc, OpusStream()
         self.heard_at = arrived
         self._give(self.stream.add(packet.sequence_number, packet.timestamp, packet.payload), arrived)
-
-    async def _handle_rtcp_packet(self, packet: rtp.AnyRtcpPacket) -> None:
-        self._reception.heard(packet)
 
     # private
 
@@ -126,6 +91,4 @@ class VoiceReceiver:
     async def _send_reports(self) -> None:
         while True:
             await asyncio.sleep(REPORT_INTERVAL_S)
-            if self._ssrc is not None and (report := self._reception.report(self._ssrc)):
-                with contextlib.suppress(ConnectionError):
-                    await self.transport._send_rtp(report)
+            await self._report()

@@ -1,11 +1,16 @@
-"""What a receiver tells its sender about a stream: receiver reports (RFC 3550, 6.4.2)."""
+"""What every receiver of ours has in common: aiortc's interface, and receiver reports (RFC 3550, 6.4.2)."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # aiortc is partly untyped.
+# pyright: reportPrivateUsage=false
+# The underscored names below are aiortc's interface between receiver and transport.
 
+import contextlib
 import time
 
-from aiortc import rtp
+from aiortc import MediaStreamTrack, rtp
+from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpreceiver import StreamStatistics
+from aiortc.stats import RTCStatsReport
 
 STREAMS_MAX = 4  # sources reported on; a sender that changes its SSRC for ever must not fill memory
 
@@ -51,3 +56,59 @@ class Reception:
             lsr=last,
             dlsr=min(delay, 0xFFFFFFFF),
         )
+
+
+class StreamReceiver:
+    """What stands in for aiortc's RTCRtpReceiver, but for the stream itself.
+
+    It offers the attributes that RTCPeerConnection, RTCRtpTransceiver and RTCDtlsTransport use, see
+    `streaming.rtc.aiortc_seam`; a stream's own receiver adds `receive`, `stop` and `_handle_rtp_packet`.
+    """
+
+    def __init__(self, transport: RTCDtlsTransport, clock_rate_hz: int) -> None:
+        self.transport = transport
+        self._reception = Reception(clock_rate_hz)
+        self._track: MediaStreamTrack | None = None  # aiortc puts one here; nobody reads it
+        self._enabled = True
+        self._ssrc: int | None = None  # of our reports
+        self._source: int | None = None  # the far SSRC now received
+
+    # what RTCPeerConnection and RTCRtpTransceiver call
+
+    @property
+    def track(self) -> MediaStreamTrack | None:
+        """The track that aiortc announces; it stays empty."""
+        return self._track
+
+    def setTransport(self, transport: RTCDtlsTransport) -> None:  # noqa: N802 (aiortc's name)
+        """Use another transport, when media are bundled."""
+        self.transport = transport
+
+    def _set_rtcp_ssrc(self, ssrc: int) -> None:
+        self._ssrc = ssrc
+
+    async def getStats(self) -> RTCStatsReport:  # noqa: N802 (aiortc's name)
+        """Of the transport only; the stream's own are in `stream.stats`."""
+        report = RTCStatsReport()
+        report.update(self.transport._get_stats())
+        return report
+
+    # what RTCDtlsTransport calls
+
+    def _handle_disconnect(self) -> None:
+        """The connection's own state tells its peer."""
+
+    async def _handle_rtcp_packet(self, packet: rtp.AnyRtcpPacket) -> None:
+        self._reception.heard(packet)
+
+    # what the stream's own receiver calls
+
+    async def _report(self) -> None:
+        """Tell the sender how its packets arrive."""
+        if self._ssrc is not None and (report := self._reception.report(self._ssrc)):
+            await self._send(report)
+
+    async def _send(self, packet: object) -> None:
+        data = packet if isinstance(packet, bytes) else bytes(packet)  # type: ignore[call-overload]
+        with contextlib.suppress(ConnectionError):
+            await self.transport._send_rtp(data)
