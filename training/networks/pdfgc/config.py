@@ -129,9 +129,7 @@ class Widths:
         """
         levels = next((n for n in range(1, len(self.generator.channels) + 1) if self.start << (n - 1) == size), 0)
         if not levels:
-            raise ValueError(
-                f"no level of these widths makes {size} px, the start being {self.start} px and the end {self.size}"
-            )
+            raise ValueError(f"no level makes {size} px: they double from {self.start} px to {self.size}")
         return replace(self, size=size, generator=replace(self.generator, channels=self.generator.channels[:levels]))
 
     def as_json(self) -> dict[str, Any]:
