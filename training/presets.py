@@ -45,6 +45,9 @@ PRESETS: Mapping[str, Preset] = {
 COMMANDS: Mapping[str, Preset] = {
     "prepare": Preset("training.data.prepare", "folders of talking video -> aligned tracks"),
     "prepare-faces": Preset("training.tracker.prepare", "photos and video -> faces with landmarks, for the face tracker"),
+    "prepare-factorial": Preset(
+        "training.synthesis.prepare", "enrolled portraits -> faces that differ in one factor at a time"
+    ),
     "judge-faces": Preset("training.tracker.judge", "landmark and eye networks on held-out people"),
     "speech": Preset("training.speech.prepare", "texts and recordings -> speech with phone times and articulation"),
     "articulation": Preset("training.speech.calibrate", "fit the articulation model to GRID's measured lips"),
