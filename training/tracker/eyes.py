@@ -33,8 +33,10 @@ PART: Final = parts.Part(
     u=WIDTH / REACH,
     heavy=np.arange(16, 21),
     sight=open_share,
+    teacher=0.15,
 )
-"""Relations: upper and lower lid; the iris against corners and lids. What weighs more: the iris, as far as it shows."""
+"""Relations: upper and lower lid; the iris against corners and lids. What weighs more: the iris, as far as it shows. The
+teacher has irises turn by two thirds of their way, up and down by half."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

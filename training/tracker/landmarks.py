@@ -86,14 +86,16 @@ def faceless_of(folder: Path) -> list[Faceless]:
     return [Faceless.load(folder / "faceless")] if (folder / "faceless" / "split.npy").is_file() else []
 
 
-def sources_of(folder: Path, kinds: Sequence[str] = fitting.KINDS, known: float = 0.0) -> list[Source]:
+def sources_of(
+    folder: Path, kinds: Sequence[str] = fitting.KINDS, known: float = 0.0, shares: Mapping[str, float] = SHARES
+) -> list[Source]:
     """What is trained on; the shares of what is not there go to the rest. `known`: see `held_out_of`."""
     sources: list[Source] = []
     for name, shard in shards_of(folder).items():
         rows = np.setdiff1d(np.union1d(shard.rows("train"), shard.rows("validation")), held_out_of(shard, known))
         rows = rows[shard.score[rows] >= SURE]
         if len(rows) and name in kinds:
-            sources.append(Source(shard, Balanced(shard.people, rows), SHARES[name]))
+            sources.append(Source(shard, Balanced(shard.people, rows), shares[name]))
             print(f"{name}: {len(rows)} faces of {sources[-1].rows.people} people", flush=True)
     total = sum(source.share for source in sources)
     return [Source(source.shard, source.rows, source.share / total) for source in sources]

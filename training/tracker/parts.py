@@ -30,6 +30,9 @@ OFF_SCALE: Final = 0.04
 OFF_ALL: Final = 0.015
 """Deviation by which all points are off together, over the outer-eye distance."""
 
+SHARES: Final[Mapping[str, float]] = dict(zip(fitting.KINDS, (0.25, 0.15, 0.60), strict=True))
+"""Of a batch: close up, exact labels are worth more than many people."""
+
 Arrays = Mapping[str, NDArray[Any]]
 Points = NDArray[np.float32]
 
@@ -48,6 +51,7 @@ class Part:
         heavy: intp[], the network's points that count more.
         sight: how much of the heavy points can be seen, float32[B] in 0..1, of points float32[B, P, 2]; what nobody can see
             is not worth learning.
+        teacher: what the teacher's word on the heavy points counts beside an exact label.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Part:
     u: float
     heavy: NDArray[np.intp]
     sight: Callable[[Tensor], Tensor] = lambda points: points.new_ones(len(points))
+    teacher: float = 1.0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -71,7 +76,7 @@ def train(part: Part, args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     run = Run(args.out, fitting.options_of(args), resume=args.resume)
     seed_all(args.seed)
-    sources = sources_of(args.faces, args.shards, args.known)
+    sources = sources_of(args.faces, args.shards, args.known, SHARES)
     network, copy = FacePart(part.spec), FacePart(part.spec)
     if args.start:
         fitting.averaged(args.start, network, part.name)
@@ -121,11 +126,15 @@ def views(
 
 
 def batch_of(part: Part, sources: Sequence[Source], args: argparse.Namespace, index: int) -> Arrays:
-    """Batch number `index`: crops uint8[B, H, W, 3], points float32[B, P, 2] px of them; all crops of B / crops faces."""
+    """Batch number `index`: crops uint8[B, H, W, 3], points float32[B, P, 2] px of them, trust float32[B] in heavy points.
+
+    It holds all crops of B / crops faces.
+    """
     rng = np.random.default_rng((args.seed, index))
     augment, each = Augment(int(rng.integers(2**32)), args.strength), len(part.points)
     crops: list[NDArray[np.uint8]] = []
     points: list[Points] = []
+    trust: list[float] = []
     for which in np.sort(rng.choice(len(sources), args.batch // each, p=[source.share for source in sources])):
         source = sources[which]
         row = int(source.rows.draw(rng, 1)[0])
@@ -133,7 +142,8 @@ def batch_of(part: Part, sources: Sequence[Source], args: argparse.Namespace, in
         for own, (view, everything) in zip(part.points, seen, strict=True):
             crops.append(augment.disturb(view, everything))
             points.append(everything[own, :2])
-    return {"crops": np.stack(crops), "points": np.stack(points)}
+            trust.append(part.teacher if source.shard.motion is None else 1.0)
+    return {"crops": np.stack(crops), "points": np.stack(points), "trust": np.array(trust, np.float32)}
 
 
 class Loss:
@@ -147,7 +157,7 @@ class Loss:
     def __call__(self, network: nn.Module, batch: fitting.Batch) -> dict[str, Tensor]:
         """The sum, then its parts, over a batch of `batch_of`."""
         heavy = self._heavy.to(batch["points"].device)
-        seen = torch.where(heavy, self._part.sight(batch["points"])[:, None], 1.0)
+        seen = torch.where(heavy, (batch["trust"] * self._part.sight(batch["points"]))[:, None], 1.0)
         error = (network(tensors(batch["crops"])) - batch["points"]) / self._part.u
         first, second = self._pairs.T
         far = seen * rounded(error)
