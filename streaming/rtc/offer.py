@@ -6,13 +6,13 @@ to. So an offer is measured, parsed and cleaned here first, and whatever goes
 wrong becomes one `OfferError`.
 """
 
-import ipaddress
 import re
 from dataclasses import dataclass
 
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from engine.errors import MienError
+from streaming.rtc.reach import Reach
 
 SDP_MAX = 32 * 1024  # bytes
 CANDIDATES_MAX = 20
@@ -20,7 +20,6 @@ KINDS = ("audio", "video")
 SENDS = ("sendonly", "sendrecv")
 WATCHES = ("recvonly", "sendrecv")
 
-_METADATA = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")))
 _FINGERPRINT = re.compile(r"([0-9A-Fa-f]{2}:){19,63}[0-9A-Fa-f]{2}")
 _ICE = re.compile(r"[A-Za-z0-9+/=_-]{4,256}")  # RFC 8839's ice-char, and what browsers really send
 
@@ -39,20 +38,20 @@ class Offer:
     sent: frozenset[str] = frozenset()  # the kinds that the far side would send
 
 
-def checked_offer(text: str, *, sends: bool, private: bool) -> Offer:
+def checked_offer(text: str, *, sends: bool, reach: Reach) -> Offer:
     """Check an SDP offer and clean it.
 
     Args:
         text: the offer as it came.
         sends: whether the far side sends a voice or a camera's pictures (WHIP) rather than watching (WHEP).
-        private: whether loopback and private addresses may be sent to.
+        reach: the addresses that may be sent to.
 
     Raises:
         OfferError: for anything that is not an offer we can answer.
     """
     if len(text.encode(errors="replace")) > SDP_MAX:
         raise OfferError(f"the offer is larger than {SDP_MAX // 1024} kB")
-    sdp, candidates = _without_unwanted_candidates(text, private=private)
+    sdp, candidates = _without_unwanted_candidates(text, reach)
     try:
         description = SessionDescription.parse(sdp)
         _check(description, sends=sends)
@@ -99,7 +98,7 @@ def _check_media(media: MediaDescription) -> None:
             raise OfferError("the offer has a header extension with an id out of range")
 
 
-def _without_unwanted_candidates(text: str, *, private: bool) -> tuple[str, int]:
+def _without_unwanted_candidates(text: str, reach: Reach) -> tuple[str, int]:
     """The offer with only the candidates that may be sent to, and their number.
 
     Media are bundled, so only the first section's candidates are real; aiortc
@@ -116,29 +115,8 @@ def _without_unwanted_candidates(text: str, *, private: bool) -> tuple[str, int]
             candidates += sections <= 1
             if candidates > CANDIDATES_MAX:
                 raise OfferError(f"the offer has more than {CANDIDATES_MAX} candidates")
-            if sections == 1 and _is_usable(line, private=private):
+            if sections == 1 and reach.usable(line):
                 usable.append(line)
         elif not line.startswith("a=end-of-candidates"):
             kept.append(line)
     return "\r\n".join([*kept, *usable]) + "\r\n", len(usable)
-
-
-def _is_usable(line: str, *, private: bool) -> bool:
-    fields = line.partition(":")[2].split()
-    try:
-        transport, host, port = fields[2].lower(), fields[4], int(fields[5])
-        address = ipaddress.ip_address(host)  # a name (.local) is not looked up
-    except (IndexError, ValueError):
-        return False
-    return transport == "udp" and 1024 <= port <= 65535 and _may_send_to(address, private=private)
-
-
-def _may_send_to(address: ipaddress.IPv4Address | ipaddress.IPv6Address, *, private: bool) -> bool:
-    mapped = getattr(address, "ipv4_mapped", None)
-    if mapped is not None:
-        return _may_send_to(mapped, private=private)
-    if address in _METADATA or address.is_link_local or address.is_multicast or address.is_unspecified:
-        return False
-    if address.is_loopback or address.is_private:
-        return private
-    return address.is_global

@@ -18,6 +18,7 @@ from streaming.rtc import aiortc_seam as seam
 from streaming.rtc.broadcast import ENCODERS, Broadcast
 from streaming.rtc.camera import CameraReceiver
 from streaming.rtc.offer import Offer, OfferError, checked_offer
+from streaming.rtc.reach import Reach, this_host
 from streaming.rtc.receiver import VoiceReceiver
 from streaming.rtc.sender import PLAYOUT_DELAY_URI, MediaSender
 
@@ -46,17 +47,16 @@ class RtcConfig:
     """What an operator may decide about WebRTC."""
 
     loopback: bool = True  # only this machine reaches the server: peers on loopback and private addresses are welcome
-    private: bool | None = None  # whether to send to private addresses that an offer names; None: on loopback only
+    private: bool = False  # whether to send to private addresses that an offer names, besides this host's own on loopback
     ice_servers: tuple[IceServer, ...] = ()
     codecs: tuple[str, ...] = ("H264", "VP8")  # in order of preference
     playout_delay_ms: tuple[int, int] | None = (0, 200)  # asked of the viewer's jitter buffer
     viewers_max: int = 16  # of one session
     connect_timeout_s: float = 10.0
 
-    @property
-    def sends_to_private(self) -> bool:
-        """Whether checks go to private addresses of an offer; who is on one finds us by its own checks all the same."""
-        return self.loopback if self.private is None else self.private
+    def reach(self) -> Reach:
+        """The addresses of an offer that may be sent to; who is on another finds us by its own checks all the same."""
+        return Reach(private=self.private, own=this_host() if self.loopback else frozenset())
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.codecs if name not in ENCODERS]
@@ -108,7 +108,7 @@ class Peers:
         """
         if sum(not peer.watches for peer in self._of(session.id)) >= SPEAKERS_MAX:
             raise Crowded("too many connections to this session are being made at once: try again in 10 s")
-        offer = checked_offer(sdp, sends=True, private=self.config.sends_to_private)
+        offer = checked_offer(sdp, sends=True, reach=self.config.reach())
         peer = self._new_peer(session, watches=False)
         return peer, await self._answer(peer, offer, session)
 
@@ -121,7 +121,7 @@ class Peers:
         """
         if sum(peer.watches for peer in self._of(session.id)) >= self.config.viewers_max:
             raise Crowded(f"this session has {self.config.viewers_max} viewers, which is as many as it may have")
-        offer = checked_offer(sdp, sends=False, private=self.config.sends_to_private)
+        offer = checked_offer(sdp, sends=False, reach=self.config.reach())
         peer = self._new_peer(session, watches=True)
         return peer, await self._answer(peer, offer, session)
 
