@@ -1,5 +1,6 @@
 """How large PD-FGC's networks are: every width, size and dimension in one frozen record, and a table of presets."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -58,6 +59,8 @@ class MotionWidths:
     """Channels of the last map, at 1/8 of the image."""
     feature: int = 512
     """Dimension of the unified motion feature and of the heads' hidden layers."""
+    dropout: float = 0.5
+    """Share of the hourglass's full-size branches that training leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class Widths:
 
     def as_json(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers."""
-        return asdict(self)
+        return json.loads(json.dumps(asdict(self)))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Widths":
@@ -170,7 +173,7 @@ PDFGC_LITE: Final = Widths(
         stem=32, inner=(48, 64, 96, 128), outer=(96, 160, 224, 256), blocks=(2, 3, 3, 2), strides=(1, 2, 2, 1), groups=1,
         identities=0,
     ),
-    motion=MotionWidths(stem=32, middle=64, hourglass=128, depth=3, heatmaps=34, bottleneck=4, feature=256),
+    motion=MotionWidths(stem=32, middle=64, hourglass=128, depth=3, heatmaps=34, bottleneck=4, feature=256, dropout=0.0),
     audio=AudioWidths(filters=(16, 32, 64, 128), blocks=(2, 2, 2, 2), attention=64, feature=256),
     generator=GeneratorWidths(channels=(192, 192, 96, 48, 32, 24), noise=False),
     discriminator=DiscriminatorWidths(channels=32, most=256),

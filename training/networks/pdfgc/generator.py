@@ -77,6 +77,7 @@ class ModulatedConvolution(nn.Module):
         self.weight = nn.Parameter(torch.randn(1, outputs, inputs, kernel, kernel))
         self.modulation = Modulation(latent, inputs)
         self.blur = Blur() if up else None
+        self.power: Tensor | None = None
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """[B, C, H, W] and [B, C] to [B, C', H, W], of twice the size if `up`."""
@@ -88,8 +89,15 @@ class ModulatedConvolution(nn.Module):
             y = self.blur(functional.conv_transpose2d(y, weight.transpose(0, 1), stride=2))
         return y * self._normaliser(style).to(y.dtype)[:, :, None, None] if self.demodulate else y
 
+    def freeze(self) -> None:
+        """See `Generator.freeze`."""
+        self.power = self._power().detach()
+
+    def _power(self) -> Tensor:
+        return self.weight[0].float().square().sum((2, 3))
+
     def _normaliser(self, style: Tensor) -> Tensor:
-        power = self.weight[0].float().square().sum((2, 3))
+        power = self._power() if self.power is None else self.power
         return torch.rsqrt(functional.linear(style.float().square(), power) + _EPSILON)
 
 
@@ -201,6 +209,12 @@ class Generator(nn.Module):
     def modulations(self) -> list[Modulation]:
         """Of the first convolution and its share of the picture, then of all other convolutions, then of their shares."""
         return [module for module in self.modules() if isinstance(module, Modulation)]
+
+    def freeze(self) -> None:
+        """Sum up once what only depends on the weights, before they are used many times; they must not change any more."""
+        for module in self.modules():
+            if isinstance(module, ModulatedConvolution) and module.demodulate:
+                module.freeze()
 
     def frozen_noise(self) -> list[Tensor] | None:
         """The maps of noise that travel with the weights; None if the widths have no noise."""

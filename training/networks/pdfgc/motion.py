@@ -15,9 +15,6 @@ from torch.nn import functional
 from training.networks.pdfgc.config import MotionWidths, Widths
 from training.networks.pdfgc.layers import sized
 
-SKIP_DROPOUT = 0.5
-"""Of the hourglass's full-size branches, in training."""
-
 
 class MotionFeatures(NamedTuple):
     """What is said of a picture."""
@@ -58,9 +55,9 @@ class ConvBlock(nn.Module):
 class Hourglass(nn.Module):
     """Halved `depth` times and back, the branch of every size added on the way. Level `depth` is the full size."""
 
-    def __init__(self, channels: int, depth: int) -> None:
+    def __init__(self, channels: int, depth: int, dropout: float) -> None:
         super().__init__()
-        self.depth = depth
+        self.depth, self.dropout = depth, dropout
         for level in range(depth, 0, -1):
             self.add_module(f"b1_{level}", ConvBlock(channels, channels))
             self.add_module(f"b2_{level}", ConvBlock(channels, channels))
@@ -73,7 +70,7 @@ class Hourglass(nn.Module):
         return self._level(x, self.depth)
 
     def _level(self, x: Tensor, level: int) -> Tensor:
-        kept = functional.dropout(self.get_submodule(f"b1_{level}")(x), SKIP_DROPOUT, self.training)
+        kept = functional.dropout(self.get_submodule(f"b1_{level}")(x), self.dropout, self.training)
         low = self.get_submodule(f"b2_{level}")(functional.max_pool2d(x, 2))
         low = self._level(low, level - 1) if level > 1 else self.b2_plus_1(low)
         low = self.get_submodule(f"b3_{level}")(low)
@@ -92,7 +89,7 @@ class AlignmentNetwork(nn.Module):
         self.conv2 = ConvBlock(widths.stem, widths.middle)
         self.conv3 = ConvBlock(widths.middle, widths.middle)
         self.conv4 = ConvBlock(widths.middle, channels)
-        self.m0 = Hourglass(channels, widths.depth)
+        self.m0 = Hourglass(channels, widths.depth, widths.dropout)
         self.top_m_0 = ConvBlock(channels, channels)
         self.conv_last0 = nn.Conv2d(channels, channels, 1)
         self.bn_end0 = nn.BatchNorm2d(channels)
