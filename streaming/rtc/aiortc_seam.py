@@ -26,6 +26,10 @@ from streaming.rtc.sender import MediaSender
 AIORTC_VERSION = "1.16"
 CONSENT_INTERVAL_S = 2.0  # x 0.8..1.2, plus the wait for the answer
 CONSENT_FAILURES = 4  # a vanished peer is noticed after 8..12 s, not 32
+CONNECTION = (
+    "_closing", "_early_checks", "_event_waiter", "_nominated", "_query_consent_task", "_queue", "_remote_candidates",
+    "connect", "get_component_candidates",
+)  # fmt: skip
 _CHECK_POLL_S = 0.005
 _parse_stun = aioice.stun.parse_message
 
@@ -41,7 +45,7 @@ def check() -> None:
     connection = aioice.ice.Connection(ice_controlling=False)
     for owner, names in (
         (RTCRtpTransceiver("audio", None, None), ("_RTCRtpTransceiver__sender", "_RTCRtpTransceiver__receiver")),  # type: ignore[arg-type]
-        (connection, ("_early_checks", "_remote_candidates", "_closing", "connect", "get_component_candidates")),
+        (connection, CONNECTION),
         (aioice.ice, ("CONSENT_INTERVAL", "CONSENT_FAILURES", "get_host_addresses")),
         (aioice.stun, ("parse_message",)),
     ):
@@ -105,26 +109,29 @@ def ask_for_error_correction(transceiver: RTCRtpTransceiver) -> None:
             codec.parameters = {"minptime": 10, "useinbandfec": 1}
 
 
-def use_addresses(transceiver: RTCRtpTransceiver, addresses: Sequence[str]) -> None:
-    """Gather ICE candidates on these local addresses only."""
-    connection = transceiver.receiver.transport.transport._connection
+def ice_of(transceiver: RTCRtpTransceiver) -> aioice.ice.Connection:
+    """What carries a transceiver's bundle now; another one after `hand_over`."""
+    return transceiver.receiver.transport.transport._connection
+
+
+def use_addresses(connection: aioice.ice.Connection, addresses: Sequence[str], timeout_s: float) -> None:
+    """Gather ICE candidates on these local addresses only, and wait so long at most for STUN and TURN servers."""
     gather = connection.get_component_candidates
 
-    async def on_addresses(component: int, addresses: Sequence[str] = addresses, timeout: int = 5, **_: object):
-        return await gather(component=component, addresses=list(chosen), timeout=timeout)
+    async def on_addresses(component: int, addresses: Sequence[str] = addresses, timeout: float = timeout_s, **_: object):
+        return await gather(component=component, addresses=list(chosen), timeout=timeout_s)  # type: ignore[arg-type]
 
     chosen = tuple(addresses)
     connection.get_component_candidates = on_addresses  # type: ignore[method-assign]
 
 
-def await_checks(transceiver: RTCRtpTransceiver, timeout_s: float) -> None:
-    """Let ICE start with the first check that comes, when the offer names no usable address.
+def await_checks(connection: aioice.ice.Connection, timeout_s: float) -> None:
+    """Let ICE start with the first check or candidate that comes, when the offer names no usable address.
 
     aioice fails at once when it has no candidate to check. A browser that
     hides its addresses behind `.local` names, or that did not wait for its own
     gathering, finds us by the answer's candidates and is learned from its check.
     """
-    connection = transceiver.receiver.transport.transport._connection
     connect = connection.connect
 
     async def after_first_check() -> None:
@@ -138,6 +145,49 @@ def await_checks(transceiver: RTCRtpTransceiver, timeout_s: float) -> None:
         await connect()
 
     connection.connect = after_first_check  # type: ignore[method-assign]
+
+
+def successor(connection: aioice.ice.Connection) -> aioice.ice.Connection:
+    """A new ICE side of the same peer, with new credentials and the same STUN and TURN servers: aioice cannot restart one.
+
+    The far side made the first offer and stays in control (RFC 8445, section 7.3.1.1).
+    """
+    return aioice.ice.Connection(
+        ice_controlling=False,
+        stun_server=connection.stun_server,
+        turn_server=connection.turn_server,
+        turn_username=connection.turn_username,
+        turn_password=connection.turn_password,
+        turn_ssl=connection.turn_ssl,
+        turn_transport=connection.turn_transport,
+    )
+
+
+def hand_over(transceiver: RTCRtpTransceiver, fresh: aioice.ice.Connection) -> aioice.ice.Connection:
+    """Let a connected successor carry the bundle from now on; return the former side, which is then the caller's to close.
+
+    The DTLS association goes on as it is (RFC 9725, section 4.3.3): it reads
+    from the queue that both sides fill until the former is closed, and its
+    transport's monitor waits for the end of the successor.
+    """
+    transport = transceiver.receiver.transport.transport
+    former = transport._connection
+    if former._query_consent_task is not None:
+        former._query_consent_task.cancel()
+    while not fresh._queue.empty():
+        former._queue.put_nowait(fresh._queue.get_nowait())
+    fresh._queue = former._queue
+    fresh._event_waiter, former._event_waiter = former._event_waiter, None
+    former._nominated.clear()  # so that the loss of its sockets is nothing
+    transport._connection = transport.iceGatherer._connection = fresh
+    transport._recv, transport._send = fresh.recv, fresh.send
+    return former
+
+
+async def close_apart(connection: aioice.ice.Connection) -> None:
+    """Close an ICE side that carries nothing, without a word to who reads from its queue."""
+    connection._queue = asyncio.Queue()
+    await connection.close()
 
 
 def host_addresses(*, loopback: bool) -> list[str]:

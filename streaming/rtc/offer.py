@@ -21,7 +21,7 @@ SENDS = ("sendonly", "sendrecv")
 WATCHES = ("recvonly", "sendrecv")
 
 _FINGERPRINT = re.compile(r"([0-9A-Fa-f]{2}:){19,63}[0-9A-Fa-f]{2}")
-_ICE = re.compile(r"[A-Za-z0-9+/=_-]{4,256}")  # RFC 8839's ice-char, and what browsers really send
+ICE_WORD = re.compile(r"[A-Za-z0-9+/=_-]{4,256}")  # RFC 8839's ice-char, and what browsers really send
 
 
 class OfferError(MienError):
@@ -36,6 +36,7 @@ class Offer:
     kinds: tuple[str, ...]
     candidates: int  # that were kept
     sent: frozenset[str] = frozenset()  # the kinds that the far side would send
+    username: str = ""  # of its ICE side
 
 
 def checked_offer(text: str, *, sends: bool, reach: Reach) -> Offer:
@@ -60,7 +61,8 @@ def checked_offer(text: str, *, sends: bool, reach: Reach) -> Offer:
     except Exception as error:  # the parser's own failures are of every kind
         raise OfferError("the offer is not valid SDP") from error
     sent = frozenset(media.kind for media in description.media if media.direction in SENDS)
-    return Offer(sdp, tuple(media.kind for media in description.media), candidates, sent)
+    kinds, ice = tuple(media.kind for media in description.media), description.media[0].ice
+    return Offer(sdp, kinds, candidates, sent, (ice and ice.usernameFragment) or "")
 
 
 def _check(description: SessionDescription, *, sends: bool) -> None:
@@ -83,7 +85,7 @@ def _check(description: SessionDescription, *, sends: bool) -> None:
 
 def _check_media(media: MediaDescription) -> None:
     secrets = (media.ice.usernameFragment, media.ice.password) if media.ice else ()
-    if not secrets or not all(secret and _ICE.fullmatch(secret) for secret in secrets):
+    if not secrets or not all(secret and ICE_WORD.fullmatch(secret) for secret in secrets):
         raise OfferError("the offer has no valid ICE credentials")
     if media.dtls is None or not any(
         f.algorithm.lower() == "sha-256" and _FINGERPRINT.fullmatch(f.value) for f in media.dtls.fingerprints

@@ -17,6 +17,7 @@ from streaming.contract import LiveSession
 from streaming.rtc import aiortc_seam as seam
 from streaming.rtc.broadcast import ENCODERS, Broadcast
 from streaming.rtc.camera import CameraReceiver
+from streaming.rtc.ice import IceSide
 from streaming.rtc.offer import Offer, OfferError, checked_offer
 from streaming.rtc.reach import Reach, this_host
 from streaming.rtc.receiver import VoiceReceiver
@@ -75,6 +76,7 @@ class Peer:
     senders: list[MediaSender] = field(default_factory=list[MediaSender])
     receiver: VoiceReceiver | None = None
     camera: CameraReceiver | None = None
+    ice: IceSide | None = None  # from the answer on
     timeout: asyncio.TimerHandle | None = None
     closing: asyncio.Task[None] | None = None
 
@@ -180,9 +182,8 @@ class Peers:
         connection.on("connectionstatechange", lambda: self._state_changed(peer))
         try:
             transceivers = [self._transceiver(peer, kind, session, offer) for kind in offer.kinds]
-            seam.use_addresses(transceivers[0], seam.host_addresses(loopback=self.config.loopback))
-            if not offer.candidates:
-                seam.await_checks(transceivers[0], self.config.connect_timeout_s)
+            peer.ice = IceSide(transceivers[0], self._addresses, self.config.connect_timeout_s)
+            peer.ice.begin(offer.username, offer.candidates)
             await connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
             for transceiver in transceivers:
                 if peer.watches and transceiver.kind == "video":
@@ -196,6 +197,9 @@ class Peers:
         loop = asyncio.get_running_loop()
         peer.timeout = loop.call_later(self.config.connect_timeout_s, self._give_up, peer)
         return connection.localDescription.sdp
+
+    def _addresses(self) -> list[str]:
+        return seam.host_addresses(loopback=self.config.loopback)
 
     def _transceiver(self, peer: Peer, kind: str, session: LiveSession, offer: Offer) -> RTCRtpTransceiver:
         if not peer.watches:
@@ -293,6 +297,8 @@ class Peers:
             if not any(other.watches for other in self._of(peer.session_id)):
                 del self._broadcasts[peer.session_id]
                 await broadcast.close()
+        if peer.ice is not None:
+            await peer.ice.close()
         await peer.connection.close()
 
 

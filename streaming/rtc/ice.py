@@ -1,0 +1,112 @@
+"""The ICE side of a peer as its HTTP resource has it: candidates that come later, and restarts (RFC 9725, section 4.3)."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from aioice.ice import Connection
+from aiortc import RTCRtpTransceiver
+
+from engine.errors import MienError
+from streaming.rtc import aiortc_seam as seam
+from streaming.rtc.fragment import Fragment, written_fragment
+from streaming.rtc.offer import CANDIDATES_MAX, OfferError
+
+log = logging.getLogger(__name__)
+
+GATHER_S = 1.0  # for STUN and TURN servers to answer; those that do not are done without
+OVERLAP_S = 2.0  # the path before a restart is still listened to for so long
+
+
+class TooEarly(MienError):
+    """ICE cannot be restarted before it has been established."""
+
+
+class IceSide:
+    """Adds candidates to a peer's ICE, and restarts it without a gap in its media.
+
+    aioice cannot restart. So a restart makes a successor with credentials of
+    its own, which connects while the former carries the media on, and then
+    takes the DTLS association over. One that does not connect leaves all as it
+    was.
+    """
+
+    def __init__(self, transceiver: RTCRtpTransceiver, addresses: Callable[[], Sequence[str]], patience_s: float) -> None:
+        self._transceiver, self._addresses, self._patience_s = transceiver, addresses, patience_s
+        self._username = ""  # of the far side's newest generation
+        self._generation = 0
+        self._candidates = 0  # of that generation
+        self._next: Connection | None = None  # a successor that is not connected yet
+        self._moving: asyncio.Task[None] | None = None
+        seam.use_addresses(self._now, addresses(), GATHER_S)
+
+    @property
+    def tag(self) -> str:
+        """The entity tag of this generation of ICE (RFC 9725, section 4.3.1)."""
+        return f'"{self._generation}-{(self._next or self._now).local_username}"'
+
+    def begin(self, username: str, candidates: int) -> None:
+        """Say what the offer said: the far side's user name, and how many of its candidates may be sent to."""
+        self._username, self._candidates = username, candidates
+        if not candidates:
+            seam.await_checks(self._now, self._patience_s)
+
+    async def take(self, fragment: Fragment) -> str | None:
+        """Add candidates, or restart when the credentials are new: then what to answer.
+
+        Raises:
+            OfferError: when there are too many candidates.
+            TooEarly: when a restart is asked for before anything has connected.
+        """
+        if fragment.username in ("", self._username):
+            await self._add(self._next or self._now, fragment)
+            return None
+        if self._transceiver.receiver.transport.state != "connected":
+            raise TooEarly("ICE can be restarted when it is connected; this one is not (yet): make a new connection")
+        return await self._restart(fragment)
+
+    async def close(self) -> None:
+        """End a restart that is under way. The connection itself is its peer's to close."""
+        if self._moving is not None:
+            self._moving.cancel()
+            await asyncio.gather(self._moving, return_exceptions=True)
+
+    # private
+
+    @property
+    def _now(self) -> Connection:
+        return seam.ice_of(self._transceiver)
+
+    async def _add(self, connection: Connection, fragment: Fragment) -> None:
+        self._candidates += len(fragment.candidates)
+        if self._candidates > CANDIDATES_MAX:
+            raise OfferError(f"more than {CANDIDATES_MAX} candidates")
+        for candidate in fragment.candidates:
+            await connection.add_remote_candidate(candidate)
+
+    async def _restart(self, fragment: Fragment) -> str:
+        await self.close()
+        fresh = seam.successor(self._now)
+        seam.use_addresses(fresh, self._addresses(), GATHER_S)
+        await fresh.gather_candidates()
+        fresh.remote_username, fresh.remote_password = fragment.username, fragment.password
+        self._username, self._candidates, self._next = fragment.username, 0, fresh
+        self._generation += 1
+        seam.await_checks(fresh, self._patience_s)
+        await self._add(fresh, fragment)
+        self._moving = asyncio.create_task(self._move(fresh), name="ICE restart")
+        mid = self._transceiver.mid or "0"
+        return written_fragment(fresh.local_username, fresh.local_password, mid, fresh.local_candidates)
+
+    async def _move(self, fresh: Connection) -> None:
+        superseded = fresh
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await fresh.connect()
+            superseded = seam.hand_over(self._transceiver, fresh)
+            await asyncio.sleep(OVERLAP_S)
+        except (ConnectionError, TimeoutError):
+            log.info("an ICE restart found no way; the way before it stays")
+        finally:
+            self._next = None
+            await seam.close_apart(superseded)
