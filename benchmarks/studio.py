@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.clock import Clock
 from engine.contract import Motion, Renderer
-from engine.media import Emission, VideoFrame
+from engine.media import AudioChunk, Emission, VideoFrame
 from engine.motion.voice import VoiceSource
 from engine.session import Session
 from streaming.contract import SessionSettings
@@ -43,6 +43,9 @@ class NullRenderer:
     def size(self) -> int:
         """See `Renderer`."""
         return self._rgb.shape[0]
+
+    def hear(self, sound: AudioChunk) -> None:
+        """See `Renderer`."""
 
     def prepare(self, motion: Motion) -> None:
         """See `Renderer`."""

@@ -1,12 +1,13 @@
 """One live face: sound in, emissions out, by a state machine that never waits."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract import GraphRequest, Motion, Renderer
+from engine.contract import Graph, GraphRequest, Motion, Renderer
 from engine.media import AudioChunk, Emission, VideoFrame
 from engine.timeline import MOTION_STEP, Timeline
 
@@ -53,20 +54,30 @@ class Session:
         timeline: sample rate and frame rate.
         renderer: draws the pictures.
         mixer: composes motion, from `voice` among others.
-        voice: told of all sound that is pushed.
+        voice: told of all sound that is pushed, as is the renderer.
         room_ms: how far pushed sound may run ahead of what the next tick needs.
+        graphs: by name, those that the renderer asks for, for a caller that leaves running them to `tick`.
 
     Raises:
         ValueError: if `room_ms` is not positive.
     """
 
-    def __init__(self, timeline: Timeline, renderer: Renderer, mixer: Mixer, voice: Voice, room_ms: float = 400.0) -> None:
+    def __init__(
+        self,
+        timeline: Timeline,
+        renderer: Renderer,
+        mixer: Mixer,
+        voice: Voice,
+        room_ms: float = 400.0,
+        graphs: Mapping[str, Graph] = MappingProxyType({}),
+    ) -> None:
         if not room_ms > 0:
             raise ValueError(f"a session needs room for sound, got {room_ms} ms")
         self.timeline = timeline
         self.renderer = renderer
         self._mixer = mixer
         self._voice = voice
+        self._graphs = graphs
         self._lead = _lead(timeline, voice.look_ahead)
         need = timeline.samples_per_frame + self._lead
         self._sound = _SoundBuffer(need + timeline.samples(room_ms))
@@ -113,9 +124,13 @@ class Session:
         if samples.ndim != 1 or samples.dtype != np.float32:
             raise ValueError(f"expected float32[N], got {samples.dtype}{list(samples.shape)}")
         taken = samples[: self._sound.free]
-        self._sound.write(taken)
-        self._voice.push(taken)
+        self._take(taken)
         return len(taken)
+
+    def _take(self, samples: NDArray[np.float32]) -> None:
+        self.renderer.hear(AudioChunk(self.sample + self._sound.held, samples))
+        self._sound.write(samples)
+        self._voice.push(samples)
 
     def end_utterance(self) -> int:
         """Follow the sound by silence, so that all of it can be ticked out; return the number of ticks that takes."""
@@ -132,11 +147,17 @@ class Session:
         self.renderer.reset()
 
     def tick(self, *, late: bool = False) -> Emission:
-        """Make the next emission with a renderer that needs no graph; see `prepare`."""
+        """Make the next emission, with the session's own graphs if the renderer asks for one.
+
+        Raises:
+            ValueError: if it is none of them.
+        """
         request = self.prepare(late=late)
-        if request is not None:
+        if request is None:
+            return self.finish(None)
+        if request.graph not in self._graphs:
             raise ValueError(f"the renderer asks for graph {request.graph!r}: call prepare, run the graph, call finish")
-        return self.finish(None)
+        return self.finish(self._graphs[request.graph].run(request.inputs))
 
     def prepare(self, *, late: bool = False) -> GraphRequest | None:
         """Begin a tick: compose the motion and let the renderer ask for its graph.
@@ -146,9 +167,7 @@ class Session:
         assert self._pending is None, "prepare and finish must alternate"
         missing = max(0, self._need - self._sound.held)
         if missing:
-            silence = np.zeros(missing, np.float32)
-            self._sound.write(silence)
-            self._voice.push(silence)
+            self._take(np.zeros(missing, np.float32))
         motion = self._mixer.at(self.timeline.frame_centre(self._frame), self.live)
         fresh = not late or self._picture is None
         self._pending = (missing, fresh)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.contract import GROUPS, Motion
 from engine.contract.motion import CHANNELS
 from engine.errors import PortraitError
-from engine.media import VideoFrame
+from engine.media import AudioChunk, VideoFrame
 from engine.timeline import MOTION_STEP
 from streaming.contract import SessionSettings
 from streaming.worker.studio import Clock, Performance
@@ -34,6 +34,9 @@ class GreyRenderer:
         self._rgb = np.zeros((size, size, 3), np.uint8)
         self._drawn = 0
         self._motion = Motion.of()
+
+    def hear(self, sound: AudioChunk) -> None:
+        pass
 
     def prepare(self, motion: Motion) -> None:
         self._motion = motion

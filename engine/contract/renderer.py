@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from engine.contract.graph import GraphRequest
 from engine.contract.motion import Motion
-from engine.media import VideoFrame
+from engine.media import AudioChunk, VideoFrame
 
 
 class Renderer(Protocol):
@@ -19,6 +19,10 @@ class Renderer(Protocol):
     outputs into pixels. A renderer without a graph returns None from `prepare`
     and does everything in `finish(None)`.
 
+    What is said reaches a renderer twice: as the lips' controls, and as sound by
+    `hear`, for one whose lips come from sound. One that is driven by controls
+    alone does not listen.
+
     Laws: `prepare` and `finish` alternate; `reset()` equals fresh; two
     interleaved sessions equal two separate ones, batched or not.
     """
@@ -26,6 +30,10 @@ class Renderer(Protocol):
     @property
     def size(self) -> int:
         """Height and width of the picture in pixels."""
+        ...
+
+    def hear(self, sound: AudioChunk) -> None:
+        """Take the sound of the session, before the frames that it belongs to; where it does not go on, it begins anew."""
         ...
 
     def prepare(self, motion: Motion) -> GraphRequest | None:

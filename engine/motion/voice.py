@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from engine.contract.graph import Graph
 from engine.contract.motion import CHANNELS, GROUPS, Channel, Motion
-from engine.features.decimate import BLOCK, Decimator
+from engine.features.decimate import BLOCK, Decimator, sane
 from engine.features.mel import BANDS, FRAMES_PER_STEP, MelStream
 from engine.motion.brows import Brows
 from engine.motion.head import MODELS, HeadMotion
@@ -159,7 +159,5 @@ class _Ears:
         return steps
 
     def _hear(self, step: NDArray[np.float32]) -> Step:
-        if not abs(float(step.sum())) < 4 * MOTION_STEP:  # NaN, too: what a broken device sends must not stay in the filters
-            step = np.clip(np.nan_to_num(step), -1, 1)
-        sound = np.concatenate([self._decimator.process(block) for block in step.reshape(-1, BLOCK)])
+        sound = np.concatenate([self._decimator.process(block) for block in sane(step).reshape(-1, BLOCK)])
         return sound, self._mel.push(sound).reshape(FRAMES_PER_STEP, BANDS)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract.motion import Motion
-from engine.media import VideoFrame
+from engine.media import AudioChunk, VideoFrame
 from engine.render import raster
 from engine.render.badge import burn
 from engine.render.deform import deform
@@ -35,6 +35,9 @@ class MeshRenderer:
     def size(self) -> int:
         """Height and width of the picture in pixels."""
         return self._canvas.scene.size
+
+    def hear(self, sound: AudioChunk) -> None:
+        """Not listened to: the controls say what the lips do."""
 
     def prepare(self, motion: Motion) -> None:
         """Take the motion of the next frame."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.contract import GROUPS, GraphRequest, Motion, MotionSource, Renderer
 from engine.contract.motion import GROUP_OF
 from engine.face.reader import Reading
-from engine.media import VideoFrame
+from engine.media import AudioChunk, VideoFrame
 from engine.motion.camera import CameraSource
 from engine.motion.compositor import LIVE, Compositor
 from engine.motion.idle import IdleSource
@@ -41,7 +41,8 @@ class VoiceMotion(MotionSource, Protocol):
 class Stopwatch:
     """A renderer that notes when it was asked and when it had drawn (T3, T4, T5); otherwise the one inside.
 
-    `stall_s` holds every frame up by so much, for benchmarks that prove their own eyes.
+    `stall_s` holds every frame up by so much, for benchmarks that prove their own eyes. What is said is kept from it
+    while the lips are not to follow the voice (`listens`).
     """
 
     def __init__(self, renderer: Renderer, clock: Clock) -> None:
@@ -49,11 +50,17 @@ class Stopwatch:
         self._clock = clock
         self.asked = self.drawn = 0.0
         self.stall_s = 0.0
+        self.listens = True
 
     @property
     def size(self) -> int:
         """See `Renderer`."""
         return self.renderer.size
+
+    def hear(self, sound: AudioChunk) -> None:
+        """See `Renderer`."""
+        if self.listens:
+            self.renderer.hear(sound)
 
     def prepare(self, motion: Motion) -> GraphRequest | None:
         """See `Renderer`."""
@@ -185,6 +192,7 @@ class Performance:
         factors: Mapping[str, str] = changes.get("factors") or {}
         for factor, source in factors.items():
             self._mixer.choose(factor, source)
+        self.watch.listens = self._mixer.chosen["lips"] == "voice"
 
 
 class Studio(Protocol):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract import GraphRequest, Motion
-from engine.media import VideoFrame
+from engine.media import AudioChunk, VideoFrame
 from engine.timeline import MOTION_STEP
 
 
@@ -61,6 +61,9 @@ class GreyRenderer:
 
     def reset(self) -> None:
         self._motion = Motion.of()
+
+    def hear(self, sound: AudioChunk) -> None:
+        pass
 
     def prepare(self, motion: Motion) -> GraphRequest | None:
         self._motion = motion

@@ -11,13 +11,11 @@ def _clip(count: int = 9) -> Latents:
     return Latents(*(rng.normal(size=(count, n)).astype(np.float32) for n in (LIPS, 30, 6, POSE)))
 
 
-def _picture(clip: Latents, t: int) -> Latents:
-    return Latents(clip.lips[t], clip.expression[t], clip.eyes[t], clip.pose[t])
-
-
 def _streamed(clip: Latents, stream: LatentStream) -> np.ndarray:
     lips = np.pad(clip.lips, ((1, 1), (0, 0)))
-    return np.stack([stream.next(_picture(clip, t), lips[t], lips[t + 2]) for t in range(len(clip.pose))])
+    return np.stack(
+        [stream.next(lips[t : t + 3], clip.expression[t], clip.eyes[t], clip.pose[t]) for t in range(len(clip.pose))]
+    )
 
 
 def test_a_stream_equals_the_whole_but_for_the_pose_which_does_not_wait() -> None:

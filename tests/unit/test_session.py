@@ -1,11 +1,14 @@
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from engine.media import Emission
+from engine.contract import GraphSpec
+from engine.media import AudioChunk, Emission
 from engine.session import Session
 from engine.timeline import MOTION_STEP, Timeline
 from tests.unit.fakes import DirectMixer, GreyRenderer, LoudnessVoice
@@ -150,6 +153,43 @@ def test_a_late_tick_asks_for_no_graph() -> None:
     session.finish(request.inputs)
     assert session.prepare(late=True) is None
     assert not session.finish(None).fresh
+
+
+class _Listening(GreyRenderer):
+    """Keeps what it hears, and asks for a graph that turns the jaw upside down."""
+
+    def __init__(self) -> None:
+        super().__init__(graph="upside-down")
+        self.heard: list[AudioChunk] = []
+
+    def hear(self, sound: AudioChunk) -> None:
+        self.heard.append(sound)
+
+
+class _UpsideDown:
+    spec = GraphSpec("upside-down", (), ())
+
+    def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+        return {"jaw": np.float32(1) - np.asarray(inputs["jaw"], np.float32)}
+
+
+def test_a_renderer_hears_all_sound_and_where_it_belongs() -> None:
+    voice, renderer = LoudnessVoice(), _Listening()
+    session = Session(Timeline(), renderer, DirectMixer(voice), voice, graphs={"upside-down": _UpsideDown()})
+    session.push(noise(3000))
+    session.tick()  # 1 frame and the look-ahead: silence is put in
+    session.push(noise(500))
+    assert [chunk.start for chunk in renderer.heard] == [0, *(chunk.end for chunk in renderer.heard[:-1])]
+    assert renderer.heard[0].samples.tobytes() == noise(3000).tobytes()
+    session.interrupt()
+    session.push(noise(10))
+    assert renderer.heard[-1].start == session.sample
+
+
+def test_a_tick_runs_the_graph_that_the_renderer_asks_for() -> None:
+    voice, renderer = LoudnessVoice(), _Listening()
+    session = Session(Timeline(), renderer, DirectMixer(voice), voice, graphs={"upside-down": _UpsideDown()})
+    assert grey(session.tick()) == 255
 
 
 def test_two_interleaved_sessions_equal_two_separate_ones() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from engine.contract import Channel, Motion
 from engine.errors import ModelError
+from engine.media import AudioChunk
 from engine.motion.head import STYLE_SHAPE, save_style
 from engine.motion.idle import IdleSource
 from streaming.contract import SessionSettings
@@ -113,6 +114,21 @@ def test_a_head_moves_in_the_style_that_was_chosen(tmp_path: Path) -> None:
     assert np.abs(np.subtract(*poses)).max() > 0.5
     with pytest.raises(ModelError, match="no head style"):
         voice_of(SessionSettings("mei", head_style=str(tmp_path / "none.npz")))
+
+
+def test_a_renderer_hears_the_voice_only_while_the_lips_follow_it() -> None:
+    heard = list[int]()
+
+    class Listening(GreyRenderer):
+        def hear(self, sound: AudioChunk) -> None:
+            heard.append(sound.start)
+
+    played = Performance(SessionSettings("grey-0", size=256), Listening(256, Path("grey-0")), LoudVoice(), clock)
+    for lips in ("voice", "still", "camera", "voice"):
+        played.apply({"factors": {"lips": lips}})
+        played.apply({"factors": {"pose": "still"}})
+        played.session.push(np.zeros(100, np.float32))
+    assert heard == [0, 300]
 
 
 def test_idle_life_can_be_switched_off() -> None:

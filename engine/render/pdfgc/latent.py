@@ -119,12 +119,12 @@ class LatentStream:
         """Forget all pictures."""
         self._pose = None
 
-    def next(self, now: Latents, lips_before: Floats, lips_after: Floats) -> Floats:
-        """float32[542]: the code of the next picture; `lips_before` and `lips_after` float32[500] are its neighbours'."""
-        before, self._pose = self._pose, now.pose
-        pose = now.pose if before is None else np.float32(0.5) * (before + now.pose)
-        lips = TAPS[0] * lips_before + TAPS[1] * now.lips + TAPS[2] * lips_after
-        return Latents(lips, now.expression, now.eyes, pose).joined(self._gains) * self._kept
+    def next(self, lips: Floats, expression: Floats, eyes: Floats, pose: Floats) -> Floats:
+        """float32[542]: the code of the next picture; `lips` float32[3, 500] are those before, now and after."""
+        before, self._pose = self._pose, pose
+        if before is not None:
+            pose = np.float32(0.5) * (before + pose)
+        return Latents(TAPS @ lips, expression, eyes, pose).joined(self._gains) * self._kept
 
 
 def to_8bit(images: NDArray[np.floating]) -> NDArray[np.uint8]:

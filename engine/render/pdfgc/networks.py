@@ -1,0 +1,146 @@
+"""The networks of a `pdfgc` face: one folder of ONNX files that fit each other.
+
+pdfgc_appearance.onnx   a portrait -> who it is, and a map to begin with
+pdfgc_audio.onnx        a window of sound -> lips
+pdfgc_bridge.onnx       controls -> lips, expression, eyes, pose (may be missing: then only sound moves the face)
+pdfgc_motion.onnx       a picture of a driving face -> expression, eyes, pose (may be missing)
+pdfgc_generator.onnx    latent and map -> picture
+pdfgc.json              {"gains": [lips, expression, eyes, pose]} (may be missing: the published ones)
+
+Here a folder is checked and loaded; `specs` is what each file has to be.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from engine.contract.graph import Graph, GraphSpec, TensorSpec
+from engine.contract.motion import CHANNELS
+from engine.errors import ModelError
+from engine.features.pdfgc import BANDS, FRAMES
+from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, MOTION, POSE, Gains
+from engine.runtime.ort import OrtGraph
+
+OPTIONAL: Final = ("bridge", "motion")
+CURE: Final = "make the folder by python -m export pdfgc, or from the official files by python -m export import-pdfgc"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What differs between one set of networks and another.
+
+    Attributes:
+        image: px, side of the generated picture.
+        seen: px, side of the pictures that the encoders see.
+        appearance: length of the appearance feature.
+        channels: of the map that the generator begins with.
+        side: of that map.
+    """
+
+    image: int = 224
+    seen: int = 224
+    appearance: int = 2048
+    channels: int = 512
+    side: int = 7
+
+
+def specs(sizes: Sizes = Sizes()) -> Mapping[str, GraphSpec]:
+    """Signatures of the files `pdfgc_NAME.onnx`, by NAME. Pictures are RGB in -1..1."""
+    seen = TensorSpec("image", (1, 3, sizes.seen, sizes.seen))
+    start = TensorSpec("map", (1, sizes.channels, sizes.side, sizes.side))
+    lips, expression, eyes, pose = (
+        TensorSpec(name, (1, length))
+        for name, length in (("lips", LIPS), ("expression", EXPRESSION), ("eyes", EYES), ("pose", POSE))
+    )
+    ends = {
+        "appearance": ((seen,), (TensorSpec("feature", (1, sizes.appearance)), start)),
+        "audio": ((TensorSpec("mel", (1, 1, BANDS, FRAMES), low=0.0),), (lips,)),
+        "bridge": ((TensorSpec("controls", (1, len(CHANNELS))),), (lips, expression, eyes, pose)),
+        "motion": ((seen,), (expression, eyes, pose)),
+        "generator": (
+            (TensorSpec("latent", (1, sizes.appearance + MOTION)), start),
+            (TensorSpec("image", (1, 3, sizes.image, sizes.image)),),
+        ),
+    }
+    return {name: GraphSpec(f"pdfgc_{name}", inputs, outputs) for name, (inputs, outputs) in ends.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Networks:
+    """The networks of a folder; shared by all faces and sessions of a process."""
+
+    sizes: Sizes
+    gains: Gains
+    appearance: Graph
+    audio: Graph
+    generator: Graph
+    bridge: Graph | None
+    motion: Graph | None
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 1) -> "Networks":
+        """The networks of a folder; the generator runs on so many threads.
+
+        Raises:
+            ModelError: if a file is missing, damaged or does not fit the others; the line says which and what to do.
+            MissingDependency: if ONNX Runtime is not installed.
+        """
+        if not folder.is_dir():
+            raise ModelError(f"there is no folder {folder} of PD-FGC networks: {CURE}")
+        graphs: dict[str, Graph | None] = {}
+        for name in specs():
+            path = folder / f"pdfgc_{name}.onnx"
+            if name in OPTIONAL and not path.exists():
+                graphs[name] = None
+            elif not path.exists():
+                raise ModelError(f"{path} is missing: {CURE}")
+            else:
+                graphs[name] = OrtGraph.load(path, threads if name == "generator" else 1)
+        appearance, audio, generator = (_there(graphs[name]) for name in ("appearance", "audio", "generator"))
+        sizes = _sizes(folder, appearance.spec, generator.spec)
+        for name, graph in graphs.items():
+            _compare(folder, name, graph, specs(sizes)[name])
+        return cls(sizes, _gains(folder / "pdfgc.json"), appearance, audio, generator, graphs["bridge"], graphs["motion"])
+
+
+def _there(graph: Graph | None) -> Graph:
+    assert graph is not None
+    return graph
+
+
+def _sizes(folder: Path, appearance: GraphSpec, generator: GraphSpec) -> Sizes:
+    try:
+        (seen,), (feature, start) = appearance.inputs, appearance.outputs
+        (image,) = generator.outputs
+        return Sizes(image.shape[2], seen.shape[2], feature.shape[1], start.shape[1], start.shape[2])
+    except (ValueError, IndexError) as error:
+        raise ModelError(f"{folder} does not hold PD-FGC networks ({generator.name}, {appearance.name}): {CURE}") from error
+
+
+def _compare(folder: Path, name: str, graph: Graph | None, want: GraphSpec) -> None:
+    """Refuse a network of another kind, or of other widths than those beside it."""
+    if graph is None:
+        return
+    for expected, found in ((want.inputs, graph.spec.inputs), (want.outputs, graph.spec.outputs)):
+        shapes = [{tensor.name: tensor.shape for tensor in tensors} for tensors in (expected, found)]
+        if shapes[0] != shapes[1]:
+            raise ModelError(
+                f"{folder / f'pdfgc_{name}.onnx'} does not fit the others: expected {_said(shapes[0])}, "
+                f"got {_said(shapes[1])}; {CURE}"
+            )
+
+
+def _said(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
+
+
+def _gains(path: Path) -> Gains:
+    if not path.exists():
+        return Gains()
+    try:
+        values: Any = json.loads(path.read_text())["gains"]
+        return Gains(*(float(value) for value in values))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f'{path} should hold {{"gains": [lips, expression, eyes, pose]}} ({error}): {CURE}') from error

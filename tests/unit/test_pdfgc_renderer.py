@@ -1,0 +1,176 @@
+"""The `pdfgc` renderer with stand-ins for its networks: the laws of renderers, and what moves which part of the latent."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.contract import Motion
+from engine.media import AudioChunk
+from engine.render.pdfgc.face import appearance_of
+from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS
+from engine.render.pdfgc.lips import NEEDS_MS, Lips
+from engine.render.pdfgc.networks import Networks
+from engine.render.pdfgc.renderer import PdfgcRenderer
+from tests.unit.avatars import synthetic_avatar
+from tests.unit.pdfgc_files import SIZES, write
+
+pytest.importorskip("onnx")
+
+FRAME = 1920
+AHEAD = round(NEEDS_MS * 48)
+SOUND = np.random.default_rng(0).normal(0, 0.1, 40 * FRAME).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Networks:
+    return Networks.load(write(tmp_path_factory.mktemp("pdfgc")))
+
+
+@pytest.fixture(scope="module")
+def silent(tmp_path_factory: pytest.TempPathFactory) -> Networks:
+    return Networks.load(write(tmp_path_factory.mktemp("still"), ("appearance", "audio", "generator")))
+
+
+def _renderer(networks: Networks, size: int = 64, look_ahead_ms: float = NEEDS_MS, off: tuple[str, ...] = ()) -> PdfgcRenderer:
+    return PdfgcRenderer(networks, appearance_of(synthetic_avatar(), networks), size, look_ahead_ms, off)
+
+
+def _centre(picture: int) -> int:
+    return picture * FRAME + FRAME // 2
+
+
+def _motion(picture: int, **controls: float) -> Motion:
+    return Motion.of(_centre(picture), {"yaw": float(picture % 5), **controls})
+
+
+def _heard(renderer: PdfgcRenderer, until: int, sound: NDArray[np.float32] = SOUND, start: int = 0) -> None:
+    renderer.hear(AudioChunk(start, sound[start:until]))
+
+
+def _latent(renderer: PdfgcRenderer, motion: Motion) -> NDArray[np.float32]:
+    return np.asarray(renderer.prepare(motion).inputs["latent"][0, SIZES.appearance :], np.float32)
+
+
+def _draw(renderer: PdfgcRenderer, networks: Networks, motion: Motion) -> NDArray[np.uint8]:
+    return renderer.finish(networks.generator.run(renderer.prepare(motion).inputs)).rgb.copy()
+
+
+def test_pictures_have_the_size_asked_for_and_say_what_they_depict(networks: Networks) -> None:
+    renderer = _renderer(networks, 50)
+    request = renderer.prepare(_motion(3))
+    frame = renderer.finish(networks.generator.run(request.inputs))
+    assert frame.rgb.shape == (50, 50, 3)
+    assert frame.sample == _centre(3)
+    assert request.graph == networks.generator.spec.name
+    with pytest.raises(ValueError, match="needs prepare"):
+        renderer.finish({})
+
+
+def test_people_look_different(networks: Networks) -> None:
+    renderer = _renderer(networks)
+    there = renderer.prepare(_motion(0)).inputs
+    assert np.abs(there["latent"][0, : SIZES.appearance]).min() > 0
+    assert there["map"].shape == (1, SIZES.channels, SIZES.side, SIZES.side)
+
+
+def test_how_sound_was_cut_cannot_show(networks: Networks) -> None:
+    latents = []
+    for cuts in ([AHEAD + 12 * FRAME], [700] * 60, [1, 480, 959, 5000] * 5):
+        renderer, end = _renderer(networks), 0
+        for cut in cuts:
+            renderer.hear(AudioChunk(end, SOUND[end : end + cut]))
+            end += cut
+        latents.append(np.stack([_latent(renderer, _motion(picture)) for picture in range(10)]))
+    assert latents[1] == pytest.approx(latents[0], abs=1e-5)
+    assert latents[2] == pytest.approx(latents[0], abs=1e-5)
+
+
+def test_lips_hear_as_far_ahead_as_declared_and_no_further(networks: Networks) -> None:
+    lips = []
+    for changed in (0, 480, 4800):
+        sound = SOUND.copy()
+        sound[_centre(9) + AHEAD + 480 - changed :] = 0.3
+        renderer = _renderer(networks)
+        _heard(renderer, 30 * FRAME, sound)
+        lips.append([_latent(renderer, _motion(picture))[:LIPS] for picture in range(10)][-1])
+    assert (lips[0] == lips[1]).all()
+    assert (lips[0] != lips[2]).any()
+
+
+def test_with_less_look_ahead_the_lips_are_the_same_but_late(networks: Networks) -> None:
+    ample, short = Lips(networks.audio, 160), Lips(networks.audio, NEEDS_MS - 40)
+    assert (ample.late_ms, short.late_ms) == (0, 40)
+    for lips in (ample, short):
+        lips.hear(AudioChunk(0, SOUND))
+    early, late = ample.around(_centre(9)), short.around(_centre(10))
+    assert early is not None
+    assert late is not None
+    assert (early[1] == late[1]).all()
+
+
+def test_reset_equals_fresh(networks: Networks) -> None:
+    fresh, used = _renderer(networks), _renderer(networks)
+    _heard(used, 30 * FRAME)
+    for picture in range(4):
+        _draw(used, networks, _motion(picture, jawOpen=1.0))
+    used.reset()
+    for renderer in (fresh, used):
+        renderer.hear(AudioChunk(5 * FRAME, SOUND[: 20 * FRAME]))
+    for picture in range(5, 9):
+        assert (_draw(fresh, networks, _motion(picture)) == _draw(used, networks, _motion(picture))).all()
+
+
+def test_two_interleaved_faces_equal_two_separate_ones(networks: Networks) -> None:
+    a, b, alone_a, alone_b = (_renderer(networks) for _ in range(4))
+    _heard(a, 30 * FRAME)
+    _heard(alone_a, 30 * FRAME)
+    together = [(_latent(a, _motion(k)), _latent(b, _motion(k, pitch=9.0))) for k in range(5)]
+    separate = [[_latent(alone_a, _motion(k)) for k in range(5)], [_latent(alone_b, _motion(k, pitch=9.0)) for k in range(5)]]
+    assert (np.array(together).swapaxes(0, 1) == np.array(separate)).all()
+
+
+def test_sound_moves_the_lips_and_nothing_else(networks: Networks) -> None:
+    deaf, hearing = _renderer(networks), _renderer(networks)
+    _heard(hearing, 30 * FRAME)
+    differ = _latent(deaf, _motion(2)) != _latent(hearing, _motion(2))
+    assert differ[:LIPS].all()
+    assert not differ[LIPS:].any()
+
+
+def test_controls_move_the_lips_only_where_nothing_is_heard(networks: Networks) -> None:
+    for heard in (False, True):
+        open_, shut = _renderer(networks), _renderer(networks)
+        for renderer in (open_, shut) if heard else ():
+            _heard(renderer, 30 * FRAME)
+        differ = _latent(open_, _motion(2, jawOpen=1.0)) != _latent(shut, _motion(2))
+        assert differ[:LIPS].any() != heard
+        assert differ[LIPS:].any()  # the stand-in of the bridge moves everything by everything
+
+
+def test_lips_are_handed_over_by_easing_when_the_sound_ends(networks: Networks) -> None:
+    renderer, controls = _renderer(networks), _renderer(networks)
+    _heard(renderer, 10 * FRAME)
+    still = Motion.of(0)
+    goal = _latent(controls, still)[:LIPS]
+    codes = [_latent(renderer, Motion.of(_centre(picture)))[:LIPS] for picture in range(14)]
+    away = [float(np.abs(code - goal).max()) for code in codes]
+    assert away[5] > 0.1
+    assert away[-1] < 1e-6
+    assert max(away[k] - away[k + 1] for k in range(6, 13)) < 0.5 * away[6]
+
+
+def test_a_factor_turned_off_is_canonical(networks: Networks) -> None:
+    renderer = _renderer(networks, off=("expression", "lips"))
+    _heard(renderer, 20 * FRAME)
+    code = _latent(renderer, _motion(3, browInnerUp=1.0))
+    assert not code[: LIPS + EXPRESSION].any()
+    assert code[LIPS + EXPRESSION : LIPS + EXPRESSION + EYES].all()
+
+
+def test_without_a_bridge_only_sound_moves_the_face(silent: Networks) -> None:
+    renderer = _renderer(silent)
+    assert not _latent(renderer, _motion(3)).any()
+    _heard(renderer, 20 * FRAME)
+    code = [_latent(renderer, _motion(picture)) for picture in range(4, 10)][-1]
+    assert code[:LIPS].any()
+    assert not code[LIPS:].any()
