@@ -39,6 +39,8 @@ PRESETS: Mapping[str, Preset] = {
     "face-lips": Preset("training.tracker.lips", "the mouth, refined (a quarter of an hour)"),
     "face-detector": Preset("training.tracker.detector", "where faces are in a picture (20 minutes on a quiet core)"),
     "face-matte": Preset("training.tracker.matte", "how much of each pixel is a person (15 minutes on a quiet core)"),
+    "pdfgc": Preset("training.pdfgc.train", "PD-FGC's networks, stage by stage (section 3; pre-training takes hours on a CPU)"),
+    "factor-judge": Preset("training.synthesis.judge", "what measures lips, gaze, blinks and expression in pictures"),
     "eyes": Preset("training.eyes", "blinks and saccades fitted to captures (seconds)"),
 }
 

@@ -1,0 +1,94 @@
+"""Pre-training on a factorial set of coloured squares."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor  # noqa: E402
+
+from tests.training.pdfgc_fakes import SIZE, TINY, clips, stills  # noqa: E402
+from training.networks.pdfgc.discriminator import Discriminator  # noqa: E402
+from training.pdfgc.factorial import STAR, FactorialError, FactorialSpeech, Stars, focus  # noqa: E402
+from training.pdfgc.networks import Networks, Parts  # noqa: E402
+from training.pdfgc.perceptual import EdgeFeatures  # noqa: E402
+from training.pdfgc.pretrain import Pretrain, mixed  # noqa: E402
+from training.pdfgc.trainer import Pace, Trainer  # noqa: E402
+from training.run import Run, seed_all  # noqa: E402
+
+
+def stage(*, adversarial: bool = False, stars: int = 2) -> Pretrain:
+    seed_all(0)
+    faces = stills()
+    made, held = (Stars(faces, split, SIZE) for split in ("train", "validation"))
+    speech = FactorialSpeech.of_clips(clips(), "train")
+    return Pretrain(Networks(TINY), made, held, speech, EdgeFeatures(), stars, 1, Discriminator(TINY) if adversarial else None)
+
+
+def tensors(stage: Pretrain, index: int) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(value) for name, value in stage.batch(index, 0, 1).items()}
+
+
+def test_a_star_shares_each_factor_with_somebody_else() -> None:
+    faces = stills(people=9, each=30)
+    stars = Stars(faces, "train", SIZE)
+    rows, away = stars._star(np.random.default_rng(3))
+    for factor in range(5):
+        other = rows[0 + away[0, factor]]
+        assert faces.factors[other, factor] == faces.factors[rows[0], factor]
+        assert faces.people[other] != faces.people[rows[0]]
+        assert 1 + factor + away[1 + factor, factor] == 0
+
+
+def test_batches_are_the_same_however_many_processes_draw_them() -> None:
+    own = stage()
+    whole, first, second = own.batch(5, 0, 1), own.batch(5, 0, 2), own.batch(5, 1, 2)
+    assert len(whole["targets"]) == 2 * STAR
+    assert all(np.array_equal(whole[name], np.concatenate([first[name], second[name]])) for name in whole)
+    assert not np.array_equal(whole["motion"], own.batch(6, 0, 1)["motion"])
+
+
+def test_factors_come_from_labels_or_from_who_shares_them() -> None:
+    said, seen = (
+        Parts(*(torch.full((3, n), value) + torch.arange(3.0)[:, None] for n in (500, 30, 6, 6))) for value in (0, 100)
+    )
+    away = torch.zeros(3, 5, dtype=torch.int64)
+    away[0, 0], away[0, 2] = 1, 2  # lips of the next, gaze of the one after that
+    told = torch.zeros(3, 5, dtype=torch.bool)
+    told[0, 1] = True
+    made = mixed(said, seen, away, told)
+    assert made.lip[0, 0] == 101
+    assert made.eye[0].tolist() == [100, 100, 102, 102, 100, 100]
+    assert made.pose[0, 0] == 0
+    assert made.expression[2, 0] == 102
+
+
+def test_focus_is_on_eyes_and_mouth() -> None:
+    marks = np.full((478, 2), 0.5, np.float32)
+    marks[[33, 133, 159, 145]] = [[0.2, 0.3], [0.3, 0.3], [0.25, 0.25], [0.25, 0.35]]
+    mask = focus(marks, 64)
+    assert mask[19, 16] > 200
+    assert mask[60, 60] == 0
+
+
+def test_a_split_without_people_is_refused() -> None:
+    with pytest.raises(FactorialError, match="0 people in 'test'"):
+        Stars(stills(), "test", SIZE)
+
+
+def test_losses_fall(tmp_path: Path) -> None:
+    own = stage(stars=1)
+    trainer = Trainer(own, Pace(1000, rate=3e-3, workers=0), Run(tmp_path, {}), torch.device("cpu"))
+    batch = tensors(own, 0)
+    figures = [trainer.step(step, batch) for step in range(200, 230)]
+    for name in ("pixels", "lip", "pose", "heard", "total"):
+        assert figures[-1][name] < 0.7 * figures[0][name], name
+
+
+def test_samples_are_drawn_of_people_held_out(tmp_path: Path) -> None:
+    own = stage()
+    trainer = Trainer(own, Pace(10, workers=0), Run(tmp_path, {}), torch.device("cpu"))
+    trainer.show(tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").stat().st_size > 500

@@ -1,0 +1,137 @@
+"""The loop: it goes on exactly, it stops at what is no number, several processes are as one."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.multiprocessing.spawn import spawn  # noqa: E402
+
+from tests.training.pdfgc_fakes import TINY  # noqa: E402
+from tests.training.test_pdfgc_pretrain import stage, tensors  # noqa: E402
+from training.pdfgc import parallel, trainer  # noqa: E402
+from training.pdfgc.losses import decorrelation  # noqa: E402
+from training.pdfgc.networks import Networks  # noqa: E402
+from training.pdfgc.train import averaged_weights, begin_with  # noqa: E402
+from training.pdfgc.trainer import Pace, Trainer, TrainingError, rate_at  # noqa: E402
+from training.run import Run  # noqa: E402
+
+CPU = torch.device("cpu")
+
+
+def trained(folder: Path, pace: Pace, *, resume: bool = False) -> list[dict[str, float]]:
+    """Rows of the statistics of a run with a discriminator."""
+    run = Run(folder, {}, resume=resume)
+    own = Trainer(stage(adversarial=True, stars=1), pace, run, CPU)
+    own.train(run.restore(own.parts()))
+    run.close()
+    rows = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k not in ("seconds", "ms_per_step")} for row in rows]
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "LOG_EVERY", 1)
+    pace = Pace(6, rate=1e-3, workers=0, save_every=3, show_every=100)
+    whole = trained(tmp_path / "whole", pace)
+
+    def killed(self: Trainer, step: int, batch: object) -> dict[str, float]:
+        if step == 4:
+            raise KeyboardInterrupt
+        return own_step(self, step, batch)  # type: ignore[arg-type]
+
+    own_step = Trainer.step
+    monkeypatch.setattr(Trainer, "step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "cut", pace)
+    monkeypatch.setattr(Trainer, "step", own_step)
+    again = trained(tmp_path / "cut", pace, resume=True)[-3:]
+    for row, want in zip(again, whole[3:], strict=True):
+        assert row == pytest.approx(want, abs=1e-5)
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_what_is_no_number_stops_the_run_and_keeps_the_last_state(tmp_path: Path, where: str) -> None:
+    pace = Pace(6, workers=0, save_every=2)
+    own = stage(stars=1)
+    run = Run(tmp_path, {})
+    loop = Trainer(own, pace, run, CPU)
+    loop.step(0, tensors(own, 0))
+    run.save(1, loop.parts())
+    kept = run.checkpoint.read_bytes()
+    before = [p.detach().clone() for p in loop.parameters]
+    batch = tensors(own, 1)
+    if where == "loss":
+        batch["spoken"][:] = torch.nan
+    else:
+        loop.parameters[0].register_hook(lambda grad: grad * torch.nan)
+    said = "step 1: the loss 'heard' is not a number" if where == "loss" else "step 1: the gradient is not a number"
+    with pytest.raises(TrainingError, match=said):
+        loop.step(1, batch)
+    assert run.checkpoint.read_bytes() == kept
+    assert all(torch.equal(a, b) for a, b in zip(before, loop.parameters, strict=True))
+
+
+def test_parts_of_a_batch_add_up_to_the_whole(tmp_path: Path) -> None:
+    gradients = []
+    for accumulate in (1, 2):
+        own = stage()
+        loop = Trainer(own, Pace(10, accumulate=accumulate, workers=0), Run(tmp_path / str(accumulate), {}), CPU)
+        for module in own.networks.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.eval()  # statistics of half a batch are others
+        loop._gradients(0, tensors(own, 0))
+        gradients.append(torch.cat([p.grad.reshape(-1) for p in loop.parameters if p.grad is not None]))
+    assert float((gradients[0] - gradients[1]).abs().max()) < 1e-5 * float(gradients[0].abs().max()) + 1e-6
+
+
+def test_the_rate_rises_stays_and_falls() -> None:
+    assert rate_at(0, 10_000) < 0.01
+    assert rate_at(5000, 10_000) == 1
+    assert rate_at(9000, 10_000) == pytest.approx(0.5)
+
+
+def _share(rank: int, folder: str, results: Mapping[str, object]) -> None:
+    """One of two processes: the gradient of its half of the batch, averaged."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    own = stage()
+    loop = Trainer(own, Pace(10, workers=0), Run(Path(folder) / f"run{rank}", {}), CPU)
+    batch = {name: torch.from_numpy(value) for name, value in own.batch(0, rank, 2).items()}
+    loop._gradients(0, batch)
+    parallel.average_gradients(loop.parameters)
+    flat = torch.cat([p.grad.reshape(-1) for p in loop.parameters if p.grad is not None])
+    features = torch.from_numpy(np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32))[rank * 4 : rank * 4 + 4]
+    features.requires_grad_()
+    decorrelation(parallel.gathered(features)[:, :2], parallel.gathered(features)[:, 2:], 8).backward()
+    np.savez(f"{folder}/{rank}.npz", gradient=flat.numpy(), features=features.grad.numpy())
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_have_the_gradient_of_one_with_the_whole_batch(tmp_path: Path) -> None:
+    spawn(_share, (str(tmp_path), None), nprocs=2)
+    one, two = (np.load(tmp_path / f"{rank}.npz") for rank in range(2))
+    own = stage()
+    loop = Trainer(own, Pace(10, workers=0), Run(tmp_path / "run", {}), CPU)
+    loop._gradients(0, tensors(own, 0))
+    whole = torch.cat([p.grad.reshape(-1) for p in loop.parameters if p.grad is not None]).numpy()
+    assert np.array_equal(one["gradient"], two["gradient"])
+    assert np.abs(one["gradient"] - whole).max() < 1e-4 * np.abs(whole).max()
+    features = torch.from_numpy(np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)).requires_grad_()
+    decorrelation(features[:, :2], features[:, 2:], 8).backward()
+    both = np.concatenate([one["features"], two["features"]]) / 2  # each process has the same loss: its mean is the loss
+    assert features.grad is not None
+    assert np.abs(both - features.grad.numpy()).max() < 1e-4
+
+
+def test_a_run_begins_with_another_ones_weights(tmp_path: Path) -> None:
+    own = stage(stars=1)
+    run = Run(tmp_path, {})
+    run.save(1, Trainer(own, Pace(10, workers=0), run, CPU).parts())
+    other = Networks(TINY)
+    assert "new: none" in begin_with(other, tmp_path)
+    weights = averaged_weights(tmp_path)
+    assert all(torch.equal(value, weights[name]) for name, value in other.state_dict().items())

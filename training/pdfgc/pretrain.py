@@ -1,0 +1,157 @@
+"""Pre-training on the factorial set: every factor gets its place in the latent, with labels, before stages 1 to 3.
+
+Not in the paper, which has no such data. The heads learn to say what was drawn
+in the terms of `training.pdfgc.codes`, the audio encoder to say the lips of
+its sound in the same terms, and the generator to draw a person from another
+picture and five factors. Each factor comes, by chance, from its label or from
+what the motion encoder sees in a picture of somebody else who shares it and
+nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.pdfgc.codes import code_matrix
+from training.pdfgc.factorial import STAR, FactorialSpeech, Stars
+from training.pdfgc.losses import feature_difference
+from training.pdfgc.networks import Networks, Parts, pictures
+from training.pdfgc.stage import Batch, Outcome, joined
+from training.pdfgc.teachers import Perceptual
+from training.run import Stateful
+from training.synthesis.factors import FACTORS
+
+WEIGHTS: Final[Mapping[str, float]] = {
+    "pixels": 4.0, "perceptual": 1.0,
+    "lip": 2.0, "expression": 1.0, "gaze": 1.0, "blink": 0.5, "pose": 0.5, "heard": 2.0,
+    "adversarial": 0.05, "matching": 1.0,
+}  # fmt: skip
+TOLD: Final = (0.5, 3000)
+"""Share of factors that the generator is told by label, in the end, and the steps in which it falls to that from 1."""
+FOCUS: Final = 8.0
+"""By how much more a pixel of an eye counts than one of a cheek."""
+
+
+class Pretrain:
+    """See the module.
+
+    Args:
+        networks: to train, all but the discriminator's.
+        stars: pictures.
+        held: pictures of others, for samples.
+        speech: sound; None leaves the audio encoder out.
+        perceptual: what is compared beside pixels.
+        count: stars of a batch.
+        seed: of the batches.
+        discriminator: if what is made shall look real.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        stars: Stars,
+        held: Stars,
+        speech: FactorialSpeech | None,
+        perceptual: Perceptual,
+        count: int,
+        seed: int,
+        discriminator: nn.Module | None = None,
+    ) -> None:
+        self.networks, self.discriminator = networks, discriminator
+        self.weights: Mapping[str, float] = WEIGHTS
+        self.trained: Sequence[nn.Module] = [networks.appearance, networks.motion, networks.generator]
+        self.trained = [*self.trained, networks.audio] if speech else self.trained
+        self.state: Mapping[str, Stateful] = {}
+        self._held, self._stars, self._speech, self._perceptual = held, stars, speech, perceptual
+        self._count, self._seed = count, seed
+        self._widths = networks.widths.latent
+        self._matrix = torch.from_numpy(code_matrix().T.copy())
+
+    def batch(self, index: int, rank: int, count: int) -> Mapping[str, NDArray[np.generic]]:
+        """See `Stage` and `Stars.draw`; as many sounds as pictures."""
+        own = self._count // count
+        return joined([self._star(index, number) for number in range(rank * own, (rank + 1) * own)])
+
+    def _star(self, index: int, number: int) -> dict[str, NDArray[np.generic]]:
+        rng = np.random.default_rng((self._seed, index, number))
+        arrays = self._stars.draw(rng) | {"chance": rng.random((STAR, len(FACTORS)), np.float32)}
+        return arrays | (self._speech.draw(rng, STAR) if self._speech else {})
+
+    def losses(self, batch: Batch, step: int) -> Outcome:
+        """See `Stage`."""
+        said = self._code(batch["motion"])
+        seen = Parts.seen(self.networks.motion(pictures(batch["drivers"])))
+        told = max(TOLD[0], 1 - (1 - TOLD[0]) * step / TOLD[1])
+        driven = mixed(said, seen, batch["away"], batch["chance"] < told)
+        made = self.networks.draw(pictures(batch["identities"]), driven.joined())
+        target = pictures(batch["targets"])
+        losses = heads_error(seen, said) | {
+            "pixels": focused_error(made, target, batch["focus"]),
+            "perceptual": feature_difference(self._perceptual(made), self._perceptual(target)),
+        }
+        if self._speech:
+            heard = self.networks.audio(batch["mel"]).lip
+            losses["heard"] = functional.smooth_l1_loss(heard, self._code(batch["spoken"]).lip)
+        return Outcome(losses, made, target)
+
+    def show(self, networks: Networks) -> Mapping[str, Tensor]:
+        """See `Stage`: two stars."""
+        rngs = [np.random.default_rng((0, number)) for number in range(2)]
+        device = next(networks.parameters()).device
+        batch = {k: torch.from_numpy(v).to(device) for k, v in joined([self._held.draw(rng) for rng in rngs]).items()}
+        said, identities = self._code(batch["motion"]), pictures(batch["identities"])
+        seen = Parts.seen(networks.motion(pictures(batch["drivers"])))
+        swapped = mixed(said, seen, batch["away"], torch.zeros_like(batch["away"], dtype=torch.bool))
+        return {
+            "who": identities,
+            "wanted; also the drivers: the first of six takes each factor from one of the next": pictures(batch["targets"]),
+            "factors told": networks.draw(identities, said.joined()),
+            "factors seen": networks.draw(identities, swapped.joined()),
+        }
+
+    def _code(self, motion: Tensor) -> Parts:
+        return Parts.of(motion @ self._matrix.to(motion.device), self._widths)
+
+
+def heads_error(seen: Parts, said: Parts) -> dict[str, Tensor]:
+    """How far the heads are from the labels, factor by factor."""
+    gaze, lids = [2, 3], [0, 1, 4, 5]
+    pairs = {
+        "lip": (seen.lip, said.lip),
+        "expression": (seen.expression, said.expression),
+        "gaze": (seen.eye[:, gaze], said.eye[:, gaze]),
+        "blink": (seen.eye[:, lids], said.eye[:, lids]),
+        "pose": (seen.pose, said.pose),
+    }
+    return {name: functional.smooth_l1_loss(*pair) for name, pair in pairs.items()}
+
+
+def mixed(said: Parts, seen: Parts, away: Tensor, told: Tensor) -> Parts:
+    """Latents whose factors come from labels, or from a picture that shares them.
+
+    Args:
+        said: labels.
+        seen: what the motion encoder said of the pictures of the batch.
+        away: int64[B, 5], see `Stars.draw`.
+        told: bool[B, 5], which come from labels.
+    """
+    source = torch.arange(len(away), device=away.device)[:, None] + away
+
+    def part(name: str, factor: str) -> Tensor:
+        f = FACTORS.index(factor)
+        return torch.where(told[:, f, None], getattr(said, name), getattr(seen, name)[source[:, f]])
+
+    gaze, blink = part("eye", "gaze"), part("eye", "blink")
+    eye = torch.cat([blink[:, :2], gaze[:, 2:4], blink[:, 4:]], 1)
+    return Parts(part("lip", "lip"), part("expression", "expression"), eye, part("pose", "pose"))
+
+
+def focused_error(made: Tensor, target: Tensor, focus: Tensor) -> Tensor:
+    """L1 of pictures [B, 3, S, S], pixels weighted by `focus` uint8[B, S, S]."""
+    weight = 1 + FOCUS / 255 * focus.float()
+    return (((made - target).abs().mean(1) * weight).mean((1, 2)) / weight.mean((1, 2))).mean()

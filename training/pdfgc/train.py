@@ -1,0 +1,160 @@
+"""`python -m training pdfgc --stage pretrain|1|2|3`: PD-FGC's networks."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import torch
+
+from engine.errors import ModelError
+from training.networks.pdfgc.config import PRESETS, Widths
+from training.networks.pdfgc.discriminator import Discriminator
+from training.networks.pdfgc.motion import MotionEncoder
+from training.pdfgc.factorial import STAR, FactorialSpeech, Stars
+from training.pdfgc.networks import Networks
+from training.pdfgc.parallel import join, world
+from training.pdfgc.pretrain import Pretrain
+from training.pdfgc.stage import Stage
+from training.pdfgc.teachers import Teachers, teachers_of
+from training.pdfgc.trainer import Pace, Trainer
+from training.run import Run, RunError, seed_all
+from training.synthesis.data import FactorialSet
+from training.synthesis.speech import stretches_of
+
+_FREE: Final = ("resume", "device", "threads", "workers", "out", "minutes", "save_every", "show_every")
+"""Options that may differ when a run goes on."""
+_STRETCHES: Final = 2000  # of 2.56 s, taken of --speech
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the run."""
+    parser.add_argument("--stage", choices=list(STAGES), default="pretrain")
+    parser.add_argument("--widths", choices=list(PRESETS), default="pdfgc-lite", help="(default: %(default)s)")
+    parser.add_argument("--size", type=int, help="px made, if smaller than the widths': the last levels are left off")
+    parser.add_argument("--data", type=Path, required=True, help="factorial set, or clips of prepare-pdfgc")
+    parser.add_argument("--speech", type=Path, help="for pretrain: more speech, made by `speech`")
+    parser.add_argument("--out", type=Path, required=True, help="run folder")
+    parser.add_argument("--start", type=Path, help="run folder whose averaged weights to begin with")
+    parser.add_argument("--adversarial", action=argparse.BooleanOptionalAction, help="a discriminator (default: in 1 and 3)")
+    parser.add_argument("--observer", type=Path, help="run whose motion encoder stands in for the paper's teachers")
+    for name, what in (("perceptual", "Eq. 7"), ("reconstruction", "Eq. 1, phi"), ("emotion", "Eq. 1, psi"), ("gaze", "Eq. 8")):
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"network of {what}, see training/pdfgc/teachers.py")
+    parser.add_argument("--batch", type=int, default=12, help="pictures of a step, of all processes (default: %(default)s)")
+    parser.add_argument("--accumulate", type=int, default=1, help="parts that a process takes its share in")
+    parser.add_argument("--steps", type=int, default=100_000)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so long; go on with --resume")
+    parser.add_argument("--rate", type=float, default=1e-3, help="of Adam (default: %(default)s)")
+    parser.add_argument("--discriminator-rate", type=float, default=1e-3, help="likewise (default: %(default)s)")
+    parser.add_argument("--decay", type=float, default=0.999, help="of the averaged weights (default: %(default)s)")
+    parser.add_argument("--clip", type=float, default=10.0, help="largest norm of the gradient (default: %(default)s)")
+    parser.add_argument("--save-every", type=int, default=500, help="steps")
+    parser.add_argument("--show-every", type=int, default=500, help="steps between sample sheets")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--half", action="store_true", help="multiply in bfloat16")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1, help="processes that make batches (default: %(default)s)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Train; the averaged weights are in the checkpoint under `ema`."""
+    device = join(args.device)
+    torch.set_num_threads(args.threads)
+    cv2.setNumThreads(0)
+    seed_all(args.seed)
+    run = Run(args.out, options_of(args), resume=args.resume)
+    stage = stage_of(args, device)
+    trainer = Trainer(stage, Pace.of(args), run, device)
+    trainer.train(run.restore(trainer.parts()))
+    run.close()
+    return 0
+
+
+def options_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What must be the same when a run goes on."""
+    kept = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
+    return {name: value for name, value in kept.items() if name not in _FREE}
+
+
+def stage_of(args: argparse.Namespace, device: torch.device) -> Stage:
+    """The stage that was asked for, its networks as they begin."""
+    widths = PRESETS[args.widths]
+    widths = widths.at(args.size) if args.size else widths
+    networks = Networks(widths, unified=args.stage == "1")
+    if args.start:
+        print(begin_with(networks, args.start), flush=True)
+    observer = observer_of(args.observer, widths) if args.observer else None
+    teachers = teachers_of(
+        observer, perceptual=args.perceptual, reconstruction=args.reconstruction, emotion=args.emotion, gaze=args.gaze,
+        device=device,
+    )  # fmt: skip
+    print(f"teachers: {teachers.words}", flush=True)
+    adversarial = args.adversarial if args.adversarial is not None else args.stage in ("1", "3")
+    return STAGES[args.stage](args, networks, teachers, Discriminator(widths) if adversarial else None)
+
+
+def begin_with(networks: Networks, run: Path) -> str:
+    """Take the averaged weights of a run as far as they fit; says what did not.
+
+    Raises:
+        ModelError: if there are none, or none fit.
+    """
+    weights, own = averaged_weights(run), networks.state_dict()
+    fit = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    if not fit:
+        raise ModelError(f"nothing in {run} fits networks of these widths; begin with a run of the same --widths")
+    networks.load_state_dict(fit, strict=False)
+    fresh = sorted({".".join(name.split(".")[:2]) for name in own if name not in fit})
+    return f"{len(fit)} of {len(own)} tensors begin as in {run}; new: {', '.join(fresh) or 'none'}"
+
+
+def averaged_weights(run: Path) -> dict[str, torch.Tensor]:
+    """The averaged weights of a run folder.
+
+    Raises:
+        ModelError: if it has no checkpoint that can be read.
+    """
+    path = run / "checkpoint.pt"
+    if not path.exists():
+        raise ModelError(f"no checkpoint in {run}: train one with python -m training pdfgc --out {run}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)["parts"]["ema"]
+    except (RuntimeError, KeyError, EOFError, OSError) as error:
+        raise ModelError(
+            f"{path} cannot be read ({str(error).splitlines()[0]}): it was cut short, or is no run of pdfgc"
+        ) from error
+
+
+def observer_of(run: Path, widths: Widths) -> MotionEncoder:
+    """The motion encoder of a run of the same widths."""
+    motion, prefix = MotionEncoder(widths), "motion."
+    weights = {name[len(prefix) :]: value for name, value in averaged_weights(run).items() if name.startswith(prefix)}
+    try:
+        motion.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(f"the motion encoder in {run} has other widths than --widths says") from error
+    return motion
+
+
+def _pretrain(
+    args: argparse.Namespace, networks: Networks, teachers: Teachers, discriminator: Discriminator | None
+) -> Pretrain:
+    data = FactorialSet.load(args.data)
+    stars = {split: Stars(data.stills, split, networks.widths.size) for split in ("train", "validation")}
+    people = ", ".join(f"{len(own.people)} people for {split}" for split, own in stars.items())
+    print(f"{args.data}: {people}", flush=True)
+    if args.speech:
+        speech = FactorialSpeech.of_stretches(stretches_of(args.speech, "train", _STRETCHES, args.seed))
+    else:
+        speech = FactorialSpeech.of_clips(data.clips, "train") if data.clips else None
+    count, rest = divmod(args.batch, STAR)
+    if rest or count % world()[1]:
+        raise RunError(f"--batch {args.batch}: pre-training takes a multiple of {STAR * world()[1]} pictures")
+    return Pretrain(networks, stars["train"], stars["validation"], speech, teachers.perceptual, count, args.seed, discriminator)
+
+
+Builder = Callable[[argparse.Namespace, Networks, Teachers, Discriminator | None], Stage]
+STAGES: Final[Mapping[str, Builder]] = {"pretrain": _pretrain}
