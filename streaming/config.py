@@ -1,11 +1,12 @@
 """What an operator may decide about the server, and what it refuses to start with."""
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.errors import MienError
 from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS
+from streaming.rtc.servers import IceServers
 
 DEFAULT_PORT = 8700
 SIZES = (256, 384, 512, 768)  # px
@@ -46,6 +47,7 @@ class ServerConfig:
     token: str | None = None
     certificate: Path | None = None
     key: Path | None = None
+    ice_servers: IceServers = field(default_factory=IceServers)  # STUN and TURN, for browsers and for this server
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:

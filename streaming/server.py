@@ -74,7 +74,7 @@ def real_parts(config: ServerConfig) -> Parts:
     options = WorkerOptions(warm=str(library.path(config.portrait or safe)), sizes=(config.size,))
 
     def add_peers(app: web.Application, sessions: LiveSessions) -> None:
-        add_routes(app, sessions, RtcConfig(loopback=config.loopback))
+        add_routes(app, sessions, RtcConfig(loopback=config.loopback, ice_servers=config.ice_servers))
 
     live = Live(library.path, workers=config.workers, options=options, own_camera=own_camera(config))
     return Parts(live, library, add_peers, samples(), own_sources(config))

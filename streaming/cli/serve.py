@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from streaming.cli import ice
 from streaming.config import DEFAULT_PORT, RATES, SIZES, ServerConfig
 from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS
 
@@ -44,6 +45,7 @@ def add_parser(subparsers: Any) -> None:
     add("--token", default=os.environ.get("MIEN_TOKEN"), help="what a browser must show; also as MIEN_TOKEN")
     add("--certificate", type=Path, metavar="PEM", help="certificate for https")
     add("--key", type=Path, metavar="PEM", help="its private key")
+    ice.add_arguments(parser)
     add("--open", action="store_true", help="open the page in the browser")
 
 
@@ -68,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         token=args.token or None,
         certificate=args.certificate,
         key=args.key,
+        ice_servers=ice.chosen(args),
     )
     from streaming import server  # heavy
 

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 import aioice.ice
 import aioice.stun
 import aiortc
-from aiortc import RTCPeerConnection, RTCRtpTransceiver
+from aiortc import RTCIceServer, RTCPeerConnection, RTCRtpTransceiver
+from aiortc.rtcicetransport import connection_kwargs
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
 from aiortc.sdp import SessionDescription
 
@@ -147,20 +148,12 @@ def await_checks(connection: aioice.ice.Connection, timeout_s: float) -> None:
     connection.connect = after_first_check  # type: ignore[method-assign]
 
 
-def successor(connection: aioice.ice.Connection) -> aioice.ice.Connection:
-    """A new ICE side of the same peer, with new credentials and the same STUN and TURN servers: aioice cannot restart one.
+def successor(servers: list[RTCIceServer]) -> aioice.ice.Connection:
+    """A new ICE side for a peer, with credentials of its own: aioice cannot restart the one it has.
 
     The far side made the first offer and stays in control (RFC 8445, section 7.3.1.1).
     """
-    return aioice.ice.Connection(
-        ice_controlling=False,
-        stun_server=connection.stun_server,
-        turn_server=connection.turn_server,
-        turn_username=connection.turn_username,
-        turn_password=connection.turn_password,
-        turn_ssl=connection.turn_ssl,
-        turn_transport=connection.turn_transport,
-    )
+    return aioice.ice.Connection(ice_controlling=False, **connection_kwargs(servers))
 
 
 def hand_over(transceiver: RTCRtpTransceiver, fresh: aioice.ice.Connection) -> aioice.ice.Connection:

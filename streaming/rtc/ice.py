@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from aioice.ice import Connection
-from aiortc import RTCRtpTransceiver
+from aiortc import RTCIceServer, RTCRtpTransceiver
 
 from engine.errors import MienError
 from streaming.rtc import aiortc_seam as seam
@@ -22,6 +23,14 @@ class TooEarly(MienError):
     """ICE cannot be restarted before it has been established."""
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What there is now to be found by: addresses of this machine, and servers with credentials that are still good."""
+
+    addresses: Sequence[str]
+    servers: list[RTCIceServer]
+
+
 class IceSide:
     """Adds candidates to a peer's ICE, and restarts it without a gap in its media.
 
@@ -31,14 +40,14 @@ class IceSide:
     was.
     """
 
-    def __init__(self, transceiver: RTCRtpTransceiver, addresses: Callable[[], Sequence[str]], patience_s: float) -> None:
-        self._transceiver, self._addresses, self._patience_s = transceiver, addresses, patience_s
+    def __init__(self, transceiver: RTCRtpTransceiver, means: Callable[[], Means], patience_s: float) -> None:
+        self._transceiver, self._means, self._patience_s = transceiver, means, patience_s
         self._username = ""  # of the far side's newest generation
         self._generation = 0
         self._candidates = 0  # of that generation
         self._next: Connection | None = None  # a successor that is not connected yet
         self._moving: asyncio.Task[None] | None = None
-        seam.use_addresses(self._now, addresses(), GATHER_S)
+        seam.use_addresses(self._now, means().addresses, GATHER_S)
 
     @property
     def tag(self) -> str:
@@ -86,8 +95,9 @@ class IceSide:
 
     async def _restart(self, fragment: Fragment) -> str:
         await self.close()
-        fresh = seam.successor(self._now)
-        seam.use_addresses(fresh, self._addresses(), GATHER_S)
+        means = self._means()
+        fresh = seam.successor(means.servers)
+        seam.use_addresses(fresh, means.addresses, GATHER_S)
         await fresh.gather_candidates()
         fresh.remote_username, fresh.remote_password = fragment.username, fragment.password
         self._username, self._candidates, self._next = fragment.username, 0, fresh

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,11 +18,12 @@ from streaming.contract import LiveSession
 from streaming.rtc import aiortc_seam as seam
 from streaming.rtc.broadcast import ENCODERS, Broadcast
 from streaming.rtc.camera import CameraReceiver
-from streaming.rtc.ice import IceSide
+from streaming.rtc.ice import IceSide, Means
 from streaming.rtc.offer import Offer, OfferError, checked_offer
 from streaming.rtc.reach import Reach, this_host
 from streaming.rtc.receiver import VoiceReceiver
 from streaming.rtc.sender import PLAYOUT_DELAY_URI, MediaSender
+from streaming.rtc.servers import IceServers
 
 log = logging.getLogger(__name__)
 
@@ -35,21 +37,12 @@ class Crowded(MienError):
 
 
 @dataclass(frozen=True, slots=True)
-class IceServer:
-    """A STUN or TURN server, `stun:host:port` or `turn:host:port?transport=udp`."""
-
-    url: str
-    username: str | None = None
-    credential: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class RtcConfig:
     """What an operator may decide about WebRTC."""
 
     loopback: bool = True  # only this machine reaches the server: peers on loopback and private addresses are welcome
     private: bool = False  # whether to send to private addresses that an offer names, besides this host's own on loopback
-    ice_servers: tuple[IceServer, ...] = ()
+    ice_servers: IceServers = field(default_factory=IceServers)  # told to peers; used here too, where others reach the server
     codecs: tuple[str, ...] = ("H264", "VP8")  # in order of preference
     playout_delay_ms: tuple[int, int] | None = (0, 200)  # asked of the viewer's jitter buffer
     viewers_max: int = 16  # of one session
@@ -165,8 +158,8 @@ class Peers:
         return [peer for peer in self._peers.values() if peer.session_id == session_id]
 
     def _new_peer(self, session: LiveSession, *, watches: bool) -> Peer:
-        servers = [RTCIceServer(s.url, s.username, s.credential) for s in self.config.ice_servers]
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        configuration = RTCConfiguration(iceServers=self._means().servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        connection = RTCPeerConnection(configuration)
         peer = Peer(secrets.token_urlsafe(12), session.id, watches, connection)
         self._peers[peer.id] = peer
         return peer
@@ -182,7 +175,7 @@ class Peers:
         connection.on("connectionstatechange", lambda: self._state_changed(peer))
         try:
             transceivers = [self._transceiver(peer, kind, session, offer) for kind in offer.kinds]
-            peer.ice = IceSide(transceivers[0], self._addresses, self.config.connect_timeout_s)
+            peer.ice = IceSide(transceivers[0], self._means, self.config.connect_timeout_s)
             peer.ice.begin(offer.username, offer.candidates)
             await connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
             for transceiver in transceivers:
@@ -198,8 +191,11 @@ class Peers:
         peer.timeout = loop.call_later(self.config.connect_timeout_s, self._give_up, peer)
         return connection.localDescription.sdp
 
-    def _addresses(self) -> list[str]:
-        return seam.host_addresses(loopback=self.config.loopback)
+    def _means(self) -> Means:
+        config = self.config
+        named = () if config.loopback else config.ice_servers.at(time.time())
+        servers = [RTCIceServer(server.url, server.username, server.credential) for server in named]
+        return Means(seam.host_addresses(loopback=config.loopback), servers)
 
     def _transceiver(self, peer: Peer, kind: str, session: LiveSession, offer: Offer) -> RTCRtpTransceiver:
         if not peer.watches:

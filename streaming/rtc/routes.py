@@ -5,6 +5,7 @@ candidates and ICE restarts by PATCH (sections 4.3.1 to 4.3.3), and DELETE ends
 it. WHEP does the same the other way round.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ from streaming.contract import LiveSession
 from streaming.rtc.fragment import FRAGMENT_MAX, FRAGMENT_TYPE, checked_fragment
 from streaming.rtc.ice import IceSide, TooEarly
 from streaming.rtc.offer import SDP_MAX, OfferError
-from streaming.rtc.peer import Crowded, IceServer, Peer, Peers, RtcConfig
+from streaming.rtc.peer import Crowded, Peer, Peers, RtcConfig
 
 SDP_TYPE = "application/sdp"
 RETRY_S = 10  # after a refusal for want of room
@@ -106,7 +107,7 @@ def _patch(peers: Peers, *, watches: bool) -> Handler:
             return _error(409, str(error))
         if ours is None:
             return web.Response(status=204)
-        return web.Response(text=ours, content_type=FRAGMENT_TYPE, headers={"ETag": peer.ice.tag})
+        return _with_servers(web.Response(text=ours, content_type=FRAGMENT_TYPE, headers={"ETag": peer.ice.tag}), peers)
 
     return handle
 
@@ -153,16 +154,9 @@ async def _body(request: web.Request, most: int) -> str | None:
 
 
 def _with_servers(response: web.Response, peers: Peers) -> web.Response:
-    for server in peers.config.ice_servers:
-        response.headers.add("Link", _link(server))
+    for server in peers.config.ice_servers.at(time.time()):
+        response.headers.add("Link", server.link)
     return response
-
-
-def _link(server: IceServer) -> str:
-    link = f'<{server.url}>; rel="ice-server"'
-    if server.username is not None:
-        link += f'; username="{server.username}"; credential="{server.credential}"; credential-type="password"'
-    return link
 
 
 def _error(status: int, line: str, headers: Mapping[str, str] | None = None) -> web.Response:
