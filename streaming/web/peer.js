@@ -1,13 +1,20 @@
 // One WebRTC connection: WHEP brings the face down, WHIP takes the microphone and the camera up, a connection each.
 
-import { offer, withdraw } from "./server.js";
+import { candidates, fragment, restarted } from "./ice.js";
+import { amend, iceServers, offer, withdraw } from "./server.js";
 
-const GATHER_MS = 250; // loopback and local networks gather in a few milliseconds; STUN has no part in it
+const GATHER_MS = 60; // the machine's own addresses come in a few milliseconds; what comes later is told later
+const TELL_MS = 30; // candidates that come together are told together
+const RESTART_MS = 300; // a connection that is lost for so long looks for another way
 const CAMERA_BPS = 800_000;
 const CAMERA_FPS = 30;
 
 export class Peer {
   #resource = null;
+  #tag = null; // of the ICE side that the server knows
+  #late = []; // candidates that it does not know yet
+  #telling = 0;
+  #restarting = false;
   #lostAt = null;
   #stood = false;
 
@@ -18,17 +25,64 @@ export class Peer {
       if (state === "connected") this.#stood = true;
       if (state === "disconnected" || state === "failed" || state === "closed") this.#lostAt ??= performance.now();
       else this.#lostAt = null;
+      if (state === "disconnected") setTimeout(() => this.#lostAt !== null && this.restart(), RESTART_MS);
     });
+    this.connection.addEventListener("icecandidate", ({ candidate }) => {
+      if (candidate?.candidate) this.#tell(candidate.candidate);
+    });
+    addEventListener("online", this.restart); // another network: the way it had may be gone before it is missed
   }
 
   async negotiate(path) {
     const pc = this.connection;
+    pc.setConfiguration({ ...pc.getConfiguration(), iceServers: await iceServers(path) });
     await pc.setLocalDescription(await pc.createOffer());
-    await gathered(pc);
-    const answer = await offer(path, pc.localDescription.sdp);
+    const answer = await offer(path, await this.#gathered());
     this.#resource = answer.resource;
+    this.#tag = answer.tag;
     if (pc.signalingState === "closed") return this.close();
-    return pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    return this.#tellLate();
+  }
+
+  // Looks for another way for the same connection, which goes on over the one it has until then. Whoever tends to a
+  // peer replaces it when that does not help.
+  restart = async () => {
+    const pc = this.connection;
+    if (!this.#resource || this.#restarting || pc.signalingState !== "stable") return;
+    this.#restarting = true;
+    try {
+      const answer = pc.remoteDescription.sdp;
+      await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));
+      const ours = await this.#gathered();
+      const { side, tag } = await amend(this.#resource, "*", fragment(ours, candidates(ours)));
+      this.#tag = tag;
+      await pc.setRemoteDescription({ type: "answer", sdp: restarted(answer, side) });
+      await this.#tellLate();
+    } catch {
+      if (pc.signalingState === "have-local-offer") await pc.setLocalDescription({ type: "rollback" }).catch(() => {});
+    } finally {
+      this.#restarting = false;
+    }
+  };
+
+  // The local description with the candidates that come soon.
+  async #gathered() {
+    await gathered(this.connection);
+    this.#late = [];
+    return this.connection.localDescription.sdp;
+  }
+
+  #tell(candidate) {
+    this.#late.push(candidate);
+    clearTimeout(this.#telling);
+    this.#telling = setTimeout(() => this.#tellLate(), TELL_MS);
+  }
+
+  async #tellLate() {
+    if (!this.#resource || !this.#late.length || this.connection.signalingState !== "stable") return;
+    const side = fragment(this.connection.localDescription.sdp, this.#late.splice(0));
+    await amend(this.#resource, this.#tag, side).catch(() => {}); // the server finds the peer by its checks, too
   }
 
   // Seconds since the connection was lost; 0 while it stands or is being made.
@@ -46,6 +100,7 @@ export class Peer {
   async close() {
     const resource = this.lostFor > 0 ? null : this.#resource;
     this.#resource = null;
+    removeEventListener("online", this.restart);
     if (resource) await withdraw(resource);
     this.connection.close();
   }

@@ -1,5 +1,12 @@
 // The server's JSON interface. Every failure is an Error whose message is one line fit to be shown.
 
+import { linkedServers } from "./ice.js";
+
+const AMEND_MS = 2000;
+const SERVERS_MS = 15 * 60_000; // a quarter of the time for which credentials are good
+
+let servers = { until: -Infinity, known: [] };
+
 export class Refusal extends Error {
   constructor(line, status) {
     super(line);
@@ -71,10 +78,26 @@ export async function enrol({ photo, filename, name, consent, onProgress }) {
 
 export const eventsAddress = (path) => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
 
-// Offers SDP to a WHIP or WHEP address; returns the answer and the address that ends the peer.
+// Offers SDP to a WHIP or WHEP address; returns the answer, the address that ends the peer, and the tag of its ICE side.
 export async function offer(path, sdp) {
   const response = await ask(path, { method: "POST", headers: { "Content-Type": "application/sdp" }, body: sdp });
-  return { sdp: await response.text(), resource: response.headers.get("Location") };
+  return { sdp: await response.text(), resource: response.headers.get("Location"), tag: response.headers.get("ETag") };
+}
+
+// Tells of candidates (`match` is the tag) or of an ICE restart (`match` is "*"); returns the server's new ICE side, if any.
+export async function amend(resource, match, body) {
+  const headers = { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": match };
+  const response = await ask(resource, { method: "PATCH", headers, body, signal: AbortSignal.timeout(AMEND_MS) });
+  return { side: await response.text(), tag: response.headers.get("ETag") };
+}
+
+// The STUN and TURN servers to connect with; asked for again before their credentials expire.
+export async function iceServers(path) {
+  if (performance.now() > servers.until) {
+    const response = await ask(path, { method: "OPTIONS" });
+    servers = { until: performance.now() + SERVERS_MS, known: linkedServers(response.headers.get("Link")) };
+  }
+  return servers.known;
 }
 
 export async function withdraw(resource) {

@@ -101,10 +101,11 @@ class Server:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     async def _start(self) -> None:
+        from streaming.rtc.peer import RtcConfig
         from streaming.rtc.routes import add_routes
 
         def add_peers(app: web.Application, sessions: LiveSessions) -> None:
-            add_routes(app, sessions)
+            add_routes(app, sessions, RtcConfig(ice_servers=self._config.ice_servers))
 
         samples = {"hello": np.zeros(48_000 * 3, np.float32)}
         app = build_app(self._config, Parts(self.sessions, self.library, add_peers, samples))

@@ -1,0 +1,87 @@
+"""How the page's own connection finds its way: through a relay where nothing else is open, and another way when one is lost."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streaming.config import ServerConfig
+from streaming.rtc.servers import IceServers
+from tests.e2e.conftest import Server
+from tests.e2e.relay import COTURN, SECRET, coturn
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+RELAY_ONLY = """
+  const Direct = RTCPeerConnection;
+  window.RTCPeerConnection = class extends Direct {
+    constructor(configuration) { super({ ...configuration, iceTransportPolicy: "relay" }); }
+  };
+"""
+WATCH = """async () => {
+  const { player } = await import("/static/peer.js");
+  const headers = { "Content-Type": "application/json" };
+  const response = await fetch("/api/sessions", { method: "POST", headers, body: '{"portrait": "mei"}' });
+  const session = await response.json();
+  const video = Object.assign(document.createElement("video"), { muted: true });
+  window.peer = player((stream) => { video.srcObject = stream; video.play(); });
+  await peer.negotiate(session.whep);
+}"""
+STATE = """async () => {
+  const stats = await peer.connection.getStats();
+  const of = (type) => Array.from(stats.values()).find((entry) => entry.type === type);
+  const picture = Array.from(stats.values()).find((entry) => entry.type === "inbound-rtp" && entry.kind === "video");
+  const pair = stats.get(of("transport")?.selectedCandidatePairId);
+  const { candidateType: type, relayProtocol: relayed, port } = stats.get(pair?.localCandidateId) ?? {};
+  const { framesDecoded: frames = 0, keyFramesDecoded: keys = 0, packetsLost: lost = 0, totalFreezesDuration: frozen = 0 } = picture ?? {};
+  return { type, relayed, pair: pair?.id, frames, keys, lost, frozen, port, state: peer.connection.connectionState };
+}"""
+
+
+@contextlib.contextmanager
+def page_of(browser: Any, url: str, script: str = "") -> Iterator[Any]:
+    context = browser.new_context()
+    context.add_init_script(script)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(url)
+    try:
+        yield page
+    finally:
+        context.close()
+
+
+def playing(page: Any, frames: int) -> dict[str, Any]:
+    """How the connection stands once it has decoded so many frames."""
+    end = time.monotonic() + 40
+    while (state := page.evaluate(STATE))["frames"] < frames:
+        assert time.monotonic() < end, state
+        page.wait_for_timeout(100)
+    return state
+
+
+def test_a_restart_finds_a_new_way_and_no_picture_is_missing(browser: Any, server: Server) -> None:
+    with page_of(browser, server.url) as page:
+        page.evaluate(WATCH)
+        before = playing(page, 30)
+        page.evaluate("peer.restart()")
+        after = playing(page, before["frames"] + 50)
+        assert after["state"] == "connected"
+        assert after["pair"] != before["pair"]
+        assert after["keys"] == before["keys"]
+        assert after["lost"] == before["lost"]
+
+
+@pytest.mark.skipif(not COTURN, reason="coturn is not installed: sudo apt-get install coturn")
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_the_picture_comes_through_a_relay_where_nothing_else_is_open(browser: Any, tmp_path: Path, transport: str) -> None:
+    blocked = ("--no-udp",) if transport == "tcp" else ()
+    with coturn(tmp_path, *blocked) as port:
+        servers = IceServers((f"turn:127.0.0.1:{port}?transport={transport}",), secret=SECRET)
+        with Server(ServerConfig(ice_servers=servers)) as server, page_of(browser, server.url, RELAY_ONLY) as page:
+            page.evaluate(WATCH)
+            state = playing(page, 30)
+            assert (state["type"], state["relayed"]) == ("relay", transport)
