@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.clock import Clock
-from engine.contract import Motion, Renderer
+from engine.contract import Motion, MotionSource, Renderer
 from engine.media import AudioChunk, Emission, VideoFrame
 from engine.motion.voice import VoiceSource
 from engine.session import Session
@@ -62,9 +62,11 @@ class NullRenderer:
 class NullStudio:
     """Performances without a face."""
 
-    def build(self, settings: SessionSettings, portrait: str, clock: studio.Clock) -> Performance:
+    def build(
+        self, settings: SessionSettings, portrait: str, clock: studio.Clock, clip: MotionSource | None = None
+    ) -> Performance:
         """See `Studio`."""
-        return Performance(settings, self.renderer(settings, portrait), VoiceSource(settings.look_ahead_ms), clock)
+        return Performance(settings, self.renderer(settings, portrait), VoiceSource(settings.look_ahead_ms), clock, clip)
 
     def renderer(self, settings: SessionSettings, portrait: str) -> Renderer:
         """See `Studio`."""
@@ -74,17 +76,21 @@ class NullStudio:
 class NullClockStudio(NullStudio):
     """Performances without a face, with a clock."""
 
-    def build(self, settings: SessionSettings, portrait: str, clock: studio.Clock) -> Performance:
+    def build(
+        self, settings: SessionSettings, portrait: str, clock: studio.Clock, clip: MotionSource | None = None
+    ) -> Performance:
         """See `Studio`."""
-        return with_clock(super().build(settings, portrait, clock))
+        return with_clock(super().build(settings, portrait, clock, clip))
 
 
 class MeshClockStudio(MeshStudio):
     """The product's own performances, with a clock."""
 
-    def build(self, settings: SessionSettings, portrait: str, clock: studio.Clock) -> Performance:
+    def build(
+        self, settings: SessionSettings, portrait: str, clock: studio.Clock, clip: MotionSource | None = None
+    ) -> Performance:
         """See `Studio`."""
-        return with_clock(super().build(settings, portrait, clock))
+        return with_clock(super().build(settings, portrait, clock, clip))
 
 
 def with_clock(performance: Performance) -> Performance:

@@ -20,8 +20,8 @@ from engine.render.badge import burn
 from engine.render.colour import to_i420
 from engine.timeline import SAMPLE_RATE_HZ
 from streaming.contract import SessionSettings
-from streaming.worker.mesh import MeshStudio, voice_of
-from streaming.worker.studio import Performance
+from streaming.worker.mesh import MeshStudio
+from streaming.worker.studio import Studio
 
 
 def frames_of(
@@ -30,6 +30,7 @@ def frames_of(
     sound: NDArray[np.float32],
     controls: Mapping[str, Any],
     clip: MotionSource | None = None,
+    studio: Studio | None = None,
 ) -> tuple[int, Iterator[Emission]]:
     """How many emissions a sound float32[N] at 48 kHz makes, and the emissions: those of a live session, with all the sound.
 
@@ -39,13 +40,14 @@ def frames_of(
         sound: what is said; the film is as long.
         controls: see `Performance.apply`.
         clip: motion in the place of a camera's; sample 0 of its clock is the sound's first.
+        studio: where the session is put together; that of the mesh renderer if none is given.
 
     Raises:
         PortraitError: if the portrait file cannot be used.
+        ModelError: if a network cannot be.
         ValueError: if a control is unknown or out of range.
     """
-    renderer = MeshStudio().renderer(settings, str(portrait))
-    performance = Performance(settings, renderer, voice_of(settings), lambda: 0.0, clip)
+    performance = (studio or MeshStudio()).build(settings, str(portrait), lambda: 0.0, clip)
     performance.apply(controls)
     session = performance.session
     per_frame = session.timeline.samples_per_frame

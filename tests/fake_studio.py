@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract import GROUPS, Motion
+from engine.contract import GROUPS, Motion, MotionSource
 from engine.contract.motion import CHANNELS
 from engine.errors import PortraitError
 from engine.media import AudioChunk, VideoFrame
@@ -87,8 +87,8 @@ class LoudVoice:
 class FakeStudio:
     """See the module."""
 
-    def build(self, settings: SessionSettings, portrait: str, clock: Clock) -> Performance:
-        return Performance(settings, self.renderer(settings, portrait), LoudVoice(), clock)
+    def build(self, settings: SessionSettings, portrait: str, clock: Clock, clip: MotionSource | None = None) -> Performance:
+        return Performance(settings, self.renderer(settings, portrait), LoudVoice(), clock, clip)
 
     def renderer(self, settings: SessionSettings, portrait: str) -> GreyRenderer:
         return GreyRenderer(settings.size, Path(portrait))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import MienError, PortraitError
-from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS, SessionSettings
+from streaming.cli import renderer
+from streaming.contract import SessionSettings
 
 if TYPE_CHECKING:
     from engine.face.stream import FaceFollower
@@ -39,13 +40,7 @@ def add_parser(subparsers: Any) -> None:
     add_driving(parser)
     parser.add_argument("--size", type=int, default=512, help="height and width in pixels, even (default 512)")
     parser.add_argument("--fps", type=int, default=25, choices=(25, 30, 50, 60), help="pictures per second (default 25)")
-    parser.add_argument(
-        "--look-ahead-ms",
-        type=int,
-        default=LOOK_AHEAD_MS,
-        choices=LOOK_AHEADS_MS,
-        help=f"how far the lips may look ahead, as live (default {LOOK_AHEAD_MS})",
-    )
+    renderer.add_arguments(parser)
     parser.add_argument("--crf", type=int, default=18, help="x264's quality: 0 best .. 51 worst (default 18)")
     parser.add_argument("--seed", type=int, default=0, help="of blinks, glances and breath (default 0)")
     parser.add_argument("--preset", help="an expression or look to wear: smile, happy, sad, thoughtful, ...")
@@ -73,19 +68,12 @@ def run(args: argparse.Namespace) -> int:
     """Render; return the exit status."""
     from streaming.drivers import drive
     from streaming.film import Film, frames_of
-    from streaming.styles import chosen
+    from streaming.worker.options import STUDIOS, WorkerOptions
+    from streaming.worker.pool import available_cores
 
     out = _out(args)
-    style = chosen(args.head_style)
-    settings = SessionSettings(
-        args.portrait,
-        size=args.size,
-        fps=args.fps,
-        look_ahead_ms=args.look_ahead_ms,
-        badge=not args.no_badge,
-        seed=args.seed,
-        head_style=str(style) if style else None,
-    )
+    drawn = renderer.chosen(args)
+    settings = _settings(args, drawn)
     portrait = _portrait(args.portrait, args.portraits)
     try:
         driven = drive(args.sound, args.driving, _words(args), _follower, ReadingProgress)
@@ -93,9 +81,10 @@ def run(args: argparse.Namespace) -> int:
         ReadingProgress.wipe()
     for note in driven.notes:
         log.warning(note)
+    studio = WorkerOptions(STUDIOS[drawn.renderer], str(drawn.models or ""), available_cores()).make_studio()
     controls = {"preset": args.preset, "mouth_gain": args.mouth_gain, "factors": driven.factors}
     try:
-        count, emissions = frames_of(settings, portrait, driven.sound, controls, driven.clip)
+        count, emissions = frames_of(settings, portrait, driven.sound, controls, driven.clip, studio)
     except ValueError as error:
         raise MienError(str(error)) from error
     progress = Progress(count, args.fps)
@@ -105,6 +94,22 @@ def run(args: argparse.Namespace) -> int:
             progress.show(emission.index + 1)
     progress.end(out)
     return 0
+
+
+def _settings(args: argparse.Namespace, drawn: renderer.Choice) -> SessionSettings:
+    from streaming.styles import chosen
+
+    style = chosen(args.head_style)
+    return SessionSettings(
+        args.portrait,
+        size=args.size,
+        fps=args.fps,
+        look_ahead_ms=drawn.look_ahead_ms,
+        renderer=drawn.renderer,
+        badge=not args.no_badge,
+        seed=args.seed,
+        head_style=str(style) if style else None,
+    )
 
 
 def _words(args: argparse.Namespace) -> dict[str, str | None]:
@@ -186,7 +191,8 @@ class Progress:
         took = time.monotonic() - self._began
         if self._live:
             sys.stderr.write("\n")
-        print(f"{out}: {self._count / self._fps:.1f} s of video in {took:.1f} s")
+        each_ms = 1000 * took / max(self._count, 1)
+        print(f"{out}: {self._count / self._fps:.1f} s of video in {took:.1f} s, {each_ms:.0f} ms a picture")
 
 
 def _portrait(name: str, folder: Path | None) -> Path:

@@ -1,7 +1,6 @@
 """A worker process. Started by `streaming.worker.process`, never by hand."""
 
 import argparse
-import importlib
 import logging
 import os
 import signal
@@ -29,9 +28,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     sys.setswitchinterval(0.001)  # the loader's thread gives way to the loop's soon
     options: WorkerOptions = arguments.options
-    module, _, name = options.studio.partition(":")
-    studio = getattr(importlib.import_module(module), name)()
-    loop = Loop(Wire(socket.socket(fileno=arguments.socket), LANGUAGE), Arena(arguments.arena), studio, options, now)
+    wire = Wire(socket.socket(fileno=arguments.socket), LANGUAGE)
+    loop = Loop(wire, Arena(arguments.arena), options.make_studio(), options, now)
 
     def stop(*_: object) -> None:
         loop.stopping = True

@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from engine.contract import MotionSource
 from engine.motion.head import load_style
 from engine.motion.voice import VoiceSource
 from engine.render.mesh import MeshRenderer
@@ -27,27 +28,39 @@ def voice_of(settings: SessionSettings) -> VoiceSource:
 AVATARS_KEPT: Final = 12  # about 10 MB each
 
 
-class MeshStudio:
-    """Builds performances drawn by `MeshRenderer`; keeps the last `AVATARS_KEPT` portraits in memory."""
+class Avatars:
+    """The last `AVATARS_KEPT` portraits, in memory; may be asked by several threads."""
 
     def __init__(self) -> None:
-        self._avatars: OrderedDict[tuple[str, int], Avatar] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], Avatar] = OrderedDict()
         self._lock = Lock()
 
-    def build(self, settings: SessionSettings, portrait: str, clock: Clock) -> Performance:
+    def load(self, file: Path) -> Avatar:
+        """The avatar of a portrait file as it is now.
+
+        Raises:
+            PortraitError: if the file cannot be used.
+        """
+        key = (str(file), file.stat().st_mtime_ns if file.exists() else 0)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = load(file)
+            self._kept.move_to_end(key)
+            while len(self._kept) > AVATARS_KEPT:
+                self._kept.popitem(last=False)
+            return self._kept[key]
+
+
+class MeshStudio:
+    """Builds performances drawn by `MeshRenderer`."""
+
+    def __init__(self) -> None:
+        self._avatars = Avatars()
+
+    def build(self, settings: SessionSettings, portrait: str, clock: Clock, clip: MotionSource | None = None) -> Performance:
         """See `Studio`."""
-        return Performance(settings, self.renderer(settings, portrait), voice_of(settings), clock)
+        return Performance(settings, self.renderer(settings, portrait), voice_of(settings), clock, clip)
 
     def renderer(self, settings: SessionSettings, portrait: str) -> MeshRenderer:
         """See `Studio`."""
-        return MeshRenderer(self._avatar(Path(portrait)), settings.size)
-
-    def _avatar(self, file: Path) -> Avatar:
-        key = (str(file), file.stat().st_mtime_ns if file.exists() else 0)
-        with self._lock:
-            if key not in self._avatars:
-                self._avatars[key] = load(file)
-            self._avatars.move_to_end(key)
-            while len(self._avatars) > AVATARS_KEPT:
-                self._avatars.popitem(last=False)
-            return self._avatars[key]
+        return MeshRenderer(self._avatars.load(Path(portrait)), settings.size)

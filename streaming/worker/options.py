@@ -1,9 +1,21 @@
 """What a worker process is started with."""
 
 import dataclasses
+import importlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from streaming.worker.studio import Studio
+
+STUDIOS: Final[Mapping[str, str]] = {
+    "mesh": "streaming.worker.mesh:MeshStudio",
+    "pdfgc": "streaming.worker.pdfgc:PdfgcStudio",
+}
+"""By renderer."""
 
 PLACES: Final = 16
 """Sessions that one worker has memory for; how many it takes is a matter of their cost."""
@@ -16,14 +28,18 @@ class WorkerOptions:
     """Options of all workers of a pool.
 
     Attributes:
-        studio: "module:callable" that makes the `Studio`; tests and benchmarks put their own here.
+        studio: "module:callable" that makes the `Studio`, one of `STUDIOS`; tests and benchmarks put their own here.
+        models: folder of the networks that the studio is made with, or "" for one that needs none.
+        threads: of the networks that are run for every picture.
         inject_ppm: run the worker's clock this much too fast, to prove what the drift control does.
         inject_stall_ms: hold up every 25th frame of a session by this much, to prove that the measurements notice.
         warm: portrait file that is loaded and drawn before the worker says it is ready, or "".
         sizes: picture sizes to warm up, px; the cost of a frame is measured at the last.
     """
 
-    studio: str = "streaming.worker.mesh:MeshStudio"
+    studio: str = STUDIOS["mesh"]
+    models: str = ""
+    threads: int = 1
     inject_ppm: float = 0.0
     inject_stall_ms: float = 0.0
     warm: str = ""
@@ -38,6 +54,12 @@ class WorkerOptions:
         """Inverse of `encode`."""
         fields = json.loads(text)
         return cls(**fields | {"sizes": tuple(fields["sizes"])})
+
+    def make_studio(self) -> "Studio":
+        """The studio that these options name."""
+        module, _, name = self.studio.partition(":")
+        make = getattr(importlib.import_module(module), name)
+        return make(Path(self.models), self.threads) if self.models else make()
 
     def period_s(self, fps: int) -> float:
         """Seconds from one frame to the next on the worker's clock."""

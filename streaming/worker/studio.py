@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract import GROUPS, GraphRequest, Motion, MotionSource, Renderer
+from engine.contract import GROUPS, Graph, GraphRequest, Motion, MotionSource, Renderer
 from engine.contract.motion import GROUP_OF
 from engine.face.reader import Reading
 from engine.media import AudioChunk, VideoFrame
@@ -146,7 +147,8 @@ _LIPS: Final = np.flatnonzero(GROUPS.index("lips") == GROUP_OF)
 class Performance:
     """What plays in one session: the engine's session and its knobs.
 
-    `clip` is motion known beforehand in the place of a camera's, shown at the instant of the sound.
+    `clip` is motion known beforehand in the place of a camera's, shown at the instant of the sound. `graphs` are those that
+    the renderer asks for.
     """
 
     def __init__(
@@ -156,6 +158,7 @@ class Performance:
         voice: VoiceMotion,
         clock: Clock,
         clip: MotionSource | None = None,
+        graphs: Mapping[str, Graph] = MappingProxyType({}),
     ) -> None:
         self.watch = Stopwatch(renderer, clock)
         self._voice = voice
@@ -166,7 +169,7 @@ class Performance:
         self._camera = CameraSource()
         sources["camera"] = clip or self._camera
         self._mixer = Compositor(sources, live=frozenset() if clip else LIVE)
-        self.session = Session(Timeline(fps=settings.fps), self.watch, self._mixer, voice)
+        self.session = Session(Timeline(fps=settings.fps), self.watch, self._mixer, voice, graphs=graphs)
 
     def look(self, reading: Reading, sample: int) -> None:
         """A camera saw this in a picture that was taken at `sample` of the media clock."""
@@ -198,11 +201,12 @@ class Performance:
 class Studio(Protocol):
     """Builds performances. All of it may take long and is called in a thread of its own, one call at a time."""
 
-    def build(self, settings: SessionSettings, portrait: str, clock: Clock) -> Performance:
-        """A performance from the beginning.
+    def build(self, settings: SessionSettings, portrait: str, clock: Clock, clip: MotionSource | None = None) -> Performance:
+        """A performance from the beginning; for `clip` see `Performance`.
 
         Raises:
             PortraitError: when the portrait file cannot be used.
+            ModelError: when a network cannot be.
         """
         ...
 

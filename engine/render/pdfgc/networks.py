@@ -87,27 +87,30 @@ class Networks:
             ModelError: if a file is missing, damaged or does not fit the others; the line says which and what to do.
             MissingDependency: if ONNX Runtime is not installed.
         """
-        if not folder.is_dir():
-            raise ModelError(f"there is no folder {folder} of PD-FGC networks: {CURE}")
-        graphs: dict[str, Graph | None] = {}
-        for name in specs():
-            path = folder / f"pdfgc_{name}.onnx"
-            if name in OPTIONAL and not path.exists():
-                graphs[name] = None
-            elif not path.exists():
-                raise ModelError(f"{path} is missing: {CURE}")
-            else:
-                graphs[name] = OrtGraph.load(path, threads if name == "generator" else 1)
-        appearance, audio, generator = (_there(graphs[name]) for name in ("appearance", "audio", "generator"))
+        graphs: dict[str, Graph] = {
+            name: OrtGraph.load(path, threads if name == "generator" else 1) for name, path in found(folder).items()
+        }
+        appearance, generator = graphs["appearance"], graphs["generator"]
         sizes = _sizes(folder, appearance.spec, generator.spec)
         for name, graph in graphs.items():
-            _compare(folder, name, graph, specs(sizes)[name])
-        return cls(sizes, _gains(folder / "pdfgc.json"), appearance, audio, generator, graphs["bridge"], graphs["motion"])
+            _compare(folder, name, graph.spec, specs(sizes)[name])
+        gains = _gains(folder / "pdfgc.json")
+        return cls(sizes, gains, appearance, graphs["audio"], generator, graphs.get("bridge"), graphs.get("motion"))
 
 
-def _there(graph: Graph | None) -> Graph:
-    assert graph is not None
-    return graph
+def found(folder: Path) -> Mapping[str, Path]:
+    """The networks' files in a folder, by name; not yet looked into.
+
+    Raises:
+        ModelError: if one that is needed is missing.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"there is no folder {folder} of PD-FGC networks: {CURE}")
+    paths = {name: folder / f"pdfgc_{name}.onnx" for name in specs()}
+    missing = [path for name, path in paths.items() if name not in OPTIONAL and not path.exists()]
+    if missing:
+        raise ModelError(f"{missing[0]} is missing: {CURE}")
+    return {name: path for name, path in paths.items() if path.exists()}
 
 
 def _sizes(folder: Path, appearance: GraphSpec, generator: GraphSpec) -> Sizes:
@@ -119,12 +122,10 @@ def _sizes(folder: Path, appearance: GraphSpec, generator: GraphSpec) -> Sizes:
         raise ModelError(f"{folder} does not hold PD-FGC networks ({generator.name}, {appearance.name}): {CURE}") from error
 
 
-def _compare(folder: Path, name: str, graph: Graph | None, want: GraphSpec) -> None:
+def _compare(folder: Path, name: str, spec: GraphSpec, want: GraphSpec) -> None:
     """Refuse a network of another kind, or of other widths than those beside it."""
-    if graph is None:
-        return
-    for expected, found in ((want.inputs, graph.spec.inputs), (want.outputs, graph.spec.outputs)):
-        shapes = [{tensor.name: tensor.shape for tensor in tensors} for tensors in (expected, found)]
+    for ends in ((want.inputs, spec.inputs), (want.outputs, spec.outputs)):
+        shapes = [{tensor.name: tensor.shape for tensor in tensors} for tensors in ends]
         if shapes[0] != shapes[1]:
             raise ModelError(
                 f"{folder / f'pdfgc_{name}.onnx'} does not fit the others: expected {_said(shapes[0])}, "

@@ -1,0 +1,72 @@
+"""`--renderer`, `--models` and `--look-ahead-ms` of `serve` and `render`: what draws, and how far ahead it hears."""
+
+import argparse
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from engine.errors import ModelError
+from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS
+
+log = logging.getLogger(__name__)
+
+LOOK_AHEAD_OF: Final[Mapping[str, int]] = {"mesh": LOOK_AHEAD_MS, "pdfgc": 160}
+"""How far ahead each renderer's lips hear unless something else is asked for, in ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the user chose."""
+
+    renderer: str
+    models: Path | None
+    look_ahead_ms: int
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options to a command."""
+    parser.add_argument(
+        "--renderer", choices=tuple(LOOK_AHEAD_OF), default="mesh", help="what draws; pdfgc needs --models (default mesh)"
+    )
+    parser.add_argument("--models", type=Path, metavar="DIR", help="networks of pdfgc, see mien export")
+    parser.add_argument(
+        "--look-ahead-ms",
+        type=int,
+        choices=LOOK_AHEADS_MS,
+        help="how far the lips may look ahead: less is sooner, more is better spoken; default "
+        + ", ".join(f"{name} {ahead}" for name, ahead in LOOK_AHEAD_OF.items()),
+    )
+
+
+def chosen(args: argparse.Namespace) -> Choice:
+    """What these options say.
+
+    Raises:
+        ModelError: if the renderer's networks are missing.
+    """
+    name, models = str(args.renderer), args.models
+    ahead = LOOK_AHEAD_OF[name] if args.look_ahead_ms is None else int(args.look_ahead_ms)
+    if name == "pdfgc":
+        _check_pdfgc(models, ahead)
+    elif models is not None:
+        raise ModelError(f"--models is for --renderer pdfgc; {name} needs no folder of networks")
+    return Choice(name, models, ahead)
+
+
+def _check_pdfgc(models: Path | None, look_ahead_ms: int) -> None:
+    from engine.render.pdfgc.lips import NEEDS_MS  # heavy
+    from engine.render.pdfgc.networks import CURE, found
+
+    if models is None:
+        raise ModelError(f"--renderer pdfgc needs its networks, --models DIR: {CURE}")
+    if "bridge" not in found(models):
+        log.warning(
+            "%s holds no pdfgc_bridge.onnx, so sound moves the lips and nothing moves the rest: "
+            "python -m training pdfgc-bridge --models %s",
+            models,
+            models,
+        )
+    if look_ahead_ms < NEEDS_MS:
+        log.warning("with --look-ahead-ms %d the lips come %.0f ms late", look_ahead_ms, NEEDS_MS - look_ahead_ms)
