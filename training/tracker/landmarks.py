@@ -24,7 +24,7 @@ from training.tracker.augment import Augment, face_free
 from training.tracker.data import Balanced, Faceless, Shard
 from training.tracker.points import PointLoss, measures
 
-SHARES: Final[Mapping[str, float]] = dict(zip(fitting.KINDS, (0.40, 0.25, 0.35), strict=True))
+SHARES: Final[Mapping[str, float]] = dict(zip(fitting.KINDS, (0.30, 0.20, 0.50), strict=True))
 """Of the faces of a batch."""
 FACELESS: Final = 0.08
 """Share of a batch that holds no face."""

@@ -37,19 +37,20 @@ RELATIONS: Final = np.array(
         *LIPS_APART,
         *((78, 308), (61, 291), (0, 13), (14, 17)),
         *(pair for eye in LIDS_APART for pair in eye),
-        *((468, 33), (468, 133), (473, 263), (473, 362), (468, 159), (473, 386)),
+        *((66, 133), (105, 33), (105, 133), (107, 133), (296, 362), (334, 263), (334, 362), (336, 362), (107, 336)),
+        *((61, 1), (291, 1), (61, 152), (291, 152), (50, 1), (280, 1)),
     ]
 )
-"""intp[R, 2]: pairs whose distance says more than their place: how far lips and lids are apart, where the irises look."""
+"""intp[R, 2]: pairs whose distance says more than their place: how far lips and lids are apart, where brows, corners of the
+mouth and cheeks have gone. Where irises look is left to the closer look (`training.tracker.eyes`)."""
 _SMALL: Final = 0.004  # below this share an error counts by its square
 
 
 def weights() -> NDArray[np.float32]:
     """float32[478]: how much the error of each landmark counts, 1 on average."""
     weight = np.ones(478, np.float32)
-    for points, value in ((OVAL, 1.5), ([p for side in SIDES for p in BROW[side]], 2.0), (_LIPS, 3.0), (_LIDS, 3.0)):
+    for points, value in ((OVAL, 1.5), ([p for side in SIDES for p in BROW[side]], 4.0), (_LIPS, 3.0), (_LIDS, 3.0)):
         weight[list(points)] = value
-    weight[IRISES] = 4.0
     return weight / weight.mean()
 
 
