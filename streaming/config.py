@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engine.errors import MienError
 from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS
+from streaming.publish_target import Target
 from streaming.rtc.servers import IceServers
 
 DEFAULT_PORT = 8700
@@ -48,6 +49,7 @@ class ServerConfig:
     certificate: Path | None = None
     key: Path | None = None
     ice_servers: IceServers = field(default_factory=IceServers)  # STUN and TURN, for browsers and for this server
+    publish: Target | None = None  # a WHIP server that sessions are pushed to
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:

@@ -21,6 +21,7 @@ from streaming.contract import LiveSessions
 from streaming.desk import Feed
 from streaming.live import Live
 from streaming.portraits import PortraitLibrary
+from streaming.publish import Publisher
 from streaming.rtc.peer import RtcConfig
 from streaming.rtc.routes import add_routes
 from streaming.tls import server_context
@@ -74,7 +75,9 @@ def real_parts(config: ServerConfig) -> Parts:
     options = WorkerOptions(warm=str(library.path(config.portrait or safe)), sizes=(config.size,))
 
     def add_peers(app: web.Application, sessions: LiveSessions) -> None:
-        add_routes(app, sessions, RtcConfig(loopback=config.loopback, ice_servers=config.ice_servers))
+        peers = add_routes(app, sessions, RtcConfig(loopback=config.loopback, ice_servers=config.ice_servers))
+        if config.publish is not None:
+            Publisher(config.publish, sessions, peers).attach(app)
 
     live = Live(library.path, workers=config.workers, options=options, own_camera=own_camera(config))
     return Parts(live, library, add_peers, samples(), own_sources(config))

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from streaming.cli import ice
+from streaming.cli import ice, publish
 from streaming.config import DEFAULT_PORT, RATES, SIZES, ServerConfig
 from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS
 
@@ -46,6 +46,7 @@ def add_parser(subparsers: Any) -> None:
     add("--certificate", type=Path, metavar="PEM", help="certificate for https")
     add("--key", type=Path, metavar="PEM", help="its private key")
     ice.add_arguments(parser)
+    publish.add_arguments(parser)
     add("--open", action="store_true", help="open the page in the browser")
 
 
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
         certificate=args.certificate,
         key=args.key,
         ice_servers=ice.chosen(args),
+        publish=publish.chosen(args),
     )
     from streaming import server  # heavy
 

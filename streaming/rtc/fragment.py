@@ -49,7 +49,7 @@ def checked_fragment(text: str, reach: Reach) -> Fragment:
         raise OfferError("a=ice-ufrag and a=ice-pwd belong together: send both or neither")
     named = list(dict.fromkeys(line for line in lines if line.startswith("a=candidate")))
     if len(named) > CANDIDATES_MAX:
-        raise OfferError(f"the fragment has more than {CANDIDATES_MAX} candidates")
+        raise OfferError(f"there are more than {CANDIDATES_MAX} candidates")
     if not username and not named and "a=end-of-candidates" not in lines:
         raise OfferError("the fragment has neither ICE credentials nor candidates")
     usable = (line for line in named if _CANDIDATE.fullmatch(line) and reach.usable(line))

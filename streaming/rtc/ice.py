@@ -55,7 +55,7 @@ class IceSide:
         return f'"{self._generation}-{(self._next or self._now).local_username}"'
 
     def begin(self, username: str, candidates: int) -> None:
-        """Say what the offer said: the far side's user name, and how many of its candidates may be sent to."""
+        """Say what the offer (or answer) said: the far side's user name, and how many of its candidates may be sent to."""
         self._username, self._candidates = username, candidates
         if not candidates:
             seam.await_checks(self._now, self._patience_s)
@@ -89,7 +89,7 @@ class IceSide:
     async def _add(self, connection: Connection, fragment: Fragment) -> None:
         self._candidates += len(fragment.candidates)
         if self._candidates > CANDIDATES_MAX:
-            raise OfferError(f"more than {CANDIDATES_MAX} candidates")
+            raise OfferError(f"there are more than {CANDIDATES_MAX} candidates")
         for candidate in fragment.candidates:
             await connection.add_remote_candidate(candidate)
 

@@ -65,6 +65,17 @@ def checked_offer(text: str, *, sends: bool, reach: Reach) -> Offer:
     return Offer(sdp, kinds, candidates, sent, (ice and ice.usernameFragment) or "")
 
 
+def cleaned_answer(text: str, reach: Reach) -> tuple[str, int]:
+    """The answer of a server that we chose, with the candidates that may be checked, and their number.
+
+    Raises:
+        OfferError: if it is too large or names too many candidates.
+    """
+    if len(text.encode(errors="replace")) > SDP_MAX:
+        raise OfferError(f"the answer is larger than {SDP_MAX // 1024} kB")
+    return _without_unwanted_candidates(text, reach)
+
+
 def _check(description: SessionDescription, *, sends: bool) -> None:
     kinds = [media.kind for media in description.media]
     if not kinds or any(kind not in KINDS for kind in kinds) or len(set(kinds)) < len(kinds):
@@ -101,7 +112,7 @@ def _check_media(media: MediaDescription) -> None:
 
 
 def _without_unwanted_candidates(text: str, reach: Reach) -> tuple[str, int]:
-    """The offer with only the candidates that may be sent to, and their number.
+    """The description with only the candidates that may be sent to, and their number.
 
     Media are bundled, so only the first section's candidates are real; aiortc
     takes the last section's for the bundle, so that is where they go. The end
@@ -116,7 +127,7 @@ def _without_unwanted_candidates(text: str, reach: Reach) -> tuple[str, int]:
         if line.startswith("a=candidate"):
             candidates += sections <= 1
             if candidates > CANDIDATES_MAX:
-                raise OfferError(f"the offer has more than {CANDIDATES_MAX} candidates")
+                raise OfferError(f"there are more than {CANDIDATES_MAX} candidates")
             if sections == 1 and reach.usable(line):
                 usable.append(line)
         elif not line.startswith("a=end-of-candidates"):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Literal
 
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.rtcconfiguration import RTCBundlePolicy
@@ -19,7 +20,7 @@ from streaming.rtc import aiortc_seam as seam
 from streaming.rtc.broadcast import ENCODERS, Broadcast
 from streaming.rtc.camera import CameraReceiver
 from streaming.rtc.ice import IceSide, Means
-from streaming.rtc.offer import Offer, OfferError, checked_offer
+from streaming.rtc.offer import KINDS, Offer, OfferError, checked_offer, cleaned_answer
 from streaming.rtc.reach import Reach, this_host
 from streaming.rtc.receiver import VoiceReceiver
 from streaming.rtc.sender import PLAYOUT_DELAY_URI, MediaSender
@@ -58,13 +59,17 @@ class RtcConfig:
             raise ValueError(f"codecs are {', '.join(ENCODERS)}; got {unknown[0] if unknown else 'none'}")
 
 
+Role = Literal["speaker", "viewer", "outlet"]
+"""A speaker brings a voice, a camera or both; a viewer watches; an outlet is a server elsewhere that we push to."""
+
+
 @dataclass(slots=True)
 class Peer:
     """One connection of one session."""
 
     id: str
     session_id: str
-    watches: bool  # else it speaks, or is a camera
+    role: Role
     connection: RTCPeerConnection
     senders: list[MediaSender] = field(default_factory=list[MediaSender])
     receiver: VoiceReceiver | None = None
@@ -72,6 +77,13 @@ class Peer:
     ice: IceSide | None = None  # from the answer on
     timeout: asyncio.TimerHandle | None = None
     closing: asyncio.Task[None] | None = None
+    stood: bool = False  # it was connected once
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def watches(self) -> bool:
+        """Whether somebody sees the session through it."""
+        return self.role == "viewer"
 
     @property
     def connected(self) -> bool:
@@ -101,10 +113,10 @@ class Peers:
             OfferError: when the offer cannot be answered.
             Crowded: when too many are about to connect.
         """
-        if sum(not peer.watches for peer in self._of(session.id)) >= SPEAKERS_MAX:
+        if sum(peer.role == "speaker" for peer in self._of(session.id)) >= SPEAKERS_MAX:
             raise Crowded("too many connections to this session are being made at once: try again in 10 s")
         offer = checked_offer(sdp, sends=True, reach=self.config.reach())
-        peer = self._new_peer(session, watches=False)
+        peer = self._new_peer(session, "speaker")
         return peer, await self._answer(peer, offer, session)
 
     async def watch(self, session: LiveSession, sdp: str) -> tuple[Peer, str]:
@@ -117,8 +129,34 @@ class Peers:
         if sum(peer.watches for peer in self._of(session.id)) >= self.config.viewers_max:
             raise Crowded(f"this session has {self.config.viewers_max} viewers, which is as many as it may have")
         offer = checked_offer(sdp, sends=False, reach=self.config.reach())
-        peer = self._new_peer(session, watches=True)
+        peer = self._new_peer(session, "viewer")
         return peer, await self._answer(peer, offer, session)
+
+    async def publish(self, session: LiveSession) -> tuple[Peer, str]:
+        """Offer a session to a server elsewhere. Returns the offer's SDP too; its answer is for `accept`."""
+        peer = self._new_peer(session, "outlet")
+        offering = asyncio.create_task(self._offer(peer, session))
+        try:
+            return peer, await asyncio.shield(offering)
+        except asyncio.CancelledError:
+            await offering  # aioice loses its sockets when it is stopped half-way
+            await self.end(peer)
+            raise
+
+    async def accept(self, peer: Peer, answer: str) -> None:
+        """Take the answer to `publish`; media flow once the peer is connected.
+
+        Raises:
+            OfferError: when it is not an answer to our offer.
+        """
+        sdp, candidates = cleaned_answer(answer, Reach(private=True, own=this_host()))
+        assert peer.ice is not None, "it was made with the offer"
+        peer.ice.begin("", candidates)
+        try:
+            await peer.connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        except Exception as error:  # aiortc's failures on a stranger's answer are of every kind
+            raise OfferError("the answer is not one to our offer: no common codec, or not valid SDP") from error
+        self._expect(peer)
 
     def find(self, session_id: str, peer_id: str, *, watches: bool) -> Peer | None:
         """The peer of that id, if it is one of that session and in that role."""
@@ -157,10 +195,10 @@ class Peers:
     def _of(self, session_id: str) -> list[Peer]:
         return [peer for peer in self._peers.values() if peer.session_id == session_id]
 
-    def _new_peer(self, session: LiveSession, *, watches: bool) -> Peer:
+    def _new_peer(self, session: LiveSession, role: Role) -> Peer:
         configuration = RTCConfiguration(iceServers=self._means().servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         connection = RTCPeerConnection(configuration)
-        peer = Peer(secrets.token_urlsafe(12), session.id, watches, connection)
+        peer = Peer(secrets.token_hex(16), session.id, role, connection)
         self._peers[peer.id] = peer
         return peer
 
@@ -187,9 +225,21 @@ class Peers:
         except Exception as error:  # aiortc's failures on a stranger's offer are of every kind
             self._close(peer)
             raise OfferError("the offer cannot be answered: no common codec, or not valid SDP") from error
+        self._expect(peer)
+        return connection.localDescription.sdp
+
+    async def _offer(self, peer: Peer, session: LiveSession) -> str:
+        connection = peer.connection
+        connection.on("connectionstatechange", lambda: self._state_changed(peer))
+        transceivers = [self._sending(peer, kind, session) for kind in KINDS]
+        peer.ice = IceSide(transceivers[0], self._means, self.config.connect_timeout_s)
+        await connection.setLocalDescription(await connection.createOffer())
+        return connection.localDescription.sdp
+
+    def _expect(self, peer: Peer) -> None:
+        """Give a peer so long to connect."""
         loop = asyncio.get_running_loop()
         peer.timeout = loop.call_later(self.config.connect_timeout_s, self._give_up, peer)
-        return connection.localDescription.sdp
 
     def _means(self) -> Means:
         config = self.config
@@ -198,8 +248,11 @@ class Peers:
         return Means(seam.host_addresses(loopback=config.loopback), servers)
 
     def _transceiver(self, peer: Peer, kind: str, session: LiveSession, offer: Offer) -> RTCRtpTransceiver:
-        if not peer.watches:
-            return self._listening(peer, kind, session, sent=kind in offer.sent)
+        if peer.watches:
+            return self._sending(peer, kind, session)
+        return self._listening(peer, kind, session, sent=kind in offer.sent)
+
+    def _sending(self, peer: Peer, kind: str, session: LiveSession) -> RTCRtpTransceiver:
         transceiver = peer.connection.addTransceiver(kind, direction="sendonly")
         transceiver.setCodecPreferences(_preferences(kind, self.config.codecs))
         broadcast = self._broadcast_of(session)
@@ -241,8 +294,9 @@ class Peers:
             if peer.timeout is not None:
                 peer.timeout.cancel()
                 peer.timeout = None
+            peer.stood = True
             self._tell_viewers(peer.session_id)
-            if not peer.watches:
+            if peer.role == "speaker":
                 self._replace_speakers(peer)
         elif state in ("failed", "closed"):
             self._close(peer)
@@ -250,7 +304,7 @@ class Peers:
     def _replace_speakers(self, peer: Peer) -> None:
         """One voice and one camera at a time: the newest of each that connected."""
         for other in self._of(peer.session_id):
-            if other.watches or not other.connected or other is peer:
+            if other.role != "speaker" or not other.connected or other is peer:
                 continue
             if peer.receiver is not None and other.receiver is not None:
                 other.receiver.mute()
@@ -278,6 +332,7 @@ class Peers:
         if peer.closing is None:
             self._peers.pop(peer.id, None)
             self._tell_viewers(peer.session_id)
+            peer.ended.set()
             peer.closing = asyncio.create_task(self._closed(peer))
             self._tasks.add(peer.closing)
             peer.closing.add_done_callback(self._tasks.discard)
@@ -290,7 +345,7 @@ class Peers:
         if broadcast is not None:
             for sender in peer.senders:
                 broadcast.remove(sender)
-            if not any(other.watches for other in self._of(peer.session_id)):
+            if not any(other.senders for other in self._of(peer.session_id)):
                 del self._broadcasts[peer.session_id]
                 await broadcast.close()
         if peer.ice is not None:

@@ -100,3 +100,6 @@ class Sessions:
 
     def get(self, session_id: str) -> ClockSession | None:
         return self.sessions.get(session_id)
+
+    def all(self) -> dict[str, ClockSession]:
+        return {name: session for name, session in self.sessions.items() if not session.closed.is_set()}

@@ -36,8 +36,8 @@ STATE = """async () => {
   const picture = Array.from(stats.values()).find((entry) => entry.type === "inbound-rtp" && entry.kind === "video");
   const pair = stats.get(of("transport")?.selectedCandidatePairId);
   const { candidateType: type, relayProtocol: relayed, port } = stats.get(pair?.localCandidateId) ?? {};
-  const { framesDecoded: frames = 0, keyFramesDecoded: keys = 0, packetsLost: lost = 0, totalFreezesDuration: frozen = 0 } = picture ?? {};
-  return { type, relayed, pair: pair?.id, frames, keys, lost, frozen, port, state: peer.connection.connectionState };
+  const { framesDecoded: frames = 0, keyFramesDecoded: keys = 0, packetsLost: lost = 0 } = picture ?? {};
+  return { type, relayed, pair: pair?.id, frames, keys, lost, port, state: peer.connection.connectionState };
 }"""
 
 
