@@ -40,7 +40,13 @@ PRESETS: Mapping[str, Preset] = {
     "face-detector": Preset("training.tracker.detector", "where faces are in a picture (20 minutes on a quiet core)"),
     "face-matte": Preset("training.tracker.matte", "how much of each pixel is a person (15 minutes on a quiet core)"),
     "pdfgc": Preset("training.pdfgc.train", "PD-FGC's networks, stage by stage (section 3; pre-training takes hours on a CPU)"),
+    "pdfgc-bridge": Preset("training.pdfgc.bridge", "controls to the latents of trained PD-FGC networks (minutes)"),
     "factor-judge": Preset("training.synthesis.judge", "what measures lips, gaze, blinks and expression in pictures"),
+    "pdfgc-no-decorrelation": Preset("training.pdfgc.train", "Tab. 4, no dis", {"stage": "3", "ablation": "none"}),
+    "pdfgc-window-only": Preset("training.pdfgc.train", "Tab. 4, + in-win", {"stage": "3", "ablation": "window"}),
+    "pdfgc-decorrelation-only": Preset("training.pdfgc.train", "Tab. 4, + decorr", {"stage": "3", "ablation": "decorrelation"}),
+    "pdfgc-window-7": Preset("training.pdfgc.train", "Tab. 5, size 7", {"stage": "3", "window": 7}),
+    "pdfgc-window-25": Preset("training.pdfgc.train", "Tab. 5, size 25", {"stage": "3", "window": 25}),
     "eyes": Preset("training.eyes", "blinks and saccades fitted to captures (seconds)"),
 }
 

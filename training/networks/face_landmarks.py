@@ -18,7 +18,8 @@ COMPONENTS = 96
 _POINTS = landmarks.SPEC.outputs[0].shape[1]
 
 
-def _convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
+def convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
+    """A convolution that keeps or divides the size, batch norm and a rectifier."""
     layer = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
     return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU())
 
@@ -31,7 +32,7 @@ class Residual(nn.Module):
         norm = nn.BatchNorm2d(channels)
         nn.init.zeros_(norm.weight)  # begins as the identity
         self.layers = nn.Sequential(
-            _convolution(channels, channels, 3), nn.Conv2d(channels, channels, 3, 1, 1, bias=False), norm
+            convolution(channels, channels, 3), nn.Conv2d(channels, channels, 3, 1, 1, bias=False), norm
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,12 +82,12 @@ class FaceLandmarks(nn.Module):
         super().__init__()
         stem, fine, coarse = widths
         self.features = nn.Sequential(
-            _convolution(3, stem, 7, 4),
-            _convolution(stem, fine, 3, 2),
+            convolution(3, stem, 7, 4),
+            convolution(stem, fine, 3, 2),
             *(Residual(fine) for _ in range(blocks[0])),
-            _convolution(fine, coarse, 3, 2),
+            convolution(fine, coarse, 3, 2),
             *(Residual(coarse) for _ in range(blocks[1])),
-            _convolution(coarse, 32, 1),
+            convolution(coarse, 32, 1),
             nn.Flatten(),
         )
         self.components = components
@@ -129,13 +130,13 @@ class FacePart(nn.Module):
         height, width = spec.inputs[0].shape[2:]
         self._points = spec.outputs[0].shape[1]
         self.features = nn.Sequential(
-            _convolution(3, stem, 5, 2),
-            _convolution(stem, fine, 3, 2),
+            convolution(3, stem, 5, 2),
+            convolution(stem, fine, 3, 2),
             Residual(fine),
-            _convolution(fine, coarse, 3, 2),
+            convolution(fine, coarse, 3, 2),
             Residual(coarse),
             Residual(coarse),
-            _convolution(coarse, 24, 1),
+            convolution(coarse, 24, 1),
             nn.Flatten(),
         )
         self.head = nn.Sequential(nn.Linear(24 * (height // 8) * (width // 8), 128), nn.ReLU())

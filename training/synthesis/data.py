@@ -3,6 +3,7 @@
 NumPy only; pictures are decoded when they are asked for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,13 +65,13 @@ class Stills:
         """intp[M]: the rows of a split."""
         return np.flatnonzero(self.split == split)
 
-    def read(self, rows: Ints | NDArray[np.integer], size: int) -> NDArray[np.uint8]:
+    def read(self, rows: Sequence[int] | NDArray[np.integer], size: int) -> NDArray[np.uint8]:
         """uint8[M, size, size, 3] RGB of some rows."""
         return self.images.read(rows, size)
 
-    def marks(self, rows: Ints | NDArray[np.integer]) -> NDArray[np.float32]:
+    def marks(self, rows: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
         """float32[M, 478, 2]: the exact landmarks of some rows, in sides of the picture."""
-        return self.landmarks[rows].astype(np.float32) / np.float32(MARK * self.images.size)
+        return self.landmarks[np.asarray(rows)].astype(np.float32) / np.float32(MARK * self.images.size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,6 +168,7 @@ class Sharing:
     """
 
     def __init__(self, stills: Stills, rows: Ints) -> None:
+        self._people = stills.people
         _, self._who = np.unique(stills.people, return_inverse=True)
         self._factors = stills.factors
         self._rows, self._order = rows, []
@@ -193,6 +195,13 @@ class Sharing:
             good = self._who[drawn] != self._who[rows[open_]]
             out[open_[good]] = drawn[good]
         return out
+
+    def someone(self, value: int, factor: int, but: str, rng: np.random.Generator) -> int:
+        """A row in which somebody else than `but` shows a value of a factor; -1 if there is none."""
+        sorted_rows, values = self._order[factor]
+        some = sorted_rows[np.searchsorted(values, value, "left") : np.searchsorted(values, value, "right")]
+        some = some[self._people[some] != but]
+        return int(rng.choice(some)) if len(some) else -1
 
     def drivers(self, rows: Ints, rng: np.random.Generator) -> Ints:
         """intp[M, 5]: for each row five others of other people that together have its values; -1 where there is none."""

@@ -1,0 +1,60 @@
+"""The judge of factors: what lips, eyes and brows do, from two cuts of a face that never show one another's part."""
+
+import torch
+from torch import Tensor, nn
+
+from training.networks.face_landmarks import Residual, convolution
+
+
+class Cut(nn.Module):
+    """Numbers from one cut.
+
+    Args:
+        shape: its height and width in px.
+        outputs: how many numbers.
+        widths: channels at 1/2, 1/4 and 1/8 of its sides.
+    """
+
+    def __init__(self, shape: tuple[int, int], outputs: int, widths: tuple[int, int, int] = (16, 32, 64)) -> None:
+        super().__init__()
+        stem, fine, coarse = widths
+        self.features = nn.Sequential(
+            convolution(3, stem, 5, 2),
+            convolution(stem, fine, 3, 2),
+            Residual(fine),
+            convolution(fine, coarse, 3, 2),
+            Residual(coarse),
+            Residual(coarse),
+            convolution(coarse, 24, 1),
+            nn.Flatten(),
+        )
+        self.head = nn.Sequential(nn.Linear(24 * (shape[0] // 8) * (shape[1] // 8) + 3, 192), nn.ReLU())
+        self.said = nn.Linear(192, outputs)
+
+    def forward(self, cuts: Tensor, pose: Tensor) -> Tensor:
+        """float32[N, outputs] of cuts float32[N, 3, H, W] in 0..1 of heads turned by float32[N, 3], in 20 degrees."""
+        return self.said(self.head(torch.cat([self.features(cuts - 0.5), pose], 1)))
+
+
+class FactorJudge(nn.Module):
+    """Both cuts.
+
+    Args:
+        upper: height and width of the cut without the mouth.
+        mouth: of the cut of the mouth.
+        gaze, blink, expression: numbers said of the first one, in this order.
+        lip: of the second.
+    """
+
+    def __init__(
+        self, upper: tuple[int, int], mouth: tuple[int, int], *, gaze: int, blink: int, expression: int, lip: int
+    ) -> None:
+        super().__init__()
+        self._parts = (gaze, blink, expression)
+        self.upper = Cut(upper, sum(self._parts))
+        self.mouth = Cut(mouth, lip)
+
+    def forward(self, upper: Tensor, mouth: Tensor, pose: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Lip, gaze, blink and expression of cuts; see `Cut.forward`."""
+        gaze, blink, expression = self.upper(upper, pose).split(self._parts, 1)
+        return self.mouth(mouth, pose), gaze, blink, expression
