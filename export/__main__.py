@@ -13,6 +13,7 @@ NETWORKS: Final[Mapping[str, tuple[str, str]]] = {
     "head": ("export.head", "the head motion learner and its encoder: engine/models/head*.onnx"),
     "face-detector": ("export.face_detector", "the face detector: engine/models/face_detect.onnx"),
     "face-matte": ("export.face_matte", "the person matte: engine/models/face_matte.onnx"),
+    "pdfgc-bridge": ("export.pdfgc_bridge", "controls to PD-FGC's latents: pdfgc_bridge.onnx beside its networks"),
     "face": ("export.face", "the face tracker's networks: engine/models/face_*.onnx"),
 }
 """Module with `add_arguments(parser)` and `main(args) -> int`, and what it makes."""
