@@ -41,7 +41,6 @@ PRESETS: Mapping[str, Preset] = {
     "face-matte": Preset("training.tracker.matte", "how much of each pixel is a person (15 minutes on a quiet core)"),
     "pdfgc": Preset("training.pdfgc.train", "PD-FGC's networks, stage by stage (section 3; pre-training takes hours on a CPU)"),
     "pdfgc-bridge": Preset("training.pdfgc.bridge", "controls to the latents of trained PD-FGC networks (minutes)"),
-    "pdfgc-bridge": Preset("training.pdfgc.bridge", "controls to the latents of trained PD-FGC networks (minutes)"),
     "factor-judge": Preset("training.synthesis.judge", "what measures lips, gaze, blinks and expression in pictures"),
     "pdfgc-no-decorrelation": Preset("training.pdfgc.train", "Tab. 4, no dis", {"stage": "3", "ablation": "none"}),
     "pdfgc-window-only": Preset("training.pdfgc.train", "Tab. 4, + in-win", {"stage": "3", "ablation": "window"}),

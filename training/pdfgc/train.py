@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,10 +13,14 @@ from engine.errors import ModelError
 from training.networks.pdfgc.config import PRESETS, Widths
 from training.networks.pdfgc.discriminator import Discriminator
 from training.networks.pdfgc.motion import MotionEncoder
+from training.pdfgc.clips import clips_of
+from training.pdfgc.expression import ABLATIONS, WINDOW, ExpressionStage
 from training.pdfgc.factorial import STAR, FactorialSpeech, Stars
+from training.pdfgc.fine_grained import FRAMES, FineGrained
 from training.pdfgc.networks import Networks
 from training.pdfgc.parallel import join, world
 from training.pdfgc.pretrain import Pretrain
+from training.pdfgc.self_driving import SelfDriving
 from training.pdfgc.stage import Stage
 from training.pdfgc.teachers import Teachers, teachers_of
 from training.pdfgc.trainer import Pace, Trainer
@@ -25,7 +30,7 @@ from training.synthesis.speech import stretches_of
 
 _FREE: Final = ("resume", "device", "threads", "workers", "out", "minutes", "save_every", "show_every")
 """Options that may differ when a run goes on."""
-_STRETCHES: Final = 2000  # of 2.56 s, taken of --speech
+_STRETCHES: Final = (5, 400)  # of 2.56 s, taken of --speech: so often so many
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--observer", type=Path, help="run whose motion encoder stands in for the paper's teachers")
     for name, what in (("perceptual", "Eq. 7"), ("reconstruction", "Eq. 1, phi"), ("emotion", "Eq. 1, psi"), ("gaze", "Eq. 8")):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"network of {what}, see training/pdfgc/teachers.py")
+    parser.add_argument("--ablation", choices=list(ABLATIONS), default="all", help="stage 3, the rows of Tab. 4")
+    parser.add_argument("--window", type=int, default=WINDOW, help="stage 3, frames averaged (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=12, help="pictures of a step, of all processes (default: %(default)s)")
     parser.add_argument("--accumulate", type=int, default=1, help="parts that a process takes its share in")
     parser.add_argument("--steps", type=int, default=100_000)
@@ -92,7 +99,7 @@ def stage_of(args: argparse.Namespace, device: torch.device) -> Stage:
         device=device,
     )  # fmt: skip
     print(f"teachers: {teachers.words}", flush=True)
-    adversarial = args.adversarial if args.adversarial is not None else args.stage in ("1", "3")
+    adversarial = args.stage in ("1", "3") if args.adversarial is None else args.adversarial
     return STAGES[args.stage](args, networks, teachers, Discriminator(widths) if adversarial else None)
 
 
@@ -147,14 +154,42 @@ def _pretrain(
     people = ", ".join(f"{len(own.people)} people for {split}" for split, own in stars.items())
     print(f"{args.data}: {people}", flush=True)
     if args.speech:
-        speech = FactorialSpeech.of_stretches(stretches_of(args.speech, "train", _STRETCHES, args.seed))
+        times, count = _STRETCHES
+        pieces = [piece for seed in range(times) for piece in stretches_of(args.speech, "train", count, seed)]
+        speech = FactorialSpeech.of_stretches(pieces)
     else:
         speech = FactorialSpeech.of_clips(data.clips, "train") if data.clips else None
-    count, rest = divmod(args.batch, STAR)
-    if rest or count % world()[1]:
-        raise RunError(f"--batch {args.batch}: pre-training takes a multiple of {STAR * world()[1]} pictures")
+    count = _shared(args, STAR) // STAR
     return Pretrain(networks, stars["train"], stars["validation"], speech, teachers.perceptual, count, args.seed, discriminator)
 
 
+def _self_driving(
+    args: argparse.Namespace, networks: Networks, teachers: Teachers, discriminator: Discriminator | None
+) -> SelfDriving:
+    return SelfDriving(networks, clips_of(args.data), teachers, _shared(args, 1), args.seed, discriminator)
+
+
+def _fine_grained(
+    args: argparse.Namespace, networks: Networks, teachers: Teachers, discriminator: Discriminator | None
+) -> FineGrained:
+    return FineGrained(networks, clips_of(args.data), _shared(args, FRAMES), args.seed)
+
+
+def _expression(
+    args: argparse.Namespace, networks: Networks, teachers: Teachers, discriminator: Discriminator | None
+) -> ExpressionStage:
+    how = ABLATIONS[args.ablation]
+    how = replace(how, window=args.window) if how.window > 1 else how
+    clips = clips_of(args.data)
+    return ExpressionStage(networks, clips, teachers, how, _shared(args, 1), args.seed, discriminator)
+
+
+def _shared(args: argparse.Namespace, unit: int) -> int:
+    """The batch, if all processes can have an equal share of it."""
+    if args.batch % (unit * world()[1]):
+        raise RunError(f"--batch {args.batch}: stage {args.stage} takes a multiple of {unit * world()[1]} pictures here")
+    return args.batch
+
+
 Builder = Callable[[argparse.Namespace, Networks, Teachers, Discriminator | None], Stage]
-STAGES: Final[Mapping[str, Builder]] = {"pretrain": _pretrain}
+STAGES: Final[Mapping[str, Builder]] = {"pretrain": _pretrain, "1": _self_driving, "2": _fine_grained, "3": _expression}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import MienError
+from training.networks.pdfgc.generator import Generator
 from training.pdfgc.losses import feature_matching, hinge_real_or_made, hinge_taken_for_real
 from training.pdfgc.networks import rgb_of
 from training.pdfgc.parallel import average_gradients, mean_of, with_whole_batch_norms, world
@@ -23,8 +24,12 @@ from training.run import Average, Run, Stateful
 from training.tracker.fitting import loader
 
 LOG_EVERY: Final = 50
-BETAS: Final = (0.0, 0.99)
+ADVERSARIAL_BETAS: Final = (0.0, 0.99)
 """Of Adam, as in the published configuration."""
+BETAS: Final = (0.9, 0.99)
+"""The same where there is no discriminator to chase."""
+EQUALISED: Final = 3.0
+"""By how much faster the generator's weights move: they are of unit variance, and scaled when they are used."""
 WARM_UP: Final = 200  # steps
 COOL_DOWN: Final = 0.2
 """Share of the steps, the last, in which the rate falls to nothing."""
@@ -94,13 +99,14 @@ class Trainer:
         for part in stage.trained:
             part.train().requires_grad_(True)
         self.parameters = [p for part in stage.trained for p in part.parameters()]
-        self.adam = torch.optim.Adam(self.parameters, pace.rate, BETAS)
+        groups = [{"params": list(part.parameters()), "times": _times(part)} for part in stage.trained]
+        self.adam = torch.optim.Adam(groups, pace.rate, ADVERSARIAL_BETAS if stage.discriminator else BETAS)
         self.averaged = copy.deepcopy(networks)
         self.average = Average(networks, self.averaged, pace.decay)
         self.judge = stage.discriminator
         if self.judge is not None:
             self.judge.to(device).train()
-            self.judge_adam = torch.optim.Adam(self.judge.parameters(), pace.discriminator_rate, BETAS)
+            self.judge_adam = torch.optim.Adam(self.judge.parameters(), pace.discriminator_rate, ADVERSARIAL_BETAS)
 
     def parts(self) -> dict[str, Stateful]:
         """What a checkpoint holds."""
@@ -148,7 +154,7 @@ class Trainer:
         """
         torch.manual_seed((self.pace.seed * 1_000_003 + step) * 1009 + world()[0])
         for group in self.adam.param_groups:
-            group["lr"] = self.pace.rate * rate_at(step, self.pace.steps)
+            group["lr"] = group["times"] * self.pace.rate * rate_at(step, self.pace.steps)
         outcomes, sums = self._gradients(step, batch)
         figures = self._figures(step, sums)
         average_gradients(self.parameters)
@@ -231,6 +237,10 @@ def _parts(batch: Batch, count: int) -> list[Batch]:
     if any(len(pieces) != count for pieces in split.values()):
         raise ValueError(f"a batch of {len(next(iter(batch.values())))} cannot be taken in {count} parts")
     return [{name: pieces[i] for name, pieces in split.items()} for i in range(count)]
+
+
+def _times(part: nn.Module) -> float:
+    return EQUALISED if isinstance(part, Generator) else 1.0
 
 
 class _Log:
