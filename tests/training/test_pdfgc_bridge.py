@@ -60,7 +60,7 @@ def test_it_learns_what_bends_and_keeps_still_what_never_changes(tmp_path: Path)
 
 
 def _interrupted(update: Callable[..., None], at: int) -> Callable[..., None]:
-    def until(average: Average, module: torch.nn.Module, step: int) -> None:
+    def until(average: Average, module: Bridge, step: int) -> None:
         if step == at:
             raise KeyboardInterrupt
         update(average, module, step)
