@@ -9,11 +9,13 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Generator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from streaming.cli import ice
+from streaming.cli.finding import Check, Finding, found, told
 from streaming.config import DEFAULT_PORT
 
 LIBRARIES: Final = {
@@ -28,33 +30,21 @@ DISK_WANTED_GB: Final = 0.5
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check.
-
-    Attributes:
-        name: what was looked at.
-        state: "ok", "optional" (something works less well, or not at all until the cure) or "missing" (mien cannot run).
-        detail: what was found.
-        cure: the command, or the deed, that mends it; empty when all is well.
-    """
-
-    name: str
-    state: str
-    detail: str
-    cure: str = ""
-
-
 def add_parser(subparsers: Any) -> None:
     """Add this command to the command line."""
     parser: argparse.ArgumentParser = subparsers.add_parser("doctor", help="say what is missing, and the command that mends it")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"the page's port to look at, default {DEFAULT_PORT}")
+    parser.add_argument("--network", action="store_true", help="say why a browser cannot connect; give it the options of serve")
+    parser.add_argument("--host", default="127.0.0.1", help="address that serve listens on")
+    parser.add_argument("--certificate", type=Path, metavar="PEM", help="its certificate")
+    parser.add_argument("--key", type=Path, metavar="PEM", help="the certificate's key")
+    ice.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Look at everything; return 0 if nothing that mien needs is missing."""
-    findings = examine(args.port)
+    findings = examine_network(args) if args.network else examine(args.port)
     if args.json:
         print(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=1))
     else:
@@ -62,23 +52,9 @@ def run(args: argparse.Namespace) -> int:
     return int(any(finding.state == "missing" for finding in findings))
 
 
-def told(findings: Sequence[Finding]) -> str:
-    """The findings as lines."""
-    width = max(len(finding.name) for finding in findings)
-    marks = {"ok": "ok  ", "optional": "note", "missing": "MISS"}
-    lines: list[str] = []
-    for finding in findings:
-        first, *rest = finding.detail.split("\n")
-        lines.append(f"{marks[finding.state]}  {finding.name:{width}}  {first}")
-        lines += [f"      {'':{width}}  {line}" for line in rest]
-        if finding.cure:
-            lines.append(f"      {'':{width}}  -> {finding.cure}")
-    return "\n".join(lines)
-
-
 def examine(port: int = DEFAULT_PORT) -> list[Finding]:
-    """Every check in turn; one that fails itself is a finding too."""
-    checks: dict[str, Callable[[], Finding]] = {
+    """Everything that mien needs."""
+    checks: dict[str, Check] = {
         "Python": python,
         "libraries": libraries,
         "encoders": encoders,
@@ -90,14 +66,18 @@ def examine(port: int = DEFAULT_PORT) -> list[Finding]:
         "machine": machine,
         "port": lambda: port_free(port),
     }
-    findings: list[Finding] = []
-    for name, check in checks.items():
-        try:
-            findings.append(check())
-        except Exception as error:  # a doctor that falls ill must still report the rest
-            line = f"the check failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            findings.append(Finding(name, "optional", line, "report this, with the lines above and below"))
-    return findings
+    return found(checks)
+
+
+def examine_network(args: argparse.Namespace) -> list[Finding]:
+    """What stands between a browser and the server.
+
+    Raises:
+        Refused: for STUN and TURN servers that are none.
+    """
+    from streaming.cli import network  # heavy
+
+    return found(network.checks(network.Network(args.host, args.port, args.certificate, args.key, ice.chosen(args))))
 
 
 def python() -> Finding:
