@@ -48,7 +48,7 @@ def main() -> None:
         options = WorkerOptions(studio=STUDIOS[args.renderer, True], inject_ppm=args.ppm, warm=str(warm), sizes=(config.size,))
         live = HeldLive(library.path, workers=config.workers, options=options)
         live.picture_hold_ms = args.picture_hold_ms
-        return dataclasses.replace(product(config), sessions=live)
+        return dataclasses.replace(product(config), sessions=live, metrics=live.metrics)
 
     server.real_parts = parts
     server.serve(config, lambda address: print(address, flush=True))

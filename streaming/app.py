@@ -6,23 +6,30 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from numpy.typing import NDArray
 
-from streaming import api, guard
+from streaming.api import events, health, options, pages, portraits, sessions
+from streaming.api.bodies import JSON_LIMIT
+from streaming.api.errors import no_secrets_in_failures, one_line, one_line_errors
+from streaming.api.house import HOUSE, House, Library
 from streaming.config import ServerConfig
-from streaming.contract import SESSION_ID, LiveSessions
+from streaming.contract import LiveSessions
 from streaming.desk import Desk, Feed
+from streaming.guard import gate, headers
+from streaming.guard.admission import Admissions
+from streaming.guard.hosts import LOOPBACK_NAMES, Hosts
+from streaming.guard.lease import Leases
+from streaming.guard.operator import Operator
+from streaming.guard.stall import give_up_stalled
+from streaming.metrics import METRICS, Metrics, deepest
 from streaming.posters import Posters
 from streaming.tls import certificate_names
+from streaming.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
-
-WEB = Path(__file__).parent / "web"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,157 +42,91 @@ class Parts:
         add_peers: adds the WHIP and WHEP routes for the sessions it is given.
         samples: voices for who has no microphone, mono float32 at 48 kHz.
         feeds: this machine's own sources.
+        metrics: what the sessions report to.
     """
 
     sessions: LiveSessions
-    library: api.Library
+    library: Library
     add_peers: Callable[[web.Application, LiveSessions], None]
     samples: Mapping[str, NDArray[np.float32]] = field(default_factory=dict[str, NDArray[np.float32]])
     feeds: Mapping[str, Feed] = field(default_factory=dict[str, Feed])
-
-
-class Failure:
-    """Why the workers never became ready, if they did not."""
-
-    def __init__(self) -> None:
-        self.line: str | None = None
-
-
-FAILURE = web.AppKey("failure", Failure)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 def build_app(config: ServerConfig, parts: Parts) -> web.Application:
     """The application, ready for an aiohttp runner."""
-    watch = guard.middleware(_guard(config), _login_page)
-    app = web.Application(middlewares=[_headers, watch, api.one_line_errors], client_max_size=api.JSON_LIMIT)
-    app[FAILURE] = Failure()
-    app[api.HOUSE] = api.House(
-        config=config,
-        desk=Desk(parts.sessions),
-        library=parts.library,
-        samples=parts.samples,
-        feeds=parts.feeds,
-        posters=Posters(parts.sessions),
+    guard = build_gate(config)
+    watch = gate.middleware(guard, pages.login_page)
+    app = web.Application(
+        middlewares=[no_secrets_in_failures, watch, give_up_stalled, one_line_errors], client_max_size=JSON_LIMIT
     )
-    api.add_routes(app)
-    parts.add_peers(app, app[api.HOUSE].desk)
-    _add_pages(app)
+    desk = Desk(parts.sessions, guard.leases)
+    app[METRICS] = parts.metrics
+    app[HOUSE] = House(config, desk, guard, parts.library, parts.samples, parts.feeds, Posters(parts.sessions))
+    for part in (pages, health, options, portraits, sessions, events):
+        part.add_routes(app)
+    parts.add_peers(app, desk)
+    _offer_gauges(parts.metrics, desk)
+    app.on_response_prepare.extend((headers.on_prepare, parts.metrics.answered))
     app.cleanup_ctx.append(_life)
     app.on_shutdown.append(_close_sessions)
     return app
 
 
-def _guard(config: ServerConfig) -> guard.Guard:
-    if config.loopback:
-        own = {config.host.strip("[]").lower()}
-        return guard.Guard(names=guard.LOOPBACK_NAMES | own, token=config.token, secure=config.certificate is not None)
-    name = socket.gethostname().lower()
-    names = {config.host.lower(), name, f"{name}.local", socket.getfqdn().lower()} | guard.LOOPBACK_NAMES
-    assert config.certificate, "a configuration that others can reach has a certificate"
-    names |= certificate_names(config.certificate)
-    return guard.Guard(names=frozenset(names), token=config.token, addresses=True, secure=True)
+def build_gate(config: ServerConfig) -> gate.Gate:
+    """The rules that a configuration asks for."""
+    key = config.admission_key.encode() if config.admission_key else None
+    operator = Operator(config.token, secure=config.certificate is not None)
+    return gate.Gate(_hosts(config), operator, Admissions(key), Leases())
 
 
-@web.middleware
-async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        response = await handler(request)
-    except web.HTTPException as error:
-        guard.add_headers(request, error)
-        raise
-    except ConnectionError:
-        raise
-    except Exception:
-        log.exception("a request failed", extra={"path": request.path})
-        response = guard.refused(500, "an error of ours; the server's log says more")
-    if not response.prepared:
-        guard.add_headers(request, response)
-    return response
+def _hosts(config: ServerConfig) -> Hosts:
+    names = LOOPBACK_NAMES | {config.host.strip("[]").lower()} | config.hosts
+    if not config.loopback:
+        name = socket.gethostname().lower()
+        names |= {name, f"{name}.local", socket.getfqdn().lower()}
+    if config.certificate is not None:
+        names |= certificate_names(config.certificate)
+    return Hosts(frozenset(names), addresses=not config.loopback, origins=config.origins)
+
+
+def _offer_gauges(metrics: Metrics, desk: Desk) -> None:
+    def depths() -> list[float]:
+        stages = (seat.status().stages_ms for seat in desk.all().values())
+        return [stage["audio_hold"]["p50"] for stage in stages if "audio_hold" in stage]
+
+    metrics.gauge("sessions", "Sessions that are open", lambda: len(desk.all()))
+    metrics.gauge("viewers", "Peers that watch", lambda: sum(seat.status().viewers for seat in desk.all().values()))
+    metrics.gauge("pages", "Sockets of pages", lambda: sum(len(seat.pages) for seat in desk.all().values()))
+    metrics.gauge("voice_buffer_seconds", "Median depth of the voice's buffer, deepest of all", lambda: deepest(depths()))
+    metrics.gauge("ready", "Whether a worker is warm", lambda: desk.ready)
 
 
 async def _life(app: web.Application) -> AsyncIterator[None]:
     """Warm the workers up while the page already answers; sweep abandoned sessions; end all of it in order."""
-    desk = app[api.HOUSE].desk
+    house = app[HOUSE]
     tasks = (
-        asyncio.create_task(_warm_up(desk, app[FAILURE]), name="warming up"),
-        asyncio.create_task(desk.sweep_for_ever(), name="sweeping"),
+        asyncio.create_task(_warm_up(house), name="warming up"),
+        asyncio.create_task(house.desk.sweep_for_ever(), name="sweeping"),
+        asyncio.create_task(Watchdog(app[METRICS]).watch(), name="watchdog"),
     )
     yield
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await desk.close()
-    await app[api.HOUSE].library.close()
+    await house.desk.close()
+    await house.library.close()
 
 
-async def _warm_up(desk: Desk, failure: Failure) -> None:
+async def _warm_up(house: House) -> None:
     try:
-        await desk.start()
+        await house.desk.start()
     except Exception as error:
-        failure.line = f"the workers do not start: {api.one_line(error)}"
+        house.failure = f"the workers do not start: {one_line(error)}"
         log.exception("the workers do not start")
 
 
 async def _close_sessions(app: web.Application) -> None:
     """Say goodbye to pages and peers first, so that the server's sockets can close."""
     with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(app[api.HOUSE].desk.end_all(), 5)
-
-
-# -- pages and health -------------------------------------------------------------------------------------------------
-
-
-def _add_pages(app: web.Application) -> None:
-    app.router.add_get("/", _page("index.html"))
-    app.router.add_get("/stage/{session:%s}" % SESSION_ID.strip("^$"), _page("stage.html"))  # noqa: UP031 (braces)
-    app.router.add_get("/favicon.ico", _page("icon.svg"))
-    app.router.add_static("/static", WEB)
-    app.router.add_post("/login", _login)
-    app.router.add_get("/livez", _livez)
-    app.router.add_get("/readyz", _readyz)
-    app.router.add_get("/api/readiness", _readiness)
-
-
-def _page(name: str) -> Handler:
-    async def page(_: web.Request) -> web.StreamResponse:
-        return web.FileResponse(WEB / name)
-
-    return page
-
-
-async def _login_page(_: web.Request) -> web.StreamResponse:
-    return web.Response(text=(WEB / "login.html").read_text("utf-8"), content_type="text/html")
-
-
-async def _login(request: web.Request) -> web.StreamResponse:
-    """Take the token from the login page's form and give the browser its cookie."""
-    watch = _guard(request.app[api.HOUSE].config)
-    shown = str((await request.post()).get("token", ""))
-    if watch.token is not None and not guard.same(shown, watch.token):
-        await asyncio.sleep(0.5)  # a wrong token is not worth guessing again
-        page = await _login_page(request)
-        page.set_status(401)
-        return page
-    response = web.Response(status=303, headers={"Location": "/"})
-    watch.remember(response)
-    return response
-
-
-async def _livez(_: web.Request) -> web.Response:
-    return web.json_response({"alive": True})
-
-
-async def _readyz(request: web.Request) -> web.Response:
-    waiting = _waiting_for(request)
-    return web.json_response({"ready": not waiting, **({"error": waiting} if waiting else {})}, status=503 if waiting else 200)
-
-
-async def _readiness(request: web.Request) -> web.Response:
-    """As `/readyz`, for the page: waiting is no error there."""
-    waiting = _waiting_for(request)
-    return web.json_response({"ready": not waiting, "waiting_for": waiting})
-
-
-def _waiting_for(request: web.Request) -> str | None:
-    ready = request.app[api.HOUSE].desk.ready
-    return None if ready else request.app[FAILURE].line or "warming up"
+        await asyncio.wait_for(app[HOUSE].desk.end_all(), 5)

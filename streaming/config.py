@@ -1,6 +1,7 @@
 """What an operator may decide about the server, and what it refuses to start with."""
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,10 @@ DEFAULT_PORT = 8700
 SIZES = (256, 384, 512, 768)  # px
 RATES = (25, 30, 50, 60)  # fps
 TOKEN_LENGTH = 16  # characters at least, so that it cannot be guessed
+
+KEY_LENGTH = 32  # likewise; as long as what it signs with (RFC 7518, section 3.2)
+
+_HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 _CERTIFICATE_CURE = (
     'openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN={name}" '
@@ -50,6 +55,10 @@ class ServerConfig:
     key: Path | None = None
     ice_servers: IceServers = field(default_factory=IceServers)  # STUN and TURN, for browsers and for this server
     publish: Target | None = None  # a WHIP server that sessions are pushed to
+    hosts: frozenset[str] = frozenset()  # further names that the server is called by, lower-case
+    origins: frozenset[str] = frozenset()  # other pages that may use it, as "https://name[:port]", lower-case
+    admission_key: str | None = None  # shared with a broker that issues admissions; None: nobody else does
+    drain_s: float = 8.0  # what sessions are left after SIGTERM; containers are killed after 10 s
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -64,8 +73,24 @@ class ServerConfig:
             raise Refused("--certificate and --key belong together: give both or neither")
         if self.token is not None and len(self.token) < TOKEN_LENGTH:
             raise Refused(f'a token has at least {TOKEN_LENGTH} characters: --token "$(openssl rand -hex 16)"')
+        if self.admission_key is not None and len(self.admission_key) < KEY_LENGTH:
+            raise Refused(f'an admission key has at least {KEY_LENGTH} characters: --admission-key "$(openssl rand -hex 32)"')
+        if not 0 <= self.drain_s <= 3600:
+            raise Refused(f"--drain-s must be between 0 and 3600, got {self.drain_s:g}")
+        self._check_names()
         if not self.loopback and (self.token is None or self.certificate is None):
             raise Refused(exposure_line(self.host))
+
+    def _check_names(self) -> None:
+        for name in self.hosts:
+            if not _HOST.fullmatch(name):
+                raise Refused(f"--allow-host takes a name like face.example.org, got {name!r}")
+            if not is_loopback(name) and self.token is None:
+                raise Refused(f"who calls this server {name} may come from elsewhere, so it needs --token")
+        for origin in self.origins:
+            scheme, _, rest = origin.partition("://")
+            if scheme not in ("http", "https") or not _HOST.fullmatch(rest.rpartition(":")[0] or rest):
+                raise Refused(f"--allow-origin takes an origin like https://example.org, got {origin!r}")
 
     @property
     def loopback(self) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 from engine.errors import MienError
 from engine.timeline import SAMPLE_RATE_HZ
 from streaming.contract import CodedPicture, LiveSession, LiveSessions, LiveStatus, Outgoing, SessionSettings, now
+from streaming.guard.lease import Leases
 
 log = logging.getLogger(__name__)
 
 ABANDONED_S = 15.0  # a session without page, viewer and voice is closed after this long
 SWEEP_S = 2.0
+TELL_S = 1.0
 PACKET_MS = 20
 
 Push = Callable[[NDArray[np.float32], float], None]
@@ -28,7 +31,7 @@ Feed = Callable[[Push], Awaitable[None]]
 
 
 class Taken(Exception):
-    """Another page holds a session of that id."""
+    """A session of that id is another's."""
 
 
 @dataclass(slots=True)
@@ -42,6 +45,8 @@ class Seat:
     live: LiveSession
     source: str  # "browser", "microphone" or "file"
     portrait: str  # the face it shows now
+    client: str = ""  # who opened it, as quotas count
+    resume: str = ""  # the secret of who may come back to it
     pages: set[web.WebSocketResponse] = field(default_factory=set[web.WebSocketResponse])
     used_at: float = field(default_factory=now)
     speaking: str | None = None  # the sample that is being spoken
@@ -130,6 +135,11 @@ class Seat:
         if task := self.tasks.pop("sample", None):
             task.cancel()
 
+    def fits(self, settings: SessionSettings, source: str) -> bool:
+        """Whether it is what would be opened with these settings; the face can be changed while it lives."""
+        alike = dataclasses.replace(settings, portrait=self.settings.portrait) == self.settings
+        return alike and source == self.source and self.status().state != "closed"
+
     async def _speak(self, pcm: NDArray[np.float32]) -> None:
         await push_in_time(self.live.push_audio, pcm)
         self.speaking = None
@@ -181,10 +191,16 @@ async def push_in_time(push: Push, pcm: NDArray[np.float32]) -> None:
 
 
 class Desk:
-    """All sessions of this server. A `LiveSessions` itself: peers look their session up here."""
+    """All sessions of this server. A `LiveSessions` itself: peers look their session up here.
 
-    def __init__(self, sessions: LiveSessions) -> None:
+    Args:
+        sessions: opens them on workers.
+        leases: who may come back to which.
+    """
+
+    def __init__(self, sessions: LiveSessions, leases: Leases | None = None) -> None:
         self._sessions = sessions
+        self._leases = leases or Leases()
         self._seats: dict[str, Seat] = {}
         self._opening: set[str] = set()
 
@@ -196,6 +212,10 @@ class Desk:
         """Every session, by id."""
         return self._seats
 
+    def opened_by(self, client: str) -> int:
+        """How many sessions a client has, those included that are being opened for anybody."""
+        return sum(seat.client == client for seat in self._seats.values()) + len(self._opening)
+
     @property
     def ready(self) -> bool:
         """See `LiveSessions`."""
@@ -205,30 +225,50 @@ class Desk:
         """See `LiveSessions`."""
         await self._sessions.start()
 
-    async def open(self, settings: SessionSettings, session_id: str | None = None, *, source: str = "browser") -> Seat:
-        """Open a session; one of the same id that no page holds any more gives way.
+    async def open(
+        self,
+        settings: SessionSettings,
+        session_id: str | None = None,
+        *,
+        source: str = "browser",
+        client: str = "",
+        holds: bool = False,
+    ) -> Seat:
+        """Open a session. Who holds that id comes back to the one that lives, if it is what would be opened.
+
+        Args:
+            settings: what it is to be.
+            session_id: the id it is to have; one of nobody's, if not given.
+            source: who speaks in it.
+            client: whose it is, as quotas count.
+            holds: whether the resume secret of `session_id` was shown.
 
         Raises:
-            Taken: if a page still holds a session of that id.
+            Taken: if the id is somebody else's.
             CapacityReached, ValueError, PortraitError: see `LiveSessions.open`.
         """
         name = session_id or secrets.token_hex(4)
-        if name in self._opening:
+        if name in self._opening or (self._leases.is_held(name, at=now()) and not holds):
             raise Taken(name)
         self._opening.add(name)
         try:
-            if (before := self._seats.get(name)) is not None:
-                if before.pages:
-                    raise Taken(name)
-                await self.end(name)
-            seat = Seat(await self._sessions.open(settings, name), source, settings.portrait)
-            self._seats[seat.id] = seat
+            before = self._seats.get(name)
+            if before is not None and holds and before.fits(settings, source):
+                return _resumed(before, settings)
+            if before is not None:
+                await self.end(name, keep=holds)
+            live = await self._sessions.open(settings, name)
+            self._seats[name] = seat = Seat(live, source, settings.portrait, client, self._leases.grant(name))
             return seat
         finally:
             self._opening.discard(name)
 
-    async def end(self, session_id: str) -> None:
-        """Close a session and let its pages know; unknown ids are nothing."""
+    async def end(self, session_id: str, *, keep: bool = False) -> None:
+        """Close a session and let its pages know; unknown ids are nothing. `keep`: its holder may come back."""
+        if keep:
+            self._leases.end(session_id, at=now())
+        else:
+            self._leases.revoke(session_id)
         seat = self._seats.pop(session_id, None)
         if seat is None:
             return
@@ -236,6 +276,11 @@ class Desk:
             with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
                 await asyncio.wait_for(page.close(code=4404, message=b"the session ended"), 1)
         await seat.close()
+
+    async def tell_all(self, message: Mapping[str, Any]) -> None:
+        """Send a message to every page; one that does not read is not waited for."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(seat.tell(message) for seat in self._seats.values())), TELL_S)
 
     async def end_all(self) -> None:
         """Close every session; the workers stay."""
@@ -254,10 +299,18 @@ class Desk:
                 seat.used_at = instant
             if seat.status().state == "closed" or instant - seat.used_at > ABANDONED_S:
                 log.info("a session was abandoned", extra={"session": seat.id})
-                await self.end(seat.id)
+                await self.end(seat.id, keep=True)
 
     async def sweep_for_ever(self) -> None:
         """Sweep every `SWEEP_S` seconds until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_S)
             await self.sweep()
+
+
+def _resumed(seat: Seat, settings: SessionSettings) -> Seat:
+    """A session whose holder has come back to it."""
+    seat.used_at = now()
+    if settings.portrait != seat.portrait:
+        seat.control(portrait=settings.portrait)
+    return seat

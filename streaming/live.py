@@ -32,6 +32,7 @@ from streaming.contract import (
     Stamps,
     now,
 )
+from streaming.metrics import Metrics
 from streaming.worker.knobs import check_settings, checked_controls, remember
 from streaming.worker.messages import Closed, Control, Frame, Interrupt, Look, Open, Opened, Refused, Sound
 from streaming.worker.meter import Meter
@@ -70,6 +71,7 @@ class Remote:
         locate: Locate,
         period: float,
         view: Callable[[LookAt], Viewfinder],
+        metrics: Metrics,
     ) -> None:
         self._id = session_id
         self._key = key
@@ -89,7 +91,7 @@ class Remote:
         self._watch: asyncio.Task[None] | None = None
         self._state = "starting"
         self._reason = ""
-        self._meter = Meter(settings.fps)
+        self._meter = Meter(settings.fps, metrics)
         self._viewers = 0
         self._viewfinder = view(self._look)
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -171,7 +173,7 @@ class Remote:
 
     def record(self, stage: str, milliseconds: float) -> None:
         """See `LiveSession`."""
-        self._meter.stages.add(stage, milliseconds)
+        self._meter.record(stage, milliseconds)
 
     def watched_by(self, viewers: int) -> None:
         """See `LiveSession`."""
@@ -326,6 +328,7 @@ class Live:
         options: see `WorkerOptions`.
         cameras: follows faces; a process of its own, if not given.
         own_camera: the camera of this machine, if it is offered.
+        metrics: what all sessions report to.
     """
 
     def __init__(
@@ -336,6 +339,7 @@ class Live:
         options: WorkerOptions | None = None,
         cameras: Cameras | None = None,
         own_camera: PictureFeed | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._locate = locate
         self._options = options or WorkerOptions()
@@ -343,6 +347,7 @@ class Live:
         self._cameras = cameras or Cameras()
         self._machine = Machine(self._cameras, own_camera) if own_camera is not None else None
         self._sessions: dict[str, Remote] = {}
+        self.metrics = metrics or Metrics()
 
     @property
     def pool(self) -> Pool:
@@ -362,13 +367,14 @@ class Live:
         """See `LiveSessions`."""
         check_settings(settings)
         name = session_id or secrets.token_hex(4)
-        if not re.match(SESSION_ID, name):
+        if not re.fullmatch(SESSION_ID, name):
             raise ValueError(f"a session's id consists of a-z, 0-9 and -, got {name!r}")
         if self.get(name) is not None:
             raise ValueError(f"there is a session {name!r} already")
         worker = self._pool.choose(settings)
         period = self._options.period_s(settings.fps)
-        remote = Remote(name, self._pool.next_key(), settings, worker, self._locate, period, self._viewfinder)
+        key = self._pool.next_key()
+        remote = Remote(name, key, settings, worker, self._locate, period, self._viewfinder, self.metrics)
         self._sessions[name] = remote
         worker.admit(remote)
         try:

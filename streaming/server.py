@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import gc
-import signal
 import socket
 import ssl
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from streaming.api.house import HOUSE, House
 from streaming.app import Parts, build_app
 from streaming.capture import microphone
 from streaming.capture.camera import CameraFeed
@@ -19,7 +19,9 @@ from streaming.capture.sample import samples
 from streaming.config import Refused, ServerConfig
 from streaming.contract import LiveSessions
 from streaming.desk import Feed
+from streaming.ending import told_to_end
 from streaming.live import Live
+from streaming.metrics import Metrics
 from streaming.portraits import PortraitLibrary
 from streaming.publish import Publisher
 from streaming.rtc.peer import RtcConfig
@@ -27,12 +29,13 @@ from streaming.rtc.routes import add_routes
 from streaming.tls import server_context
 from streaming.worker.options import WorkerOptions
 
-DRAIN_S: Final = 5.0  # for requests that are being answered when the server ends
+ANSWER_S: Final = 5.0  # for requests that are being answered when the server ends
+FREEZE_LOOK_S: Final = 0.5
 NEARBY: Final = 20  # ports that are tried when one is taken
 
 
 def serve(config: ServerConfig, greet: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM. `greet` is told the page's address as soon as it answers.
+    """Serve until SIGINT or SIGTERM, see `streaming.ending`. `greet` is told the page's address as soon as it answers.
 
     Raises:
         Refused: if the server cannot listen, or an option names something that is not there.
@@ -45,13 +48,14 @@ async def _serve(config: ServerConfig, greet: Callable[[str], None]) -> None:
     context = server_context(config.certificate, config.key) if config.certificate and config.key else None
     with listen(config.host, config.port) as listener:
         app = build_app(config, real_parts(config))
-        runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=DRAIN_S)
+        runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=ANSWER_S)
         await runner.setup()
         try:
             await _answer(runner, listener, context)
-            gc.freeze()  # what is loaded now stays; collections need not walk it
             greet(address(config, listener.getsockname()[1]))
-            await _told_to_end()
+            freezing = asyncio.create_task(_freeze_when_warm(app[HOUSE]), name="freezing")
+            await told_to_end(app[HOUSE], config.drain_s)
+            freezing.cancel()
         finally:
             await runner.cleanup()
 
@@ -79,8 +83,9 @@ def real_parts(config: ServerConfig) -> Parts:
         if config.publish is not None:
             Publisher(config.publish, sessions, peers).attach(app)
 
-    live = Live(library.path, workers=config.workers, options=options, own_camera=own_camera(config))
-    return Parts(live, library, add_peers, samples(), own_sources(config))
+    metrics = Metrics()
+    live = Live(library.path, workers=config.workers, options=options, own_camera=own_camera(config), metrics=metrics)
+    return Parts(live, library, add_peers, samples(), own_sources(config), metrics)
 
 
 def own_sources(config: ServerConfig) -> dict[str, Feed]:
@@ -117,19 +122,12 @@ async def _answer(runner: web.AppRunner, listener: socket.socket, context: ssl.S
     await web.SockSite(runner, listener, ssl_context=context).start()
 
 
-async def _told_to_end() -> None:
-    """Wait for SIGINT or SIGTERM; a second one ends the process at once."""
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
-
-    def tell() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-        told.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, tell)
-    await told.wait()
+async def _freeze_when_warm(house: House) -> None:
+    """What is loaded when the workers are warm stays: collections need not walk it (they cost 100 ms and more)."""
+    while not house.desk.ready:
+        await asyncio.sleep(FREEZE_LOOK_S)
+    gc.collect()
+    gc.freeze()
 
 
 def listen(host: str, port: int) -> socket.socket:

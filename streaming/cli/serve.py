@@ -47,6 +47,15 @@ def add_parser(subparsers: Any) -> None:
     add("--key", type=Path, metavar="PEM", help="its private key")
     ice.add_arguments(parser)
     publish.add_arguments(parser)
+    add("--allow-host", action="append", default=[], metavar="NAME", help="a further name of this server, as of its proxy")
+    add("--allow-origin", action="append", default=[], metavar="ORIGIN", help="another page that may use it: https://NAME")
+    add(
+        "--admission-key",
+        default=os.environ.get("MIEN_ADMISSION_KEY"),
+        metavar="KEY",
+        help="shared with a broker that issues admissions; also as MIEN_ADMISSION_KEY",
+    )
+    add("--drain-s", type=float, default=8.0, metavar="S", help="what sessions are left after SIGTERM, default 8 s")
     add("--open", action="store_true", help="open the page in the browser")
 
 
@@ -71,6 +80,10 @@ def run(args: argparse.Namespace) -> int:
         token=args.token or None,
         certificate=args.certificate,
         key=args.key,
+        hosts=frozenset(name.lower() for name in args.allow_host),
+        origins=frozenset(origin.lower().rstrip("/") for origin in args.allow_origin),
+        admission_key=args.admission_key or None,
+        drain_s=args.drain_s,
         ice_servers=ice.chosen(args),
         publish=publish.chosen(args),
     )

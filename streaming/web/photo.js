@@ -2,10 +2,10 @@
 
 const MAX = 2048; // px, longer side: more adds nothing to a 768 px face
 const QUALITY = 0.92;
-const LIMIT = 40 * 1024 * 1024; // bytes that the server takes of a picture this browser cannot open
+const LIMIT = 10 * 1024 * 1024; // bytes that the server takes of a picture this browser cannot open
 const BACKDROP = "#b9bcbf"; // behind transparent pictures
 
-// Returns {blob, filename, canvas}; canvas is null for a picture only the server can open (HEIC in most browsers).
+// Returns {blob, filename, canvas}; canvas is null for a picture that this browser cannot open: the server says what it is.
 export async function prepared(file) {
   const bitmap = await decoded(file);
   if (bitmap) return shrunk(bitmap);

@@ -1,5 +1,6 @@
 // The server's JSON interface. Every failure is an Error whose message is one line fit to be shown.
 
+import { SCOPES, firstAdmission, forget, keep, secretOf } from "./access.js";
 import { linkedServers } from "./ice.js";
 
 const AMEND_MS = 2000;
@@ -42,8 +43,27 @@ const json = (body) => ({ method: "POST", headers: { "Content-Type": "applicatio
 export const options = async () => (await ask("/api/options")).json();
 export const portraits = async () => (await ask("/api/portraits")).json();
 export const removePortrait = (id) => ask(`/api/portraits/${encodeURIComponent(id)}`, { method: "DELETE" });
-export const openSession = async (request) => (await ask("/api/sessions", json(request))).json();
-export const closeSession = (id) => ask(`/api/sessions/${id}`, { method: "DELETE", keepalive: true });
+
+// Opens a session, or comes back to the one of that id if this tab had it.
+export async function openSession(request) {
+  const secret = secretOf(request.id);
+  const options = json(request);
+  if (secret) options.headers.Authorization = `Bearer ${secret}`;
+  try {
+    const session = await (await ask("/api/sessions", options)).json();
+    keep(session);
+    return session;
+  } catch (error) {
+    if (!secret || error.status !== 401) throw error;
+    forget(); // another server by now: it knows nothing of the session
+    return openSession(request);
+  }
+}
+
+export function closeSession(id) {
+  forget();
+  return ask(`/api/sessions/${id}`, { method: "DELETE", keepalive: true });
+}
 
 // {ready, reachable, line}: whether sessions can be opened, and what they wait for if not.
 export async function readiness() {
@@ -80,8 +100,17 @@ export const eventsAddress = (path) => `${location.protocol === "https:" ? "wss"
 
 // Offers SDP to a WHIP or WHEP address; returns the answer, the address that ends the peer, and the tag of its ICE side.
 export async function offer(path, sdp) {
-  const response = await ask(path, { method: "POST", headers: { "Content-Type": "application/sdp" }, body: sdp });
+  const headers = { "Content-Type": "application/sdp", Authorization: `Bearer ${await admission(path)}` };
+  const response = await ask(path, { method: "POST", headers, body: sdp });
   return { sdp: await response.text(), resource: response.headers.get("Location"), tag: response.headers.get("ETag") };
+}
+
+// What lets this page offer to a WHIP or WHEP address.
+async function admission(path) {
+  const [, role, session] = path.split("/");
+  const scope = SCOPES[role];
+  const first = firstAdmission(session, scope);
+  return first ?? (await (await ask("/api/admissions", json({ session, scopes: [scope] }))).json()).admission;
 }
 
 // Tells of candidates (`match` is the tag) or of an ICE restart (`match` is "*"); returns the server's new ICE side, if any.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.latency import StageTimes
 from streaming.contract import Outgoing
+from streaming.metrics import Metrics
 
 QUIET_DBFS: Final = -120.0
 _WINDOW_S = 2.0  # over which frames are counted
@@ -20,11 +21,12 @@ class Meter:
 
     A miss is a frame without a fresh picture of its own by its deadline and
     one period (`deadline_miss_rate`). `lead_s` is how long a frame's sound is
-    held for the look-ahead; the stages are without it.
+    held for the look-ahead; the stages are without it. What it measures, `metrics` of the server gets too.
     """
 
-    def __init__(self, fps: int) -> None:
+    def __init__(self, fps: int, metrics: Metrics | None = None) -> None:
         self._period = 1 / fps
+        self._metrics = metrics or Metrics()
         self.stages = StageTimes()
         self.lead_s = 0.0
         self.frames = 0
@@ -49,18 +51,24 @@ class Meter:
     def show(self, outgoing: Outgoing) -> None:
         """A frame is on its way out."""
         stamps = outgoing.stamps
+        missed = not outgoing.fresh or stamps.colour > stamps.due + self._period
         self.frames += 1
-        if not outgoing.fresh or stamps.colour > stamps.due + self._period:
-            self.misses += 1
+        self.misses += missed
+        self._metrics.frame(missed=missed)
         if not outgoing.fresh:
             return
         self._fresh.append(stamps.colour)
         if stamps.arrived:
-            self.stages.add("audio_hold", 1000 * max(0.0, stamps.due - stamps.arrived - self.lead_s))
-        self.stages.add("queue", 1000 * max(0.0, stamps.begun - stamps.due))
-        self.stages.add("features", 1000 * (stamps.features - stamps.begun))
-        self.stages.add("inference", 1000 * (stamps.inference_end - stamps.inference_start))
-        self.stages.add("colour", 1000 * (stamps.colour - stamps.inference_end))
+            self.record("audio_hold", 1000 * max(0.0, stamps.due - stamps.arrived - self.lead_s))
+        self.record("queue", 1000 * max(0.0, stamps.begun - stamps.due))
+        self.record("features", 1000 * (stamps.features - stamps.begun))
+        self.record("inference", 1000 * (stamps.inference_end - stamps.inference_start))
+        self.record("colour", 1000 * (stamps.colour - stamps.inference_end))
+
+    def record(self, stage: str, milliseconds: float) -> None:
+        """A stage of an emission took this long."""
+        self.stages.add(stage, milliseconds)
+        self._metrics.stage(stage, milliseconds)
 
     def fps(self, at: float) -> float:
         """Fresh pictures per second over the last two seconds."""

@@ -1,45 +1,18 @@
 import asyncio
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
-from aiohttp import ClientSession, FormData, WSMsgType, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse, ClientSession, FormData, WSMsgType
 from PIL import Image
 
 from engine.errors import AudioError
-from streaming import api
-from streaming.app import Parts, build_app
+from streaming.api import bodies, sessions
+from streaming.api.house import HOUSE
 from streaming.config import ServerConfig
-from streaming.contract import LiveSessions
-from streaming.desk import Feed, Push
-from tests.house import FakeLibrary, FakeSessions
-
-TOKEN = "a-token-of-sixteen-or-more"
-Client = TestClient[web.Request, web.Application]
-
-
-def no_peers(app: web.Application, sessions: LiveSessions) -> None:
-    """WebRTC has tests of its own."""
-
-
-class House:
-    """One server and what it serves."""
-
-    def __init__(
-        self, config: ServerConfig | None = None, *, ready: bool = True, feeds: Mapping[str, Feed] | None = None
-    ) -> None:
-        self.sessions, self.library = FakeSessions(ready=ready), FakeLibrary()
-        sample = np.zeros(480, np.float32)
-        parts = Parts(self.sessions, self.library, no_peers, {"hello": sample}, feeds or {})
-        self.app = build_app(config or ServerConfig(), parts)
-        self.client: Client = TestClient(TestServer(self.app))
-
-    async def open(self, **wishes: object) -> str:
-        answer = await self.client.post("/api/sessions", json={"portrait": "amara", **wishes})
-        assert answer.status == 201, await answer.text()
-        return (await answer.json())["id"]
+from streaming.desk import Push
+from tests.unit.served import TOKEN, House, error
 
 
 @pytest.fixture
@@ -47,13 +20,6 @@ async def house() -> AsyncIterator[House]:
     house = House()
     async with house.client:
         yield house
-
-
-async def error(answer: object) -> tuple[int, str]:
-    assert hasattr(answer, "json")
-    line = (await answer.json())["error"]  # pyright: ignore[reportAttributeAccessIssue]
-    assert "\n" not in line
-    return answer.status, line  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def photo(size: tuple[int, int] = (64, 64)) -> bytes:
@@ -174,11 +140,11 @@ async def test_bad_uploads_get_one_line_each(house: House, monkeypatch: pytest.M
     assert (await error(await post("/api/portraits", data=form(photo=photo(), consent="yes", more="x"))))[0] == 400
     assert (await error(await post("/api/portraits", data=form(photo=photo(), consent=io.BytesIO(b"\xff\xfe")))))[0] == 400
     assert (await error(await post("/api/portraits", json={})))[0] == 400
-    monkeypatch.setattr(api, "PHOTO_LIMIT", 1000)
+    monkeypatch.setattr(bodies, "PHOTO_LIMIT", 1000)
     assert (await error(await post("/api/portraits", data=form(photo=bytes(5000), consent="yes"))))[0] == 413
     assert (await error(await post("/api/portraits", data=form(photo=photo(), consent="y" * 5000))))[0] == 413
     assert (await house.client.get("/livez")).status == 200
-    assert house.app[api.HOUSE].enrolments == {}
+    assert house.app[HOUSE].enrolments == {}
 
 
 @pytest.mark.parametrize(
@@ -218,7 +184,7 @@ async def test_a_session_is_opened_watched_and_ended(house: House) -> None:
     name = session["id"]
     assert session == {
         "id": name, "whip": f"/whip/{name}", "whep": f"/whep/{name}", "stage": f"/stage/{name}",
-        "events": f"/api/sessions/{name}/events",
+        "events": f"/api/sessions/{name}/events", "resume": session["resume"], "admission": session["admission"],
     }  # fmt: skip
     settings = house.sessions.opened[name].settings
     assert (settings.portrait, settings.size, settings.fps, settings.look_ahead_ms, settings.badge) == ("mei", 256, 50, 0, True)
@@ -259,13 +225,55 @@ async def test_one_session_too_many_is_refused_with_503(house: House) -> None:
     assert (status, "room" in line) == (503, True)
 
 
-async def test_a_page_may_take_its_session_up_again_but_not_anothers(house: House) -> None:
-    name = await house.open(id="my-face")
-    assert name == "my-face"
-    assert await house.open(id="my-face") == name  # nobody held it
-    async with house.client.ws_connect(f"/api/sessions/{name}/events"):
-        status, line = await error(await house.client.post("/api/sessions", json={"portrait": "amara", "id": name}))
-        assert (status, "another page" in line) == (409, True)
+async def open_again(house: House, secret: str, **wishes: object) -> ClientResponse:
+    body = {"portrait": "amara", "id": "my-face", **wishes}
+    return await house.client.post("/api/sessions", json=body, headers={"Authorization": f"Bearer {secret}"})
+
+
+async def test_who_has_the_secret_comes_back_to_the_session_and_nobody_else(house: House) -> None:
+    session = await (await house.client.post("/api/sessions", json={"portrait": "amara", "id": "my-face"})).json()
+    status, line = await error(await house.client.post("/api/sessions", json={"portrait": "amara", "id": "my-face"}))
+    assert (status, "another" in line) == (409, True)
+    live = house.sessions.opened["my-face"]
+    async with house.client.ws_connect(session["events"]):
+        again = await open_again(house, session["resume"], portrait="mei")
+    assert (again.status, (await again.json())["resume"]) == (200, session["resume"])
+    assert house.sessions.opened["my-face"] is live
+    assert live.settings.portrait == "mei"
+
+
+async def test_what_comes_back_otherwise_is_opened_anew(house: House) -> None:
+    session = await (await house.client.post("/api/sessions", json={"portrait": "amara", "id": "my-face"})).json()
+    live = house.sessions.opened["my-face"]
+    assert (await open_again(house, session["resume"], size=256)).status == 201
+    assert live.closed
+    assert house.sessions.opened["my-face"].settings.size == 256
+
+
+async def test_the_secret_survives_the_session_but_not_its_end_by_whoever_holds_it(house: House) -> None:
+    session = await (await house.client.post("/api/sessions", json={"portrait": "amara", "id": "my-face"})).json()
+    await house.app[HOUSE].desk.end("my-face", keep=True)  # as when it was abandoned
+    assert (await error(await house.client.post("/api/sessions", json={"portrait": "amara", "id": "my-face"})))[0] == 409
+    assert (await open_again(house, session["resume"])).status == 201
+    assert (await house.client.delete("/api/sessions/my-face")).status == 204
+    assert (await error(await open_again(house, session["resume"])))[0] == 401
+    assert await house.open(id="my-face") == "my-face"
+
+
+async def test_one_client_has_no_more_than_its_share(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "SESSIONS_PER_CLIENT", 1)
+    await house.open()
+    status, line = await error(await house.client.post("/api/sessions", json={"portrait": "amara"}))
+    assert (status, "end one first" in line) == (429, True)
+
+
+async def test_a_server_that_is_about_to_end_tells_its_pages_and_opens_nothing(house: House) -> None:
+    name = await house.open()
+    async with house.client.ws_connect(f"/api/sessions/{name}/events") as socket:
+        await house.app[HOUSE].drain(8)
+        assert "end in 8 s" in await next_error(socket)
+    assert (await error(await house.client.get("/readyz")))[0] == 503
+    assert (await error(await house.client.post("/api/sessions", json={"portrait": "amara"})))[0] == 503
 
 
 async def test_the_socket_tells_the_status_and_takes_commands(house: House) -> None:

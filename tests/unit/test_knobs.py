@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from engine.motion.voice import VoiceSource
-from streaming.api import SessionRequest
+from streaming.api.sessions import SessionRequest
 from streaming.contract import LOOK_AHEADS_MS, SessionSettings
 from streaming.worker.knobs import check_settings, checked_controls, remember
 

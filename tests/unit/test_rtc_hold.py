@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from streaming.api import obey
+from streaming.api.events import obey
 from streaming.rtc.hold import AIM_MS, MOST_MS, SLEW_MS, PictureHold
 
 

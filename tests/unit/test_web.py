@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from streaming.app import WEB
+from streaming.api.pages import WEB
 
 PAGES = sorted(WEB.glob("*.html"))
 SCRIPTS = sorted(WEB.glob("*.js"))

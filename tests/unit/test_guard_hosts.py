@@ -1,13 +1,15 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from streaming.guard import Guard
+from streaming.guard.hosts import Hosts
 
-GUARD = Guard()
+HOSTS = Hosts()
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8700", "127.0.0.1:9", "[::1]:8700", "LocalHost.:80"])
 def test_the_own_names_are_known(host: str) -> None:
-    assert GUARD.knows_host(host)
+    assert HOSTS.knows(host)
 
 
 @pytest.mark.parametrize(
@@ -22,20 +24,21 @@ def test_the_own_names_are_known(host: str) -> None:
         "localhost:x",
         "10.0.0.1",
         "a b",
+        "löcalhost",
     ],
 )
 def test_rebound_and_malformed_names_are_not(host: str | None) -> None:
-    assert not GUARD.knows_host(host)
+    assert not HOSTS.knows(host)
 
 
 def test_a_server_that_others_reach_is_known_by_address_and_by_its_certificate() -> None:
-    guard = Guard(names=frozenset({"box.example.org", "*.faces.example.org"}), addresses=True)
-    assert guard.knows_host("10.0.0.1:8700")
-    assert guard.knows_host("[2001:db8::1]")
-    assert guard.knows_host("box.example.org")
-    assert guard.knows_host("a.faces.example.org")
-    assert not guard.knows_host("a.b.faces.example.org")
-    assert not guard.knows_host("evil.example.org")
+    hosts = Hosts(names=frozenset({"box.example.org", "*.faces.example.org"}), addresses=True)
+    assert hosts.knows("10.0.0.1:8700")
+    assert hosts.knows("[2001:db8::1]")
+    assert hosts.knows("box.example.org")
+    assert hosts.knows("a.faces.example.org")
+    assert not hosts.knows("a.b.faces.example.org")
+    assert not hosts.knows("evil.example.org")
 
 
 @pytest.mark.parametrize(
@@ -55,4 +58,18 @@ def test_a_server_that_others_reach_is_known_by_address_and_by_its_certificate()
     ],
 )
 def test_only_the_own_page_may_change_things(origin: str | None, host: str, site: str | None, *, known: bool) -> None:
-    assert GUARD.knows_origin(origin, host, site) is known
+    assert HOSTS.is_own(origin, host, site) is known
+
+
+def test_another_page_may_if_the_operator_says_so() -> None:
+    hosts = Hosts(origins=frozenset({"https://studio.example.org"}))
+    assert hosts.is_allowed("https://studio.example.org")
+    assert hosts.is_allowed("https://Studio.example.org")
+    for stranger in (None, "null", "http://studio.example.org", "https://studio.example.org.evil.example"):
+        assert not hosts.is_allowed(stranger)
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_any_header_is_known_or_not(host: str, origin: str) -> None:
+    assert HOSTS.knows(host) in (True, False)
+    assert HOSTS.is_own(origin, host, None) in (True, False)
