@@ -42,6 +42,8 @@ class ServerConfig:
     size: int = 512  # px, what a page gets that asks for nothing else
     fps: int = 25
     look_ahead_ms: int = LOOK_AHEAD_MS
+    renderer: str = "mesh"  # one of streaming.worker.options.STUDIOS
+    models: Path | None = None  # folder of the renderer's networks, if it has any
     workers: int | None = None  # None: as many as use the cores
     microphone: str | None = None  # this machine's own: a device, or "" for the default one
     audio: str | None = None  # file or stream that PyAV reads

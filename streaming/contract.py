@@ -38,7 +38,6 @@ class SessionSettings:
     )
     badge: bool = True  # burn the "AI" badge in; only the operator's configuration removes it
     seed: int = 0  # of idle life
-    renderer: str = "mesh"
     head_style: str | None = None  # file of a style, see streaming.styles; None: the one that ships
 
 

@@ -6,6 +6,7 @@ import gc
 import socket
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -27,7 +28,8 @@ from streaming.publish import Publisher
 from streaming.rtc.peer import RtcConfig
 from streaming.rtc.routes import add_routes
 from streaming.tls import server_context
-from streaming.worker.options import WorkerOptions
+from streaming.worker.options import STUDIOS, WorkerOptions
+from streaming.worker.pool import available_cores
 
 ANSWER_S: Final = 5.0  # for requests that are being answered when the server ends
 FREEZE_LOOK_S: Final = 0.5
@@ -76,7 +78,7 @@ def real_parts(config: ServerConfig) -> Parts:
     safe = next(
         (portrait.id for portrait in listed if portrait.builtin), known[0]
     )  # a file of the user's may be of an older version
-    options = WorkerOptions(warm=str(library.path(config.portrait or safe)), sizes=(config.size,))
+    workers, options = workers_of(config, library.path(config.portrait or safe))
 
     def add_peers(app: web.Application, sessions: LiveSessions) -> None:
         peers = add_routes(app, sessions, RtcConfig(loopback=config.loopback, ice_servers=config.ice_servers))
@@ -84,8 +86,19 @@ def real_parts(config: ServerConfig) -> Parts:
             Publisher(config.publish, sessions, peers).attach(app)
 
     metrics = Metrics()
-    live = Live(library.path, workers=config.workers, options=options, own_camera=own_camera(config), metrics=metrics)
+    live = Live(library.path, workers=workers, options=options, own_camera=own_camera(config), metrics=metrics)
     return Parts(live, library, add_peers, samples(), own_sources(config), metrics)
+
+
+def workers_of(config: ServerConfig, warm: Path) -> tuple[int | None, WorkerOptions]:
+    """How many workers (None: as many as use the cores), and what they are started with.
+
+    Networks use several cores for one picture, so unless asked for otherwise one worker has them all.
+    """
+    workers = config.workers or (1 if config.models else None)
+    threads = max(1, available_cores() // workers) if config.models and workers else 1
+    models = str(config.models or "")
+    return workers, WorkerOptions(STUDIOS[config.renderer], models, threads, warm=str(warm), sizes=(config.size,))
 
 
 def own_sources(config: ServerConfig) -> dict[str, Feed]:

@@ -105,7 +105,6 @@ def _settings(args: argparse.Namespace, drawn: renderer.Choice) -> SessionSettin
         size=args.size,
         fps=args.fps,
         look_ahead_ms=drawn.look_ahead_ms,
-        renderer=drawn.renderer,
         badge=not args.no_badge,
         seed=args.seed,
         head_style=str(style) if style else None,

@@ -5,9 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from streaming.cli import ice, publish
+from streaming.cli import ice, publish, renderer
 from streaming.config import DEFAULT_PORT, RATES, SIZES, ServerConfig
-from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS
 
 SPEECH_DEFAULT = ""  # --microphone without a device
 CAMERA_DEFAULT = ""  # --camera likewise
@@ -21,13 +20,7 @@ def add_parser(subparsers: Any) -> None:
     add("--port", type=int, default=DEFAULT_PORT, help=f"port of the page, default {DEFAULT_PORT}")
     add("--size", type=int, default=512, choices=SIZES, help="height and width of the picture in px, default 512")
     add("--fps", type=int, default=25, choices=RATES, help="pictures per second, default 25")
-    add(
-        "--look-ahead-ms",
-        type=int,
-        default=LOOK_AHEAD_MS,
-        choices=LOOK_AHEADS_MS,
-        help=f"how far the lips may look ahead: less is sooner, more is better spoken; default {LOOK_AHEAD_MS}",
-    )
+    renderer.add_arguments(parser)
     add("--workers", type=int, metavar="N", help="rendering processes; default: as many as use the cores")
     add("--microphone", nargs="?", const=SPEECH_DEFAULT, metavar="DEVICE", help="offer this machine's own microphone too")
     add("--audio", metavar="FILE", help="offer a sound file or stream as a voice")
@@ -63,12 +56,15 @@ def run(args: argparse.Namespace) -> int:
     """Serve until interrupted; return the exit status."""
     from streaming import styles  # heavy
 
+    drawn = renderer.chosen(args)
     config = ServerConfig(
         host=args.host,
         port=args.port,
         size=args.size,
         fps=args.fps,
-        look_ahead_ms=args.look_ahead_ms,
+        renderer=drawn.renderer,
+        models=drawn.models,
+        look_ahead_ms=drawn.look_ahead_ms,
         workers=args.workers,
         microphone=args.microphone,
         audio=args.audio,

@@ -38,11 +38,16 @@ class Admission:
     ) -> int:
         """The least loaded worker that has room for one more session, or -1.
 
+        A machine on which nothing runs takes one session whatever it costs: a face that is too slow for its rate shows
+        fewer pictures, which beats none.
+
         Args:
             settings: of the session that wants in.
             worker_shares: what each worker's sessions take now; None for a worker that takes none.
             running: all sessions of the machine.
         """
+        if not running and 0.0 in worker_shares:
+            return worker_shares.index(0.0)
         one = self.share(settings)
         serving = sum(_serving(s) for s in (*running, settings))
         total = sum(share or 0.0 for share in worker_shares) + one + serving

@@ -203,7 +203,8 @@ class Loop:
 
     def _warm(self, loaded: Loaded) -> None:
         if loaded.error is not None:
-            log.error("warming up failed", exc_info=loaded.error)
+            cause = None if isinstance(loaded.error, MienError) else loaded.error
+            log.error("warming up failed: %s", _line(loaded.error), exc_info=cause)
         gc.collect()
         gc.freeze()
         gc.disable()

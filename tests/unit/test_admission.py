@@ -35,6 +35,14 @@ def test_the_least_loaded_worker_is_chosen() -> None:
     assert Admission(8).choose(ONE, [0.3, 0.1, 0.2], []) == 1
 
 
+def test_an_idle_machine_takes_one_session_however_slow() -> None:
+    admission = Admission(2)
+    admission.learn(512, 0.4)
+    assert filled(admission, ONE, 2) == 1
+    assert admission.choose(ONE, [None, 0.0], []) == 1
+    assert admission.choose(ONE, [None, 0.0], [SMALL]) == -1
+
+
 def test_a_worker_that_takes_nobody_is_passed_over() -> None:
     assert Admission(8).choose(ONE, [None, 0.5], []) == -1
     assert Admission(8).choose(SMALL, [None, 0.5], []) == 1

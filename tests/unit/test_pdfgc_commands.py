@@ -1,0 +1,88 @@
+"""`mien render` and `mien serve --renderer pdfgc` from their options to films and workers, with stand-ins for the networks."""
+
+import wave
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from streaming.cli.main import main
+from streaming.config import ServerConfig
+from streaming.server import workers_of
+from streaming.worker.options import STUDIOS, WorkerOptions
+from streaming.worker.pool import available_cores
+from tests.unit.pdfgc_files import write
+
+pytest.importorskip("onnx")
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    path = tmp_path / "words.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 48_000, 0, "NONE", ""))
+        file.writeframes((3000 * np.random.default_rng(0).normal(size=24_000)).astype(np.int16).tobytes())
+    return path
+
+
+def _render(sound: Path, *words: str) -> int:
+    return main(["render", "mei", str(sound), "-o", str(sound.with_suffix(".mp4")), "--size", "64", *words])
+
+
+def test_a_film_is_drawn_by_the_networks(sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = write(tmp_path / "models")
+    assert _render(sound, "--renderer", "pdfgc", "--models", str(models), "--no-badge") == 0
+    assert "0.5 s of video" in capsys.readouterr().out
+    with av.open(str(sound.with_suffix(".mp4"))) as film:
+        pictures = [frame.to_ndarray(format="rgb24").astype(int) for frame in film.decode(video=0)]
+    assert len(pictures) == 13
+    assert all(np.ptp(picture, axis=(0, 1)).max() < 12 for picture in pictures)  # the stand-ins draw one colour
+    assert np.ptp([picture.mean() for picture in pictures]) > 1  # which the sound moves
+
+
+def test_what_is_missing_is_said_in_one_line(sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _render(sound, "--renderer", "pdfgc") == 1
+    assert "--models DIR: make the folder by" in capsys.readouterr().err
+    assert _render(sound, "--renderer", "pdfgc", "--models", str(tmp_path)) == 1
+    assert "pdfgc_appearance.onnx is missing: make the folder by" in capsys.readouterr().err
+    assert _render(sound, "--models", str(tmp_path)) == 1
+    assert "--models is for --renderer pdfgc" in capsys.readouterr().err
+
+
+def test_foreign_networks_are_refused_in_one_line(sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = write(tmp_path / "models")
+    (models / "pdfgc_audio.onnx").write_bytes(b"not a network")
+    assert _render(sound, "--renderer", "pdfgc", "--models", str(models)) == 1
+    line = capsys.readouterr().err
+    assert "pdfgc_audio.onnx is damaged" in line
+    assert line.count("\n") == 1
+
+
+def test_what_comes_short_is_told(sound: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    models = write(tmp_path / "models", ("appearance", "audio", "generator"))
+    assert _render(sound, "--renderer", "pdfgc", "--models", str(models), "--look-ahead-ms", "80") == 0
+    assert "nothing moves the rest: python -m training pdfgc-bridge" in caplog.text
+    assert "the lips come 60 ms late" in caplog.text
+
+
+def test_serve_says_what_is_missing_before_it_begins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--renderer", "pdfgc", "--models", str(tmp_path / "none")]) == 1
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_one_worker_has_all_cores_for_its_networks(tmp_path: Path) -> None:
+    config = ServerConfig(renderer="pdfgc", models=tmp_path)
+    workers, options = workers_of(config, tmp_path / "mei.mien")
+    assert (workers, options.studio, options.models) == (1, STUDIOS["pdfgc"], str(tmp_path))
+    assert options.threads == available_cores()
+    assert workers_of(replace(config, workers=4 * available_cores()), tmp_path)[1].threads == 1
+    assert workers_of(ServerConfig(), tmp_path)[0] is None
+
+
+def test_a_worker_is_told_of_networks_and_threads() -> None:
+    options = WorkerOptions(STUDIOS["pdfgc"], "/models", 3)
+    assert WorkerOptions.decode(options.encode()) == options
+    assert type(options.make_studio()).__name__ == "PdfgcStudio"
+    assert type(WorkerOptions().make_studio()).__name__ == "MeshStudio"
