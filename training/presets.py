@@ -57,6 +57,7 @@ COMMANDS: Mapping[str, Preset] = {
         "training.synthesis.prepare", "enrolled portraits -> faces that differ in one factor at a time"
     ),
     "pack-factorial": Preset("training.synthesis.pack", "a small copy of the factorial set, for another machine"),
+    "prepare-pdfgc": Preset("training.pdfgc.prepare", "VoxCeleb2, MEAD or folders of video -> aligned clips with sound"),
     "judge-faces": Preset("training.tracker.judge", "landmark and eye networks on held-out people"),
     "speech": Preset("training.speech.prepare", "texts and recordings -> speech with phone times and articulation"),
     "articulation": Preset("training.speech.calibrate", "fit the articulation model to GRID's measured lips"),

@@ -15,6 +15,7 @@ from training.data.media import Unusable
 from training.synthesis.data import MARK, Clips, FactorialSet, Sharing, Stills
 from training.synthesis.errors import SynthesisError
 from training.synthesis.factors import BLINK, FACTORS, GAZE, LIP, MASK, Pools, make_pools
+from training.synthesis.pack import pack
 from training.synthesis.plan import FRAMES, SAMPLES, clip_motion, group_rows, random_rows
 from training.synthesis.sitters import Sitter, Stage
 from training.synthesis.store import assemble, encoded, save_part
@@ -203,3 +204,18 @@ def test_a_shard_that_is_cut_short_is_refused(pools: Pools, tmp_path: Path) -> N
     (tmp_path / "clips" / "sound.npy").unlink()
     with pytest.raises(SynthesisError, match="prepare-factorial"):
         Clips.load(tmp_path / "clips")
+
+
+def test_a_pack_is_small_and_read_like_the_set(pools: Pools, tmp_path: Path) -> None:
+    shard(tmp_path, pools)
+    data = FactorialSet.load(tmp_path)
+    report = pack(data, tmp_path / "pack", 16, 80, 2 * 2**20)
+    assert report["stills"] == 60
+    packed = FactorialSet.load(tmp_path / "pack")
+    assert packed.stills.images.size == 16
+    assert packed.groups is None
+    np.testing.assert_allclose(packed.stills.marks([3]), data.stills.marks([3]), atol=1 / 256)
+    derived = np.flatnonzero(packed.stills.base >= 0)
+    assert (packed.stills.people[packed.stills.base[derived]] == packed.stills.people[derived]).all()
+    with pytest.raises(SynthesisError, match="--megabytes"):
+        pack(data, tmp_path / "none", 16, 80, 2**20 + 10)

@@ -15,6 +15,7 @@ SUBCOMMANDS: Final[Mapping[str, str]] = {
     "tracker": "training.evaluate.tracker",
     "reading": "training.evaluate.reading",
     "driving": "training.evaluate.driving",
+    "factors": "training.evaluate.factors",
 }
 """Modules by subject; each has `add_arguments(parser)` and `main(args) -> int`."""
 

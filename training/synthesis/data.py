@@ -18,7 +18,9 @@ from training.synthesis.factors import FACTORS, Pools
 from training.synthesis.store import Images
 
 MARK: Final = 64
-"""Landmarks are stored as int16 in 1/64 px of the stored pictures."""
+"""Landmarks are stored as int16 in 1/64 px of the stored pictures; in packs as uint8 in"""
+STEPS: Final = 256
+"""parts of the picture's side."""
 
 Ints = NDArray[np.intp]
 
@@ -35,7 +37,7 @@ class Stills:
         varied: int8[N], the factor that differs from the base; -1 for none.
         people: str[N].
         split: str[N], whole people.
-        landmarks: int16[N, 478, 2], see `marks`.
+        landmarks: [N, 478, 2], see `marks`.
     """
 
     images: Images
@@ -45,7 +47,7 @@ class Stills:
     varied: NDArray[np.int8]
     people: NDArray[np.str_]
     split: NDArray[np.str_]
-    landmarks: NDArray[np.int16]
+    landmarks: NDArray[np.int16] | NDArray[np.uint8]
 
     @classmethod
     def load(cls, folder: Path) -> "Stills":
@@ -71,7 +73,7 @@ class Stills:
 
     def marks(self, rows: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
         """float32[M, 478, 2]: the exact landmarks of some rows, in sides of the picture."""
-        return self.landmarks[np.asarray(rows)].astype(np.float32) / np.float32(MARK * self.images.size)
+        return _in_sides(self.landmarks[np.asarray(rows)], self.images.size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +86,7 @@ class Clips:
         sound: int16[C, 640 F] at 16 kHz.
         people: str[C].
         split: str[C].
-        landmarks: int16[C, F, 478, 2].
+        landmarks: [C, F, 478, 2], see `marks`.
     """
 
     images: Images
@@ -92,7 +94,7 @@ class Clips:
     sound: NDArray[np.int16]
     people: NDArray[np.str_]
     split: NDArray[np.str_]
-    landmarks: NDArray[np.int16]
+    landmarks: NDArray[np.int16] | NDArray[np.uint8]
 
     @classmethod
     def load(cls, folder: Path) -> "Clips":
@@ -129,7 +131,7 @@ class Clips:
 
     def marks(self, clip: int) -> NDArray[np.float32]:
         """float32[F, 478, 2]: the exact landmarks of a clip, in sides of the picture."""
-        return self.landmarks[clip].astype(np.float32) / np.float32(MARK * self.images.size)
+        return _in_sides(self.landmarks[clip], self.images.size)
 
     def heard(self, clip: int) -> tuple[range, NDArray[np.float32]]:
         """The pictures of a clip that have a window of sound, and these: float32[M, 1, 80, 20]."""
@@ -206,6 +208,11 @@ class Sharing:
     def drivers(self, rows: Ints, rng: np.random.Generator) -> Ints:
         """intp[M, 5]: for each row five others of other people that together have its values; -1 where there is none."""
         return np.stack([self.other(rows, factor, rng) for factor in range(len(FACTORS))], 1)
+
+
+def _in_sides(landmarks: NDArray[np.integer], size: int) -> NDArray[np.float32]:
+    unit = STEPS if landmarks.dtype == np.uint8 else MARK * size
+    return landmarks.astype(np.float32) / np.float32(unit)
 
 
 def _columns(folder: Path, names: tuple[str, ...], rows: int | None = None) -> dict[str, Any]:

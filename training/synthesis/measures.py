@@ -118,13 +118,16 @@ def own_over_others(table: Floats) -> Floats:
     return np.diag(table) / np.maximum(others.max(1), 1e-9)
 
 
-def measured_stills(measure: Measure, stills: Stills, rows: NDArray[np.intp], size: int) -> Measured:
-    """What a measure says of some rows, each person's face at rest being their calmest still."""
+def measured_stills(
+    measure: Measure, stills: Stills, rows: NDArray[np.intp], size: int, rests: Stills | None = None
+) -> Measured:
+    """What a measure says of some rows; each person's face at rest is their calmest among `rests`, or the stills themselves."""
+    rests = rests or stills
     parts: list[Measured] = []
     places: list[NDArray[np.intp]] = []
     for person in np.unique(stills.people[rows]):
         mine = np.flatnonzero(stills.people[rows] == person)
-        parts.append(measure(stills.read(rows[mine], size), stills.read([rest_of(stills, person)], size)[0]))
+        parts.append(measure(stills.read(rows[mine], size), rests.read([rest_of(rests, str(person))], size)[0]))
         places.append(mine)
     back = np.argsort(np.concatenate(places))
     return tuple(np.concatenate(own)[back] for own in zip(*parts, strict=True))
