@@ -5,6 +5,7 @@
     --suite renderer   one frame on one core, per portrait and size
     --suite browser    voice in a headless Chromium -> picture on its screen, through the real server
     --suite camera     a head turned before a camera in a headless Chromium -> the face on its screen turned
+    --suite pdfgc      a frame of PD-FGC's networks on two threads, beside how the public code runs them
     --suite soak       the engine's path for minutes: memory, threads, descriptors, drift
 
 End points and definitions: docs/benchmarks.md. The ceiling of `engine` is the
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     from benchmarks.pipeline import PipelineSettings
     from benchmarks.report import Outcome
 
-SUITES = ("engine", "voice", "renderer", "browser", "camera", "soak")
-SECONDS = {"engine": 30.0, "voice": 60.0, "renderer": 12.0, "browser": 40.0, "camera": 40.0, "soak": 600.0}
-QUICK_SECONDS = {"engine": 5.0, "voice": 4.0, "renderer": 2.0, "browser": 10.0, "camera": 10.0, "soak": 20.0}
+SUITES = ("engine", "voice", "renderer", "browser", "camera", "pdfgc", "soak")
+SECONDS = {"engine": 30.0, "voice": 60.0, "renderer": 12.0, "browser": 40.0, "camera": 40.0, "pdfgc": 60.0, "soak": 600.0}
+QUICK_SECONDS = {"engine": 5.0, "voice": 4.0, "renderer": 2.0, "browser": 10.0, "camera": 10.0, "pdfgc": 5.0, "soak": 20.0}
 SIZES = (256, 384, 512, 768)
 RATES = (25, 30, 50, 60)
 
@@ -102,7 +103,10 @@ def run(args: argparse.Namespace) -> int:
     if args.plots:
         args.plots.mkdir(parents=True, exist_ok=True)
     busy = Busy()
-    suites = {"engine": _engine, "voice": _voice, "renderer": _renderer, "browser": _browser, "camera": _camera, "soak": _soak}
+    suites = {
+        "engine": _engine, "voice": _voice, "renderer": _renderer, "browser": _browser, "camera": _camera, "pdfgc": _pdfgc,
+        "soak": _soak,
+    }  # fmt: skip
     outcome = suites[args.suite](args)
     report.show(args.suite, outcome, report.document(args.suite, outcome, busy.summary()), args.json)
     return 1 if outcome.failures else 0
@@ -151,6 +155,12 @@ def _camera(args: argparse.Namespace) -> "Outcome":
     from benchmarks import camera_suite
 
     return camera_suite.run_suite(_pipeline_settings(args))
+
+
+def _pdfgc(args: argparse.Namespace) -> "Outcome":
+    from benchmarks import pdfgc_suite
+
+    return pdfgc_suite.run_suite(_seconds(args))
 
 
 def _soak(args: argparse.Namespace) -> "Outcome":

@@ -13,6 +13,8 @@ NETWORKS: Final[Mapping[str, tuple[str, str]]] = {
     "head": ("export.head", "the head motion learner and its encoder: engine/models/head*.onnx"),
     "face-detector": ("export.face_detector", "the face detector: engine/models/face_detect.onnx"),
     "face-matte": ("export.face_matte", "the person matte: engine/models/face_matte.onnx"),
+    "pdfgc": ("export.pdfgc", "PD-FGC's networks of a run: the folder that the renderer pdfgc reads"),
+    "import-pdfgc": ("export.import_pdfgc", "the published PD-FGC checkpoints: the same folder"),
     "pdfgc-bridge": ("export.pdfgc_bridge", "controls to PD-FGC's latents: pdfgc_bridge.onnx beside its networks"),
     "face": ("export.face", "the face tracker's networks: engine/models/face_*.onnx"),
 }
@@ -23,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Export one network; return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] not in NETWORKS:
-        lines = [f"  {name:8}{summary}" for name, (_, summary) in NETWORKS.items()]
+        lines = [f"  {name:15}{summary}" for name, (_, summary) in NETWORKS.items()]
         text = "\n".join(["usage: python -m export NAME [OPTION ...]", "", *lines, ""])
         asked = bool(words) and words[0] not in ("-h", "--help")
         (sys.stderr if asked else sys.stdout).write((f"export: there is no network '{words[0]}'\n" if asked else "") + text)
