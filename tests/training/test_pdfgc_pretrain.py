@@ -9,9 +9,10 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor  # noqa: E402
 
+from engine.features.pdfgc import gain_of, mel_of, pictures_of, windows_of  # noqa: E402
 from tests.training.pdfgc_fakes import SIZE, TINY, clips, stills  # noqa: E402
 from training.networks.pdfgc.discriminator import Discriminator  # noqa: E402
-from training.pdfgc.factorial import STAR, FactorialError, FactorialSpeech, Stars, focus  # noqa: E402
+from training.pdfgc.factorial import STAR, FactorialError, FactorialSpeech, Stars, focus, window_of  # noqa: E402
 from training.pdfgc.networks import Networks, Parts  # noqa: E402
 from training.pdfgc.perceptual import EdgeFeatures  # noqa: E402
 from training.pdfgc.pretrain import Pretrain, mixed  # noqa: E402
@@ -71,6 +72,25 @@ def test_focus_is_on_eyes_and_mouth() -> None:
     mask = focus(marks, 64)
     assert mask[19, 16] > 200
     assert mask[60, 60] == 0
+
+
+def test_a_window_of_sound_is_that_of_the_whole() -> None:
+    sound = np.random.default_rng(0).integers(-9000, 9000, 640 * 12).astype(np.int16)
+    mel = mel_of(sound / 32768)
+    whole = dict(zip(pictures_of(len(mel)), windows_of(mel), strict=True))
+    for picture in (2, 3, 6):
+        assert window_of(sound, picture, gain_of(sound / 32768)) == pytest.approx(whole[picture], abs=1e-6)
+
+
+def test_speech_is_drawn_with_its_lips() -> None:
+    lips = np.zeros((12, 58), np.float32)
+    lips[:, 17] = np.arange(12)
+    sound = np.random.default_rng(0).integers(-9000, 9000, 640 * 12).astype(np.int16)
+    drawn = FactorialSpeech([sound, sound[:900]], [lips, lips]).draw(np.random.default_rng(1), 20)
+    assert drawn["mel"].shape == (20, 1, 80, 20)
+    assert set(drawn["spoken"][:, 17]) <= set(range(2, 10))
+    with pytest.raises(FactorialError, match="long enough"):
+        FactorialSpeech([sound[:900]], [lips])
 
 
 def test_a_split_without_people_is_refused() -> None:

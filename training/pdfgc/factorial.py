@@ -10,7 +10,7 @@ once.
 # pyright: basic
 # cv2 types its images as unions
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import cv2
@@ -18,21 +18,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import MienError
-from engine.features.pdfgc import mel_of, pictures_of, windows_of
+from engine.features.pdfgc import BEFORE, FIRST_PICTURE, FRAMES, HOP, PER_PICTURE, gain_of, mel_of
 from engine.motion.visemes import controls_of
 from engine.rig.topology import LID_LOWER, LID_UPPER, LIP_LOWER_OUTER, LIP_UPPER_OUTER, SIDES
 from training.data.splits import Split
 from training.pdfgc.augment import discoloured
+from training.speech.utterances import Utterance
 from training.synthesis.data import Clips, Sharing, Stills
 from training.synthesis.factors import FACTORS, LIP, MASK
-from training.synthesis.speech import Stretch
 
 STAR: Final = 1 + len(FACTORS)
 """Pictures of a star."""
 EYES: Final = tuple((*LID_UPPER[side], *LID_LOWER[side]) for side in SIDES)
 MOUTH: Final = (*LIP_UPPER_OUTER, *LIP_LOWER_OUTER)
-GAIN_DB: Final = 6.0
-"""By how much a voice's level is misjudged at most: live it is not known before it ends."""
+GAIN_DB: Final = 3.0
+"""By how much a voice's level is misjudged (standard deviation): live it is not known before it ends."""
+_AFTER: Final = HOP * FRAMES
+"""Samples from the beginning of a window's first hop to its end."""
+_FULL: Final = 32768.0
 
 Image = NDArray[np.uint8]
 
@@ -103,42 +106,64 @@ class Stars:
 
 
 class FactorialSpeech:
-    """Windows of speech whose lips are known.
+    """Speech whose lips are known.
 
     Args:
-        mels: float32[M, 80] of each piece of speech.
-        lips: float32[F, 58] of each, the controls at the middle of its pictures.
+        sounds: int16[N] at 16 kHz, one piece of speech each.
+        lips: floating[F, 58] of each, the controls at the middle of its pictures.
+
+    Raises:
+        FactorialError: if no piece is long enough to be heard.
     """
 
-    def __init__(self, mels: Sequence[NDArray[np.float32]], lips: Sequence[NDArray[np.float32]]) -> None:
-        self._windows = [windows_of(mel) for mel in mels]
-        self._lips = [own[list(pictures_of(len(mel)))] for own, mel in zip(lips, mels, strict=True)]
+    def __init__(self, sounds: Sequence[NDArray[np.int16]], lips: Sequence[NDArray[np.floating]]) -> None:
+        pairs = [(sound, moved) for sound, moved in zip(sounds, lips, strict=True) if _heard(sound, moved)]
+        if not pairs:
+            raise FactorialError("no piece of speech is long enough to be heard")
+        self._sounds, self._lips = zip(*pairs, strict=True)
+        self._gains = [gain_of(sound / _FULL) for sound in self._sounds]
+        counts = np.array([len(_heard(*pair)) for pair in pairs])
+        self._share = counts / counts.sum()
 
     @classmethod
     def of_clips(cls, clips: Clips, split: Split) -> "FactorialSpeech":
         """The sound of a factorial set's clips."""
         rows = clips.rows(split)
-        sounds = [clips.sound[row] for row in rows]
-        return cls([_mel(sound) for sound in sounds], [clips.motion[row] for row in rows])
+        return cls([clips.sound[row] for row in rows], [clips.motion[row] for row in rows])
 
     @classmethod
-    def of_stretches(cls, stretches: Sequence[Stretch]) -> "FactorialSpeech":
-        """Any stretches of speech."""
-        lips = [controls_of(stretch.articulators[1::2].astype(np.float32)) * MASK[LIP] for stretch in stretches]
-        return cls([_mel(stretch.sound) for stretch in stretches], lips)
+    def of_utterances(cls, utterances: Iterable[Utterance]) -> "FactorialSpeech":
+        """Any speech."""
+        sounds, lips = [], []
+        for utterance in utterances:
+            sounds.append(utterance.sound)
+            lips.append(controls_of(utterance.articulators[1::2].astype(np.float32)).astype(np.float16))
+        return cls(sounds, lips)
 
     def draw(self, rng: np.random.Generator, count: int) -> dict[str, NDArray[np.generic]]:
         """mel: float32[count, 1, 80, 20], at another level; spoken: float32[count, 58], of the mouth alone."""
         mels, lips = [], []
-        for clip in rng.integers(len(self._windows), size=count):
-            at = int(rng.integers(len(self._windows[clip])))
-            mels.append(np.clip(self._windows[clip][at] + rng.normal(0, GAIN_DB / 200), 0, 1))
-            lips.append(self._lips[clip][at] * MASK[LIP])
-        return {"mel": np.stack(mels).astype(np.float32), "spoken": np.stack(lips).astype(np.float32)}
+        for piece in rng.choice(len(self._sounds), count, p=self._share):
+            sound, moved = self._sounds[piece], self._lips[piece]
+            picture = int(rng.choice(_heard(sound, moved)))
+            gain = self._gains[piece] * 10 ** (float(rng.normal(0, GAIN_DB)) / 20)
+            mels.append(window_of(sound, picture, gain))
+            lips.append(moved[picture] * MASK[LIP])
+        return {"mel": np.stack(mels), "spoken": np.stack(lips).astype(np.float32)}
 
 
-def _mel(sound: NDArray[np.int16]) -> NDArray[np.float32]:
-    return mel_of(sound.astype(np.float32) / 32768)
+def _heard(sound: NDArray[np.int16], lips: NDArray[np.floating]) -> range:
+    """The pictures whose window lies in the sound."""
+    whole = (len(sound) - _AFTER) // (HOP * PER_PICTURE) + FIRST_PICTURE + 1
+    return range(FIRST_PICTURE, max(min(len(lips), whole), FIRST_PICTURE))
+
+
+def window_of(sound: NDArray[np.int16], picture: int, gain: float) -> NDArray[np.float32]:
+    """float32[1, 80, 20]: what `windows_of` has for one picture, without the mel of all the others."""
+    first = HOP * PER_PICTURE * (picture - FIRST_PICTURE) - BEFORE
+    piece = sound[max(first, 0) : first + BEFORE + _AFTER]
+    padded = np.pad(piece, (BEFORE + _AFTER - len(piece), 0)) / _FULL
+    return mel_of(padded, gain)[BEFORE // HOP :][:FRAMES].T[None]
 
 
 def focus(marks: NDArray[np.float32], size: int) -> Image:

@@ -25,12 +25,11 @@ from training.pdfgc.stage import Stage
 from training.pdfgc.teachers import Teachers, teachers_of
 from training.pdfgc.trainer import Pace, Trainer
 from training.run import Run, RunError, seed_all
+from training.speech.utterances import utterances_in
 from training.synthesis.data import FactorialSet
-from training.synthesis.speech import stretches_of
 
 _FREE: Final = ("resume", "device", "threads", "workers", "out", "minutes", "save_every", "show_every")
 """Options that may differ when a run goes on."""
-_STRETCHES: Final = (5, 400)  # of 2.56 s, taken of --speech: so often so many
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -154,9 +153,7 @@ def _pretrain(
     people = ", ".join(f"{len(own.people)} people for {split}" for split, own in stars.items())
     print(f"{args.data}: {people}", flush=True)
     if args.speech:
-        times, count = _STRETCHES
-        pieces = [piece for seed in range(times) for piece in stretches_of(args.speech, "train", count, seed)]
-        speech = FactorialSpeech.of_stretches(pieces)
+        speech = FactorialSpeech.of_utterances(utterances_in(args.speech))
     else:
         speech = FactorialSpeech.of_clips(data.clips, "train") if data.clips else None
     count = _shared(args, STAR) // STAR
