@@ -5,7 +5,7 @@ import { Adding } from "./adding.js";
 import { Driving } from "./driving.js";
 import { Faces } from "./faces.js";
 import { Hud } from "./hud.js";
-import { Live } from "./live.js";
+import { Live, interrupted } from "./live.js";
 import { Microphone, microphones } from "./microphone.js";
 import { Motion } from "./motion.js";
 
@@ -24,6 +24,7 @@ let ready = false;
 let startedAt = 0;
 let sampleWanted = false;
 let sampleAskedAt = 0;
+let before = interrupted(); // the session that this page had before it was loaded anew
 
 // -- what the page says ---------------------------------------------------------------------------------------------
 
@@ -97,7 +98,7 @@ const source = () => (["microphone", "file"].includes($("microphone").value) ? $
 
 // -- start and stop ---------------------------------------------------------------------------------------------------
 
-async function start({ withMicrophone = true } = {}) {
+async function start({ withMicrophone = true, controls = {} } = {}) {
   if (live.wanted || !faces.chosen) return;
   notice("");
   startedAt = performance.now();
@@ -107,7 +108,7 @@ async function start({ withMicrophone = true } = {}) {
   const track = withMicrophone && source() === "browser" ? openMicrophone() : Promise.resolve(null);
   try {
     // The picture does not wait for the microphone, nor for whoever has to allow it.
-    const opening = live.start({ portrait: faces.chosen.id, size: Number($("size").value), fps: Number($("fps").value), look_ahead_ms: Number($("look-ahead").value), source: source(), camera: driving.source }, null);
+    const opening = live.start({ portrait: faces.chosen.id, size: Number($("size").value), fps: Number($("fps").value), look_ahead_ms: Number($("look-ahead").value), source: source(), camera: driving.source }, null, controls);
     drawButtons();
     await opening;
     const mic = await track;
@@ -119,6 +120,15 @@ async function start({ withMicrophone = true } = {}) {
     notice(error.message);
   }
   drawButtons();
+}
+
+// A page that was loaded anew goes on where it was.
+async function comeBack() {
+  const { request, controls } = before;
+  before = null;
+  for (const [id, value] of [["size", request.size], ["fps", request.fps], ["look-ahead", request.look_ahead_ms]]) $(id).value = value;
+  if (request.source !== "browser") $("microphone").value = request.source;
+  await start({ controls });
 }
 
 async function stop() {
@@ -325,7 +335,7 @@ $("pip").addEventListener("click", async () => {
     toast("This browser keeps the picture in the page");
   }
 });
-addEventListener("pagehide", () => live.abandon());
+addEventListener("pagehide", () => live.leave());
 
 // -- the beginning ----------------------------------------------------------------------------------------------------
 
@@ -336,7 +346,7 @@ async function load() {
   fill($("look-ahead"), options.look_aheads_ms, options.look_ahead_ms, (ms) => `${ms} ms`);
   motion.offer(options);
   await driving.offer(options);
-  await faces.load(options.portrait);
+  await faces.load(before?.request.portrait ?? options.portrait);
   await listMicrophones();
 }
 
@@ -354,6 +364,7 @@ async function keepInTouch() {
         if (!options) await load();
         else if (faces.empty) await faces.load(options.portrait);
       }
+      if (warm && before) await comeBack();
     } catch (error) {
       notice(error.message);
     }

@@ -14,6 +14,15 @@ const PATIENCE_MS = 700;
 const CAMERA_WAIT_MS = 3000; // a camera that is refused is offered again after this long
 const WAITS_MS = [0, 400, 800, 1500, 2500, 4000];
 const KEEP = "mien.session"; // the stage's address stays the same from one start to the next
+const TRACE = "mien.live"; // of this tab: what it was doing when it was left
+const BACK_MS = 12_000; // the server keeps a session that nobody uses a little longer
+
+// What this tab's session was when the page was left a moment ago: {request, controls}; null if there was none.
+export function interrupted() {
+  const trace = JSON.parse(sessionStorage.getItem(TRACE));
+  sessionStorage.removeItem(TRACE);
+  return trace && Date.now() - trace.at < BACK_MS ? trace : null;
+}
 
 export class Live extends EventTarget {
   session = null;
@@ -35,8 +44,10 @@ export class Live extends EventTarget {
 
   get wanted() { return this.#wanted; }
 
-  async start(request, track) {
+  // `controls`: what had been set in a session that is come back to.
+  async start(request, track, controls = {}) {
     this.#request = request;
+    this.#controls = controls;
     this.#track = track;
     this.#wanted = true;
     this.#failures = 0;
@@ -65,9 +76,12 @@ export class Live extends EventTarget {
     if (session) await closeSession(session.id).catch(() => {});
   }
 
-  // The browser's last words when the page is closed.
-  abandon() {
-    if (this.session) closeSession(this.session.id).catch(() => {});
+  // The browser's last words when the page is closed or loaded anew: the peers end; the session ends soon, unless the
+  // page comes back to it.
+  leave() {
+    if (!this.session) return;
+    sessionStorage.setItem(TRACE, JSON.stringify({ at: Date.now(), request: this.#request, controls: this.#controls }));
+    for (const part of ["down", "up", "eye"]) this[part]?.close();
   }
 
   // The microphone's track may come, change or go while the session lives.

@@ -23,9 +23,8 @@ RELAY_ONLY = """
 """
 WATCH = """async () => {
   const { player } = await import("/static/peer.js");
-  const headers = { "Content-Type": "application/json" };
-  const response = await fetch("/api/sessions", { method: "POST", headers, body: '{"portrait": "mei"}' });
-  const session = await response.json();
+  const { openSession } = await import("/static/server.js");
+  const session = await openSession({ portrait: "mei" });
   const video = Object.assign(document.createElement("video"), { muted: true });
   window.peer = player((stream) => { video.srcObject = stream; video.play(); });
   await peer.negotiate(session.whep);
