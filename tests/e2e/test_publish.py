@@ -1,10 +1,11 @@
-"""Sessions pushed to real WHIP servers: our own endpoint, and one made of aiortc alone."""
+"""Sessions pushed to real WHIP servers: our own endpoint, one made of aiortc alone, and Janus."""
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from streaming import publish
 from streaming.publish import Publisher
 from streaming.publish_target import Target
 from streaming.rtc.peer import RtcConfig
+from tests.e2e.janus import JANUS, bridge
 from tests.e2e.rtc_client import until
 from tests.e2e.rtc_fakes import ClockSession, Sessions
 from tests.e2e.rtc_measure import Stand, served
@@ -116,6 +118,16 @@ async def test_a_server_of_others_decodes_what_is_pushed_and_hears_when_it_ends(
         assert there.bearers == ["Bearer a token"]
         assert there.deleted == 1
         assert here.peers.broadcast("s") is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not JANUS, reason="Janus is not installed: sudo apt-get install janus")
+async def test_janus_receives_what_is_pushed(tmp_path: Path):
+    async with served(size=256) as here, bridge(tmp_path) as there, publishing(here, there.url):
+        await until(lambda: there.receiving == {"audio", "video"}, 30)
+        peer = here.peers.peers("s")[0]
+        assert peer.connected
+        await until(lambda: all(sender.stats.round_trip_s is not None for sender in peer.senders), 20)  # it reports
 
 
 async def test_every_session_has_an_endpoint_of_its_own_where_the_address_says_so():
