@@ -1,7 +1,7 @@
 """From where each factor of a rendered face comes: the voice, clips, or nowhere."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
@@ -37,12 +37,14 @@ class Driven:
         factors: for `Compositor.choose`.
         clip: motion in the place of a camera's; None if no clip moves anything.
         notes: one line each on what the user should know.
+        clips: by factor, the clip that moves it and what was seen in it.
     """
 
     sound: NDArray[np.float32]
     factors: Mapping[str, str]
     clip: MotionSource | None = None
     notes: tuple[str, ...] = ()
+    clips: Mapping[str, tuple[Clip, Watched]] = field(default_factory=dict[str, tuple[Clip, Watched]])
 
 
 def origins(driving: Path | None, words: Mapping[str, str | None]) -> dict[str, Origin | None]:
@@ -109,7 +111,8 @@ def drive(
     notes = [note for one in watched.values() for note in one.notes]
     notes += _short(watched.values(), len(sound) / SAMPLE_RATE_HZ)
     factors = {factor: "camera" if isinstance(o, Path) else str(o) for factor, o in wanted.items()}
-    return Driven(sound, factors, _motion(wanted, watched), tuple(notes))
+    moved = {factor: (clips[path], watched[path]) for factor, path in wanted.items() if isinstance(path, Path)}
+    return Driven(sound, factors, _motion(wanted, watched), tuple(notes), moved)
 
 
 def _sound_of(path: Path, clips: Mapping[Path, Clip], watched: Mapping[Path, Watched]) -> NDArray[np.float32]:

@@ -13,6 +13,8 @@ from streaming.contract import SessionSettings
 
 if TYPE_CHECKING:
     from engine.face.stream import FaceFollower
+    from streaming.drivers import Driven
+    from streaming.worker.studio import Studio
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +77,14 @@ def run(args: argparse.Namespace) -> int:
     drawn = renderer.chosen(args)
     settings = _settings(args, drawn)
     portrait = _portrait(args.portrait, args.portraits)
+    studio = WorkerOptions(STUDIOS[drawn.renderer], str(drawn.models or ""), available_cores()).make_studio()
     try:
         driven = drive(args.sound, args.driving, _words(args), _follower, ReadingProgress)
+        _encode(driven, studio)
     finally:
         ReadingProgress.wipe()
     for note in driven.notes:
         log.warning(note)
-    studio = WorkerOptions(STUDIOS[drawn.renderer], str(drawn.models or ""), available_cores()).make_studio()
     controls = {"preset": args.preset, "mouth_gain": args.mouth_gain, "factors": driven.factors}
     try:
         count, emissions = frames_of(settings, portrait, driven.sound, controls, driven.clip, studio)
@@ -109,6 +112,17 @@ def _settings(args: argparse.Namespace, drawn: renderer.Choice) -> SessionSettin
         seed=args.seed,
         head_style=str(style) if style else None,
     )
+
+
+def _encode(driven: "Driven", studio: "Studio") -> None:
+    """Have the driving faces seen by the renderer's own encoder, if it has one."""
+    if not driven.clips:
+        return
+    from streaming.encoded import tracks_of
+    from streaming.worker.pdfgc import PdfgcStudio
+
+    if isinstance(studio, PdfgcStudio) and studio.networks.motion is not None:
+        studio.driven = tracks_of(driven.clips, studio.networks.motion, ReadingProgress("them once more"))
 
 
 def _words(args: argparse.Namespace) -> dict[str, str | None]:

@@ -1,10 +1,12 @@
 """The studio of the `pdfgc` renderer: any portrait, and a folder of networks."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from engine.contract import MotionSource
+from engine.render.pdfgc.driver import Track
 from engine.render.pdfgc.face import Appearance, appearance_of
 from engine.render.pdfgc.networks import Networks
 from engine.render.pdfgc.renderer import GENERATOR, PdfgcRenderer
@@ -18,7 +20,7 @@ class PdfgcStudio:
     """Builds performances drawn by `PdfgcRenderer`; a portrait's appearance is encoded once.
 
     Args:
-        models: folder of the networks; read when the first performance is built.
+        models: folder of the networks; read when they are needed first.
         threads: that the generator runs on.
     """
 
@@ -26,19 +28,27 @@ class PdfgcStudio:
         self._models, self._threads = models, threads
         self._avatars = Avatars()
         self._appearances: WeakKeyDictionary[Avatar, Appearance] = WeakKeyDictionary()
+        self.driven: Mapping[str, Track] = {}
+        """By part of the latent: what a driving face does in the performances built from now on."""
 
     @cached_property
-    def _networks(self) -> Networks:
+    def networks(self) -> Networks:
+        """Those of the folder.
+
+        Raises:
+            ModelError: if they cannot be used.
+        """
         return Networks.load(self._models, self._threads)
 
     def build(self, settings: SessionSettings, portrait: str, clock: Clock, clip: MotionSource | None = None) -> Performance:
         """See `Studio`."""
-        graphs = {GENERATOR: self._networks.generator}
+        graphs = {GENERATOR: self.networks.generator}
         return Performance(settings, self.renderer(settings, portrait), voice_of(settings), clock, clip, graphs)
 
     def renderer(self, settings: SessionSettings, portrait: str) -> PdfgcRenderer:
         """See `Studio`."""
         avatar = self._avatars.load(Path(portrait))
         if avatar not in self._appearances:
-            self._appearances[avatar] = appearance_of(avatar, self._networks)
-        return PdfgcRenderer(self._networks, self._appearances[avatar], settings.size, settings.look_ahead_ms)
+            self._appearances[avatar] = appearance_of(avatar, self.networks)
+        appearance = self._appearances[avatar]
+        return PdfgcRenderer(self.networks, appearance, settings.size, settings.look_ahead_ms, driven=self.driven)

@@ -5,9 +5,12 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.contract import Motion
+from engine.face.align import three_points
+from engine.face.fields import fields
 from engine.media import AudioChunk
+from engine.render.pdfgc.driver import Driver, Track
 from engine.render.pdfgc.face import appearance_of
-from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS
+from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, POSE
 from engine.render.pdfgc.lips import NEEDS_MS, Lips
 from engine.render.pdfgc.networks import Networks
 from engine.render.pdfgc.renderer import PdfgcRenderer
@@ -157,6 +160,30 @@ def test_lips_are_handed_over_by_easing_when_the_sound_ends(networks: Networks) 
     assert away[5] > 0.1
     assert away[-1] < 1e-6
     assert max(away[k] - away[k + 1] for k in range(6, 13)) < 0.5 * away[6]
+
+
+def test_a_driving_face_moves_its_part_until_its_clip_ends(networks: Networks) -> None:
+    there = np.full(POSE, 3.0, np.float32)
+    track = Track(np.array([0.0, 4.0 * FRAME]), np.stack([there, -there]), 6 * FRAME)
+    driven = PdfgcRenderer(networks, appearance_of(synthetic_avatar(), networks), 64, driven={"pose": track})
+    plain = _renderer(networks)
+    codes, plainly = ([_latent(renderer, _motion(picture)) for picture in range(14)] for renderer in (driven, plain))
+    assert codes[0][-POSE:] == pytest.approx((1 - 2 / 8) * there)
+    assert codes[4][-POSE:] == pytest.approx(-(1 + 0.75) / 2 * there)
+    assert (codes[9][-POSE:] != plainly[9][-POSE:]).all()  # handed over by easing
+    assert (codes[13] == plainly[13]).all()
+    assert all((code[:-POSE] == same[:-POSE]).all() for code, same in zip(codes, plainly, strict=True))
+
+
+def test_a_driver_sees_the_framed_face(networks: Networks) -> None:
+    assert networks.motion is not None
+    landmarks = 100 * fields().face + (256, 256, 0)  # framed by a square of 256 px about it
+    rng = np.random.default_rng(0)
+    outside, inside = rng.integers(0, 255, (2, 512, 512, 3), np.uint8)
+    outside[80:480, 60:460] = inside[80:480, 60:460] = 90
+    said = [Driver(networks.motion, three_points(landmarks)).see(picture, landmarks) for picture in (outside, inside)]
+    assert {part: value.shape for part, value in said[0].items()} == {"pose": (6,), "eyes": (6,), "expression": (30,)}
+    assert all((said[0][part] == said[1][part]).all() for part in said[0])
 
 
 def test_a_factor_turned_off_is_canonical(networks: Networks) -> None:

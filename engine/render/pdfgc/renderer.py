@@ -1,4 +1,4 @@
-"""The `pdfgc` renderer: lips from sound, the rest from controls, a generated picture.
+"""The `pdfgc` renderer: lips from sound, the rest from controls or a driving face, a generated picture.
 
 The generator draws a tight square about the face (`engine.face.align`), which
 fills the frame. Pasted back into the portrait it would show a second outline
@@ -6,6 +6,7 @@ as soon as the head moves: hair and shoulders around the square stand still.
 """
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import cv2
@@ -15,24 +16,25 @@ from numpy.typing import NDArray
 from engine.contract.graph import GraphRequest
 from engine.contract.motion import Motion
 from engine.media import AudioChunk, VideoFrame
+from engine.render.pdfgc.driver import Track
 from engine.render.pdfgc.face import Appearance
-from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, POSE, Floats, Latents, LatentStream, to_8bit
+from engine.render.pdfgc.handover import Handover
+from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, POSE, Floats, LatentStream, to_8bit
 from engine.render.pdfgc.lips import NEEDS_MS, Lips
 from engine.render.pdfgc.networks import Networks
 
-EASE: Final = 0.25
-"""Share of the way per picture from lips that follow the sound to lips that follow controls, and back."""
-
 GENERATOR: Final = "pdfgc_generator"
 """The graph that is asked for."""
+
+_LENGTHS: Final = {"lips": LIPS, "expression": EXPRESSION, "eyes": EYES, "pose": POSE}
 
 
 class PdfgcRenderer:
     """Draws one face for one session; see `Renderer`.
 
-    What was heard moves the lips; where nothing was heard, controls do. They
-    move expression, eyes and pose, too, as long as there is a bridge network;
-    without one these stay canonical.
+    What was heard moves the lips, a driving face the parts that it has a track
+    for. Everything else is as controls ask through the bridge network, or
+    canonical if there is none.
 
     Args:
         networks: shared by all sessions.
@@ -40,6 +42,7 @@ class PdfgcRenderer:
         size: height and width of the picture in px.
         look_ahead_ms: of the session; see `Lips`.
         off: those of `engine.render.pdfgc.latent.FACTORS` that stay canonical.
+        driven: by part of the latent (expression, eyes, pose), what a driving face does.
 
     Raises:
         ValueError: if a factor in `off` is unknown.
@@ -52,11 +55,13 @@ class PdfgcRenderer:
         size: int,
         look_ahead_ms: float = NEEDS_MS,
         off: Collection[str] = (),
+        driven: Mapping[str, Track] = MappingProxyType({}),
     ) -> None:
         self._networks = networks
         self._appearance = appearance
         self._lips = Lips(networks.audio, look_ahead_ms)
         self._codes = LatentStream(networks.gains, off)
+        self._driven = driven
         self._rgb = np.empty((size, size, 3), np.uint8)
         self.reset()
 
@@ -70,8 +75,7 @@ class PdfgcRenderer:
         self._lips.reset()
         self._codes.reset()
         self._sample: int | None = None
-        self._by_sound: float | None = None  # how much the lips follow the sound, 0..1; None before the first picture
-        self._heard = np.zeros((3, LIPS), np.float32)
+        self._handover = {part: Handover() for part in _LENGTHS}
 
     def hear(self, sound: AudioChunk) -> None:
         """See `Renderer`."""
@@ -81,9 +85,11 @@ class PdfgcRenderer:
         """See `Renderer`."""
         self._sample = motion.sample
         asked = self._asked(motion)
-        code = self._codes.next(self._spoken(motion.sample, asked.lips), asked.expression, asked.eyes, asked.pose)
-        latent = np.concatenate((self._appearance.feature, code))[None]
-        return GraphRequest(GENERATOR, {"latent": latent, "map": self._appearance.map})
+        lips = self._lips.around(motion.sample)
+        lips = self._handover["lips"].next(lips, np.broadcast_to(asked["lips"], (3, LIPS)))
+        expression, eyes, pose = (self._moved(part, asked[part], motion.sample) for part in ("expression", "eyes", "pose"))
+        latent = np.concatenate((self._appearance.feature, self._codes.next(lips, expression, eyes, pose)))
+        return GraphRequest(GENERATOR, {"latent": latent[None], "map": self._appearance.map})
 
     def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame:
         """See `Renderer`."""
@@ -96,21 +102,14 @@ class PdfgcRenderer:
         self._sample = None
         return frame
 
-    def _asked(self, motion: Motion) -> Latents:
-        """What the controls ask for."""
+    def _asked(self, motion: Motion) -> Mapping[str, Floats]:
+        """By part of the latent: what the controls ask for."""
         if self._networks.bridge is None:
-            return Latents(*(np.zeros(length, np.float32) for length in (LIPS, EXPRESSION, EYES, POSE)))
+            return {part: np.zeros(length, np.float32) for part, length in _LENGTHS.items()}
         said = self._networks.bridge.run({"controls": motion.values[None]})
-        return Latents(*(np.asarray(said[name][0], np.float32) for name in ("lips", "expression", "eyes", "pose")))
+        return {part: np.asarray(said[part][0], np.float32) for part in _LENGTHS}
 
-    def _spoken(self, sample: int, asked: Floats) -> Floats:
-        """float32[3, 500]: lips before, now and after, by sound or by what the controls ask, one handed over to the other."""
-        heard = self._lips.around(sample)
-        goal = float(heard is not None)
-        past = goal if self._by_sound is None else self._by_sound
-        self._by_sound = past + float(np.clip(goal - past, -EASE, EASE))
-        if heard is not None:
-            self._heard = heard
-        if self._by_sound == 1:
-            return self._heard
-        return (asked + self._by_sound * (self._heard - asked)).astype(np.float32)
+    def _moved(self, part: str, asked: Floats, sample: int) -> Floats:
+        """A part as a driving face has it, or as asked for where there is none."""
+        track = self._driven.get(part)
+        return self._handover[part].next(track.at(sample) if track else None, asked)
