@@ -111,7 +111,13 @@ def render_rows(exact: Exact) -> list[Row]:
     ]
     return [
         *rows,
-        _most("renders: gaze, mean deg", float(exact.gaze_deg.mean()), 4.0, n, f"median {np.median(exact.gaze_deg):.1f}"),
+        _most(
+            "renders: gaze, mean deg",
+            float(exact.gaze_deg.mean()),
+            4.0,
+            len(exact.gaze_deg),
+            f"median {np.median(exact.gaze_deg):.1f}",
+        ),
         _least("renders: lip gap, r", correlation(exact.gap), 0.97, n),
         _least("renders: eye opening, r", correlation(exact.opening), 0.95, n),
     ]

@@ -17,6 +17,7 @@ from engine.face.finder import Finder
 from engine.face.follower import Follower
 from engine.face.pose import RIGID, angles, mean_face, similarity
 from engine.face.tracker import Face
+from engine.rig.camera import rotation
 from training.data.media import pictures
 from training.tracker.data import Pictures, Shard
 
@@ -129,7 +130,7 @@ class Exact:
     Attributes:
         landmarks: mean distances in shares of the outer-eye distance, per render.
         pose_deg: float64[N, 3] mistakes of yaw, pitch and roll from the person's own neutral.
-        gaze_deg: mistakes of gaze, both eyes' mean.
+        gaze_deg: mistakes of gaze, both eyes' mean, where both are open.
         gap: drawn and found lip gaps in outer-eye distances.
         opening: drawn and found openings of both eyes, over their widths.
         lost: renders in which no face was found.
@@ -165,15 +166,23 @@ def on_renders(shard: Shard, finder: Finder, people: int, each: int) -> Exact:
 def _compared(seen: Floats, truth: Floats, motion: Floats) -> tuple[NDArray[np.float64], ...]:
     """Of one person's renders: landmarks, pose, gaze, gaps, openings; see `Exact`."""
     errors = np.array([distances(s, t).mean() for s, t in zip(seen, truth, strict=True)])
-    drawn = motion[:, [Channel[name] for name in ("yaw", "pitch", "roll")]]
-    pose = pose_of(seen) - (pose_of(truth) if np.ptp(drawn) == 0 else drawn)
+    pose = pose_of(seen) - drawn_pose(motion)
     pose -= np.median(pose, axis=0)
-    wanted = gaze_of(motion)
-    gaze = looks_of(seen) - wanted
+    gaze = (looks_of(seen) - gaze_of(motion))[opening(truth).min(1) > SHOWS]
     gaze -= np.median(gaze, axis=0)
-    gaps = np.stack([lip_gap(truth), lip_gap(seen)], -1)
-    openings = np.stack([opening(truth), opening(seen)], -1)
+    gaps = np.stack([lip_gap(truth), lip_gap(seen)], 1)
+    openings = np.stack([opening(truth), opening(seen)], 1)
     return errors, pose, np.hypot(*gaze.T), gaps, openings
+
+
+def drawn_pose(motion: Floats) -> NDArray[np.float64]:
+    """float64[N, 3]: yaw, pitch, roll in degrees of controls float[N, 58] as their upright crops show them."""
+    heads = np.stack([rotation(*own) for own in motion[:, [Channel[name] for name in ("yaw", "pitch", "roll")]].tolist()])
+    across = heads[:, :2, 0] / np.linalg.norm(heads[:, :2, 0], axis=1, keepdims=True)  # from eye to eye: level in a crop
+    level = np.tile(np.eye(3), (len(heads), 1, 1))
+    level[:, 0, :2] = across
+    level[:, 1, :2] = np.stack([-across[:, 1], across[:, 0]], 1)
+    return angles(level @ heads)
 
 
 def pose_of(landmarks: Floats) -> NDArray[np.float64]:
@@ -204,6 +213,9 @@ def looks_of(landmarks: Floats) -> NDArray[np.float64]:
         steps.append((own[:, _IRIS[side]] - middle)[:, :2] * [1, -1])
     return np.degrees(np.arcsin(np.clip(np.mean(steps, axis=0) / EYEBALL, -0.9, 0.9)))
 
+
+SHOWS: Final = 0.12
+"""Opening over width of an eye from which its iris tells where it looks."""
 
 EYEBALL: Final = 0.135
 """Radius of an eyeball in outer-eye distances (12 mm of 89)."""
