@@ -12,7 +12,7 @@ from aiohttp import web
 from numpy.typing import NDArray
 
 from streaming.api import events, health, options, pages, portraits, sessions
-from streaming.api.bodies import JSON_LIMIT
+from streaming.api.bodies import JSON_LIMIT, quieten_parser
 from streaming.api.errors import no_secrets_in_failures, one_line, one_line_errors
 from streaming.api.house import HOUSE, House, Library
 from streaming.config import ServerConfig
@@ -55,6 +55,7 @@ class Parts:
 
 def build_app(config: ServerConfig, parts: Parts) -> web.Application:
     """The application, ready for an aiohttp runner."""
+    quieten_parser()
     guard = build_gate(config)
     watch = gate.middleware(guard, pages.login_page)
     app = web.Application(

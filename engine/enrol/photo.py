@@ -18,7 +18,7 @@ from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 from engine.errors import UnreadablePhoto
 
 WORKING_SIDE: Final = 2560  # px, longest side that leaves this module: a face of 1/4 of it still fills the 512 px frame
-_FORMATS: Final = ("JPEG", "PNG", "WEBP", "HEIF")
+_FORMATS: Final = ("JPEG", "PNG", "WEBP")
 _NEUTRAL: Final = 128  # what shows through transparency
 _EXIF_ORIENTATION: Final = 0x0112
 _UPRIGHT: Final = {
@@ -40,16 +40,17 @@ class PhotoLimits:
         megabytes: size of the file.
         megapixels: pixels that would be decoded; a JPEG is decoded at a half, a quarter or an eighth when that suffices.
         jpeg_megapixels: pixels in the header of a JPEG.
+        heif: whether HEIC, whose decoder is the largest by far, is read.
     """
 
     megabytes: int
     megapixels: int
     jpeg_megapixels: int
+    heif: bool
 
 
-# 50 rather than 25: browsers other than Safari cannot decode HEIC, so a page cannot shrink a phone's 48 megapixels.
-UPLOAD: Final = PhotoLimits(megabytes=10, megapixels=50, jpeg_megapixels=50)
-LOCAL: Final = PhotoLimits(megabytes=100, megapixels=64, jpeg_megapixels=150)
+UPLOAD: Final = PhotoLimits(megabytes=10, megapixels=25, jpeg_megapixels=25, heif=False)
+LOCAL: Final = PhotoLimits(megabytes=100, megapixels=64, jpeg_megapixels=150, heif=True)
 
 
 def decode_photo(data: bytes, limits: PhotoLimits = UPLOAD) -> NDArray[np.uint8]:
@@ -58,7 +59,7 @@ def decode_photo(data: bytes, limits: PhotoLimits = UPLOAD) -> NDArray[np.uint8]
     Of an animation or a burst it is the first frame; transparency is laid over neutral grey.
 
     Raises:
-        UnreadablePhoto: not a JPEG, PNG, WebP or HEIC; truncated or damaged; over the limits.
+        UnreadablePhoto: not a JPEG, PNG or WebP (or HEIC, where it is read); truncated or damaged; over the limits.
     """
     if not data:
         raise UnreadablePhoto("the photo is empty (0 bytes); choose the file again")
@@ -73,7 +74,8 @@ def decode_photo(data: bytes, limits: PhotoLimits = UPLOAD) -> NDArray[np.uint8]
         except UnreadablePhoto:
             raise
         except UnidentifiedImageError as error:
-            raise UnreadablePhoto("this is not a JPEG, PNG, WebP or HEIC picture; choose a photo in one of these") from error
+            known = "JPEG, PNG, WebP or HEIC" if limits.heif else "JPEG, PNG or WebP"
+            raise UnreadablePhoto(f"this is not a {known} picture; choose a photo in one of these") from error
         except Image.DecompressionBombError as error:
             raise _too_many_pixels(limits.megapixels) from error
         except MemoryError as error:
@@ -83,7 +85,7 @@ def decode_photo(data: bytes, limits: PhotoLimits = UPLOAD) -> NDArray[np.uint8]
 
 
 def _decode(data: bytes, limits: PhotoLimits) -> NDArray[np.uint8]:
-    image = _open(data)
+    image = _open(data, limits)
     _judge_header(image, limits)
     image.load()
     turn = _orientation(image)
@@ -96,14 +98,16 @@ def _decode(data: bytes, limits: PhotoLimits) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.asarray(srgb, np.uint8))
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
+def _open(data: bytes, limits: PhotoLimits) -> ImageFile.ImageFile:
+    if data[4:8] == b"ftyp" and not limits.heif:
+        raise UnreadablePhoto("this is a HEIC or AVIF picture; save it as JPEG, PNG or WebP, or use ./mien enrol FILE")
     if data[4:8] == b"ftyp":
         # Imported for the few who need it, and registered late: registration is global to Pillow.
         import pillow_heif
 
         pillow_heif.register_heif_opener()  # pyright: ignore[reportUnknownMemberType]
         return Image.open(io.BytesIO(data), formats=("HEIF",))
-    return Image.open(io.BytesIO(data), formats=_FORMATS[:3])
+    return Image.open(io.BytesIO(data), formats=_FORMATS)
 
 
 def _judge_header(image: ImageFile.ImageFile, limits: PhotoLimits) -> None:

@@ -55,19 +55,19 @@ def test_common_formats_decode_to_the_same_picture(kind: str) -> None:
 
 
 def test_heic_decodes() -> None:
-    assert close(decode_photo(heic(gradient(64, 96))), gradient(64, 96), 6)
+    assert close(decode_photo(heic(gradient(64, 96)), LOCAL), gradient(64, 96), 6)
 
 
 def test_a_turned_heic_is_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     stored = np.rot90(gradient(64, 96)).copy()  # what a phone held upright stores
-    assert close(decode_photo(heic(stored, exif=exif.tobytes())), gradient(64, 96), 6)
+    assert close(decode_photo(heic(stored, exif=exif.tobytes()), LOCAL), gradient(64, 96), 6)
 
 
 def test_a_wide_gamut_heic_becomes_srgb() -> None:
     p3 = np.full((64, 64, 3), (192, 147, 122), np.uint8)
-    rgb = decode_photo(heic(p3, icc_profile=wide_gamut_profile()))
+    rgb = decode_photo(heic(p3, icc_profile=wide_gamut_profile()), LOCAL)
     assert np.abs(rgb[32, 32].astype(int) - (201, 145, 117)).max() <= 5
 
 
@@ -168,7 +168,7 @@ def test_large_pictures_shrink_to_the_working_side() -> None:
 
 
 def test_a_wholly_foreign_file_is_refused_in_one_line() -> None:
-    with pytest.raises(UnreadablePhoto, match="not a JPEG, PNG, WebP or HEIC") as refusal:
+    with pytest.raises(UnreadablePhoto, match="not a JPEG, PNG or WebP picture") as refusal:
         decode_photo(b"Dear diary, today I looked at the sea.\n" * 10)
     assert "\n" not in str(refusal.value)
 
@@ -190,7 +190,12 @@ def test_truncated_files_are_refused(kind: str, part: float) -> None:
 def test_truncated_heic_is_refused() -> None:
     photo = heic(np.random.default_rng(1).integers(0, 255, (128, 128, 3), dtype=np.uint8))
     with pytest.raises(UnreadablePhoto):
-        decode_photo(photo[: len(photo) // 2])
+        decode_photo(photo[: len(photo) // 2], LOCAL)
+
+
+def test_heic_is_for_the_command_line() -> None:
+    with pytest.raises(UnreadablePhoto, match="save it as JPEG"):
+        decode_photo(heic(gradient(64, 96)))
 
 
 @pytest.mark.parametrize("size", [(10_000, 10_000), (100_000, 1000), (30_000, 30_000)])
@@ -200,9 +205,11 @@ def test_a_bomb_is_refused_by_its_header(size: tuple[int, int], limits: PhotoLim
         decode_photo(png_header(*size), limits)
 
 
-def test_a_phones_48_megapixels_pass_the_header() -> None:
+def test_a_phones_48_megapixels_are_for_the_command_line() -> None:
     with pytest.raises(UnreadablePhoto, match="damaged or cut short"):  # there are no pixels behind this header
-        decode_photo(png_header(8064, 6048))
+        decode_photo(png_header(8064, 6048), LOCAL)
+    with pytest.raises(UnreadablePhoto, match="more than 25 million pixels"):
+        decode_photo(png_header(5001, 5000))
 
 
 def test_too_many_bytes_are_refused() -> None:
@@ -217,7 +224,7 @@ def decodes_or_is_refused(photo: bytes) -> None:
     """Anything but a `MienError` of one line fails the test."""
     refusal = ""
     try:
-        assert decode_photo(photo).ndim == 3
+        assert decode_photo(photo, LOCAL).ndim == 3
     except MienError as error:
         refusal = str(error)
     assert "\n" not in refusal
