@@ -77,8 +77,9 @@ def _costs(torch: Any, args: argparse.Namespace) -> dict[str, float]:
 
 def _networks(torch: Any, widths_name: str, batch: int, device: str) -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """Each network with its inputs, random."""
+    from engine.features.pdfgc import BANDS, FRAMES
     from training.networks.pdfgc.appearance import AppearanceEncoder
-    from training.networks.pdfgc.audio import MEL_BANDS, MEL_FRAMES, AudioEncoder
+    from training.networks.pdfgc.audio import AudioEncoder
     from training.networks.pdfgc.config import PRESETS
     from training.networks.pdfgc.generator import Generator
     from training.networks.pdfgc.motion import MotionEncoder
@@ -86,7 +87,7 @@ def _networks(torch: Any, widths_name: str, batch: int, device: str) -> dict[str
     torch.manual_seed(1)
     widths = PRESETS[widths_name]
     image = torch.rand(batch, 3, widths.encoder_size, widths.encoder_size, device=device) * 2 - 1
-    mel = torch.rand(batch, 1, MEL_BANDS, MEL_FRAMES, device=device)
+    mel = torch.rand(batch, 1, BANDS, FRAMES, device=device)
     latent = torch.randn(batch, widths.latent.total, device=device)
     start = torch.randn(batch, widths.generator.channels[0], widths.start, widths.start, device=device)
     networks: dict[str, tuple[Any, tuple[Any, ...]]] = {

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.features.pdfgc import BANDS
 from training.networks.pdfgc.config import AudioWidths, Widths
 
-MEL_BANDS = 80
-MEL_FRAMES = 20
 _REDUCTION = 8
 
 
@@ -67,7 +66,7 @@ class SpeechNetwork(nn.Module):
         self.conv1, self.bn1 = nn.Conv2d(1, first, 3, 1, 1), nn.BatchNorm2d(first)
         stages = zip((first, *widths.filters[:-1]), widths.filters, widths.blocks, (1, 2, 2, 2), strict=True)
         self.layer1, self.layer2, self.layer3, self.layer4 = (_stage(*stage) for stage in stages)
-        flat = last * MEL_BANDS // 8
+        flat = last * BANDS // 8
         self.attention = nn.Sequential(
             nn.Conv1d(flat, widths.attention, 1), nn.ReLU(), nn.BatchNorm1d(widths.attention),
             nn.Conv1d(widths.attention, flat, 1), nn.Softmax(dim=2),
