@@ -50,14 +50,15 @@ class Stars:
     Args:
         stills: to draw from.
         split: whose people.
-        size: px of the pictures given.
+        size: px of the pictures that are to be made.
+        seen: px of those that the encoders see.
 
     Raises:
         FactorialError: if the split has fewer than two people.
     """
 
-    def __init__(self, stills: Stills, split: Split, size: int) -> None:
-        self._stills, self._size, self._rows = stills, size, stills.rows(split)
+    def __init__(self, stills: Stills, split: Split, size: int, seen: int) -> None:
+        self._stills, self._size, self._seen, self._rows = stills, size, seen, stills.rows(split)
         self.people, who = np.unique(stills.people[self._rows], return_inverse=True)
         if len(self.people) < 2:
             raise FactorialError(
@@ -71,19 +72,20 @@ class Stars:
         """A star, its middle first.
 
         Returns:
-            targets: uint8[6, S, S, 3]. drivers: the same pictures in other colours, for a motion encoder.
-            identities: uint8[6, S, S, 3], the person of each target in another picture.
+            targets: uint8[6, S, S, 3].
+            drivers: uint8[6, E, E, 3], the same pictures in other colours, for a motion encoder.
+            identities: uint8[6, E, E, 3], the person of each target in another picture.
             focus: uint8[6, S, S], see `focus`.
             motion: float32[6, 58].
             away: int64[6, 5], for each factor how many rows further on is a picture, of somebody else, that shares it;
                 0 where there is none.
         """
         rows, away = self._star(rng)
-        targets = self._stills.read(rows, self._size)
+        others = np.array([self._another(rng, row) for row in rows])
         return {
-            "targets": targets,
-            "drivers": np.stack([discoloured(picture, rng) for picture in targets]),
-            "identities": self._stills.read(np.array([self._another(rng, row) for row in rows]), self._size),
+            "targets": self._stills.read(rows, self._size),
+            "drivers": np.stack([discoloured(picture, rng) for picture in self._stills.read(rows, self._seen)]),
+            "identities": self._stills.read(others, self._seen),
             "focus": np.stack([focus(marks, self._size) for marks in self._stills.marks(rows)]),
             "motion": self._stills.motion[rows],
             "away": away,

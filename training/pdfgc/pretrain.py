@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.networks.pdfgc.layers import sized
 from training.pdfgc.codes import code_matrix
 from training.pdfgc.factorial import STAR, FactorialSpeech, Stars
 from training.pdfgc.losses import feature_difference
@@ -31,8 +32,10 @@ WEIGHTS: Final[Mapping[str, float]] = {
     "lip": 2.0, "expression": 1.0, "gaze": 1.0, "blink": 0.5, "pose": 0.5, "heard": 2.0,
     "adversarial": 0.05, "matching": 1.0,
 }  # fmt: skip
-TOLD: Final = (0.5, 3000)
-"""Share of factors that the generator is told by label, in the end, and the steps in which it falls to that from 1."""
+SEES_EVERY: Final = 2
+"""Steps; in the others the motion encoder rests, and the generator, which has more to learn, is told all factors."""
+TOLD: Final = (0.4, 4000)
+"""Share of factors that are told by label when it does not, in the end, and the steps in which it falls to that from 1."""
 FOCUS: Final = 8.0
 """By how much more a pixel of an eye counts than one of a cheek."""
 
@@ -84,16 +87,17 @@ class Pretrain:
 
     def losses(self, batch: Batch, step: int) -> Outcome:
         """See `Stage`."""
-        said = self._code(batch["motion"])
-        seen = Parts.seen(self.networks.motion(pictures(batch["drivers"])))
-        told = max(TOLD[0], 1 - (1 - TOLD[0]) * step / TOLD[1])
-        driven = mixed(said, seen, batch["away"], batch["chance"] < told)
+        said = driven = self._code(batch["motion"])
+        losses: dict[str, Tensor] = {}
+        if step % SEES_EVERY == 0:
+            seen = Parts.seen(self.networks.motion(pictures(batch["drivers"])))
+            told = max(TOLD[0], 1 - (1 - TOLD[0]) * step / TOLD[1])
+            driven = mixed(said, seen, batch["away"], batch["chance"] < told)
+            losses = heads_error(seen, said)
         made = self.networks.draw(pictures(batch["identities"]), driven.joined())
         target = pictures(batch["targets"])
-        losses = heads_error(seen, said) | {
-            "pixels": focused_error(made, target, batch["focus"]),
-            "perceptual": feature_difference(self._perceptual(made), self._perceptual(target)),
-        }
+        losses["pixels"] = focused_error(made, target, batch["focus"])
+        losses["perceptual"] = feature_difference(self._perceptual(made), self._perceptual(target))
         if self._speech:
             heard = self.networks.audio(batch["mel"]).lip
             losses["heard"] = functional.smooth_l1_loss(heard, self._code(batch["spoken"]).lip)
@@ -108,7 +112,7 @@ class Pretrain:
         seen = Parts.seen(networks.motion(pictures(batch["drivers"])))
         swapped = mixed(said, seen, batch["away"], torch.zeros_like(batch["away"], dtype=torch.bool))
         return {
-            "who": identities,
+            "who": sized(identities, networks.widths.size),
             "wanted; also the drivers: the first of six takes each factor from one of the next": pictures(batch["targets"]),
             "factors told": networks.draw(identities, said.joined()),
             "factors seen": networks.draw(identities, swapped.joined()),

@@ -149,7 +149,8 @@ def _pretrain(
     args: argparse.Namespace, networks: Networks, teachers: Teachers, discriminator: Discriminator | None
 ) -> Pretrain:
     data = FactorialSet.load(args.data)
-    stars = {split: Stars(data.stills, split, networks.widths.size) for split in ("train", "validation")}
+    widths = networks.widths
+    stars = {split: Stars(data.stills, split, widths.size, widths.encoder_size) for split in ("train", "validation")}
     people = ", ".join(f"{len(own.people)} people for {split}" for split, own in stars.items())
     print(f"{args.data}: {people}", flush=True)
     if args.speech:

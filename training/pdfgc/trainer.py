@@ -244,16 +244,17 @@ def _times(part: nn.Module) -> float:
 
 
 class _Log:
-    """Means of the figures, every so many steps."""
+    """Means of the figures, of the steps that had them, every so many steps."""
 
     def __init__(self, run: Run) -> None:
-        self._run, self._sums, self._count, self._began = run, dict[str, float](), 0, time.monotonic()
+        self._run, self._kept, self._count, self._began = run, dict[str, list[float]](), 0, time.monotonic()
 
     def add(self, step: int, figures: Mapping[str, float]) -> None:
-        self._sums = {name: self._sums.get(name, 0.0) + value for name, value in figures.items()}
+        for name, value in figures.items():
+            self._kept.setdefault(name, []).append(value)
         self._count += 1
         if (step + 1) % LOG_EVERY or world()[0]:
             return
         spent = 1000 * (time.monotonic() - self._began) / self._count
-        self._run.log(step + 1, **{k: v / self._count for k, v in self._sums.items()}, ms_per_step=spent)
-        self._sums, self._count, self._began = {}, 0, time.monotonic()
+        self._run.log(step + 1, **{name: sum(kept) / len(kept) for name, kept in self._kept.items()}, ms_per_step=spent)
+        self._kept, self._count, self._began = {}, 0, time.monotonic()
