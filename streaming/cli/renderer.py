@@ -63,8 +63,8 @@ def _check_pdfgc(models: Path | None, look_ahead_ms: int) -> None:
         raise ModelError(f"--renderer pdfgc needs its networks, --models DIR: {CURE}")
     if "bridge" not in found(models):
         log.warning(
-            "%s holds no pdfgc_bridge.onnx, so sound moves the lips and nothing moves the rest: "
-            "python -m training pdfgc-bridge --models %s",
+            "%s holds no pdfgc_bridge.onnx: sound moves the lips, a clip of --driving the rest, and controls nothing; "
+            "train one with python -m training pdfgc-bridge --models %s",
             models,
             models,
         )

@@ -63,7 +63,7 @@ def test_foreign_networks_are_refused_in_one_line(sound: Path, tmp_path: Path, c
 def test_what_comes_short_is_told(sound: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     models = write(tmp_path / "models", ("appearance", "audio", "generator"))
     assert _render(sound, "--renderer", "pdfgc", "--models", str(models), "--look-ahead-ms", "80") == 0
-    assert "nothing moves the rest: python -m training pdfgc-bridge" in caplog.text
+    assert "and controls nothing; train one with python -m training pdfgc-bridge" in caplog.text
     assert "the lips come 60 ms late" in caplog.text
 
 
