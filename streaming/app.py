@@ -24,7 +24,7 @@ from streaming.guard.hosts import LOOPBACK_NAMES, Hosts
 from streaming.guard.lease import Leases
 from streaming.guard.operator import Operator
 from streaming.guard.stall import give_up_stalled
-from streaming.metrics import METRICS, Metrics, deepest
+from streaming.metrics import Metrics, deepest
 from streaming.posters import Posters
 from streaming.tls import certificate_names
 from streaming.watchdog import Watchdog
@@ -62,8 +62,8 @@ def build_app(config: ServerConfig, parts: Parts) -> web.Application:
         middlewares=[no_secrets_in_failures, watch, give_up_stalled, one_line_errors], client_max_size=JSON_LIMIT
     )
     desk = Desk(parts.sessions, guard.leases)
-    app[METRICS] = parts.metrics
-    app[HOUSE] = House(config, desk, guard, parts.library, parts.samples, parts.feeds, Posters(parts.sessions))
+    posters = Posters(parts.sessions)
+    app[HOUSE] = House(config, desk, guard, parts.library, parts.samples, parts.feeds, posters, parts.metrics)
     for part in (pages, health, options, portraits, sessions, events):
         part.add_routes(app)
     parts.add_peers(app, desk)
@@ -109,7 +109,7 @@ async def _life(app: web.Application) -> AsyncIterator[None]:
     tasks = (
         asyncio.create_task(_warm_up(house), name="warming up"),
         asyncio.create_task(house.desk.sweep_for_ever(), name="sweeping"),
-        asyncio.create_task(Watchdog(app[METRICS]).watch(), name="watchdog"),
+        asyncio.create_task(Watchdog(house.metrics).watch(), name="watchdog"),
     )
     yield
     for task in tasks:

@@ -74,9 +74,6 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-METRICS: Final = web.AppKey("metrics", Metrics)
-
-
 def deepest(depths_ms: Sequence[float]) -> float:
     """The largest of some depths, in seconds; 0.0 for none."""
     return max(depths_ms, default=0.0) / 1000

@@ -101,8 +101,10 @@ def obey(
             seat.interrupt()
         if command.sample is not None:
             say(house, seat, sample=command.sample)
-        if command.sound_late_ms is not None and hold is not None:
-            hold.hear(command.sound_late_ms)
+        if command.sound_late_ms is not None:
+            house.metrics.skew(command.sound_late_ms)
+            if hold is not None:
+                hold.hear(command.sound_late_ms)
         if command.outline is not None and page is not None:
             seat.show_outline(page, on=command.outline)
         if command.control is not None:

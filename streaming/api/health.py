@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from streaming.api.house import HOUSE, House
-from streaming.metrics import CONTENT_TYPE, METRICS
+from streaming.metrics import CONTENT_TYPE
 
 
 def add_routes(app: web.Application) -> None:
@@ -33,7 +33,7 @@ async def readiness(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """The server's figures in Prometheus' text format."""
-    return web.Response(body=request.app[METRICS].exposition(), headers={"Content-Type": CONTENT_TYPE})
+    return web.Response(body=request.app[HOUSE].metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
 
 def waiting_for(house: House) -> str | None:

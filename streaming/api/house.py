@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from streaming.config import ServerConfig
 from streaming.desk import Desk, Feed
 from streaming.guard.gate import Gate
+from streaming.metrics import Metrics
 from streaming.posters import Posters
 
 
@@ -90,6 +91,7 @@ class House:
     samples: Mapping[str, NDArray[np.float32]]
     feeds: Mapping[str, Feed]
     posters: Posters
+    metrics: Metrics
     enrolments: dict[str, str] = field(default_factory=dict[str, str])
     failure: str | None = None
     draining: bool = False

@@ -1,9 +1,11 @@
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from streaming.api.events import obey
+from streaming.metrics import Metrics
 from streaming.rtc.hold import AIM_MS, MOST_MS, SLEW_MS, PictureHold
 
 
@@ -48,8 +50,9 @@ def test_without_reports_or_with_unbelievable_ones_it_stays() -> None:
 
 def test_a_page_tells_how_late_its_sound_is() -> None:
     nobody: Any = None
+    house: Any = SimpleNamespace(metrics=Metrics())
     hold = PictureHold(50)
-    assert obey(nobody, nobody, '{"sound_late_ms": 80}', hold) is None
+    assert obey(house, nobody, '{"sound_late_ms": 80}', hold) is None
     assert hold.next() > 0.05
-    assert obey(nobody, nobody, '{"sound_late_ms": 80}') is None  # nobody watches
-    assert "sound_late_ms" in str(obey(nobody, nobody, '{"sound_late_ms": 1e9}', hold))
+    assert obey(house, nobody, '{"sound_late_ms": 80}') is None  # nobody watches
+    assert "sound_late_ms" in str(obey(house, nobody, '{"sound_late_ms": 1e9}', hold))
