@@ -14,7 +14,6 @@ DEFAULT_PORT = 8700
 SIZES = (256, 384, 512, 768)  # px
 RATES = (25, 30, 50, 60)  # fps
 TOKEN_LENGTH = 16  # characters at least, so that it cannot be guessed
-
 KEY_LENGTH = 32  # likewise; as long as what it signs with (RFC 7518, section 3.2)
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
