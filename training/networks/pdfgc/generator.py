@@ -77,7 +77,8 @@ class ModulatedConvolution(nn.Module):
         self.weight = nn.Parameter(torch.randn(1, outputs, inputs, kernel, kernel))
         self.modulation = Modulation(latent, inputs)
         self.blur = Blur() if up else None
-        self.power: Tensor | None = None
+        self.power: Tensor | None
+        self.register_buffer("power", None, persistent=False)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """[B, C, H, W] and [B, C] to [B, C', H, W], of twice the size if `up`."""
@@ -97,7 +98,7 @@ class ModulatedConvolution(nn.Module):
         return self.weight[0].float().square().sum((2, 3))
 
     def _normaliser(self, style: Tensor) -> Tensor:
-        power = self._power() if self.power is None else self.power
+        power = self._power() if self.power is None else self.power.float()
         return torch.rsqrt(functional.linear(style.float().square(), power) + _EPSILON)
 
 
