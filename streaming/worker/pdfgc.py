@@ -1,6 +1,6 @@
 """The studio of the `pdfgc` renderer: any portrait, and a folder of networks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -29,7 +29,9 @@ class PdfgcStudio:
         self._avatars = Avatars()
         self._appearances: WeakKeyDictionary[Avatar, Appearance] = WeakKeyDictionary()
         self.driven: Mapping[str, Track] = {}
-        """By part of the latent: what a driving face does in the performances built from now on."""
+        """By part of the latent: what a driving face does in the renderers built from now on."""
+        self.canonical: Collection[str] = ()
+        """Factors of the latent that stay canonical in them, see `engine.render.pdfgc.latent.FACTORS`."""
 
     @cached_property
     def networks(self) -> Networks:
@@ -50,5 +52,5 @@ class PdfgcStudio:
         avatar = self._avatars.load(Path(portrait))
         if avatar not in self._appearances:
             self._appearances[avatar] = appearance_of(avatar, self.networks)
-        appearance = self._appearances[avatar]
-        return PdfgcRenderer(self.networks, appearance, settings.size, settings.look_ahead_ms, driven=self.driven)
+        appearance, ahead = self._appearances[avatar], settings.look_ahead_ms
+        return PdfgcRenderer(self.networks, appearance, settings.size, ahead, self.canonical, self.driven)

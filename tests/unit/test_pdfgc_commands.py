@@ -42,6 +42,17 @@ def test_a_film_is_drawn_by_the_networks(sound: Path, tmp_path: Path, capsys: py
     assert np.ptp([picture.mean() for picture in pictures]) > 1  # which the sound moves
 
 
+def test_factors_may_be_held_canonical(sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--renderer", "pdfgc", "--models", str(write(tmp_path / "models")), "--no-badge")
+    assert _render(sound, *words, "--canonical", "lips,expression,gaze,blink,pose") == 0
+    with av.open(str(sound.with_suffix(".mp4"))) as film:
+        assert np.ptp([frame.to_ndarray(format="rgb24").mean() for frame in film.decode(video=0)]) < 1
+    assert _render(sound, *words, "--force", "--canonical", "nose") == 1
+    assert "--canonical knows no 'nose'; there are lips" in capsys.readouterr().err
+    assert _render(sound, "--force", "--canonical", "pose") == 1
+    assert "--canonical is for --renderer pdfgc" in capsys.readouterr().err
+
+
 def test_what_is_missing_is_said_in_one_line(sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _render(sound, "--renderer", "pdfgc") == 1
     assert "--models DIR: make the folder by" in capsys.readouterr().err
