@@ -61,6 +61,8 @@ async def open_session(request: web.Request) -> web.Response:
     seat = await house.desk.open(_settings(house, wanted), wanted.id, source=source, client=caller.client, holds=holds)
     if seat is not before:
         _begin(house, seat, wanted)
+    elif seat.status().camera.source != wanted.camera:
+        seat.control(camera=wanted.camera)
     return web.json_response(_told(house, seat), status=200 if seat is before else 201)
 
 
