@@ -80,16 +80,19 @@ def write_all(networks: Networks, folder: Path, *, half: bool = False) -> None:
     """Write the bundle and an ONNX file for each network, prove each equal, and say so.
 
     Raises:
-        ModelError: if a file differs from its network.
+        ModelError: if a file cannot be written, or differs from its network.
     """
     path = folder / "pdfgc.safetensors"
     bundle.save(path, networks.widths, networks.state_dict())
     _say(path)
     for name, (step, spec) in steps_of(networks).items():
         path = folder / f"pdfgc_{name}.onnx"
-        write(step, spec, path)
-        if half:
-            store_in_half(path)
+        try:
+            write(step, spec, path)
+            if half:
+                store_in_half(path)
+        except OSError as error:
+            raise ModelError(f"cannot write {path} ({error.strerror}): is the disk full?") from error
         worst = prove(step, spec, path, HALF_TOLERANCE if half else TOLERANCE, STEPS)
         _say(path, f", equal to {worst:.1g}")
 

@@ -154,6 +154,12 @@ def test_a_missing_file_is_named(folder: Path, capsys: pytest.CaptureFixture[str
     assert "there is no generator_model.pth in" in refused(folder, capsys)
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelError, match=r"cannot write .*pdfgc.safetensors"):
+        bundle.save(tmp_path / "file" / "pdfgc.safetensors", PDFGC_LITE, {})
+
+
 def test_a_bundle_that_is_none_is_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 

@@ -25,13 +25,13 @@ def save(path: Path, widths: Widths, weights: Mapping[str, Tensor]) -> None:
     Raises:
         ModelError: if it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(
             serialised({key: value.contiguous() for key, value in weights.items()}, {KEY: json.dumps(widths.as_json())})
         )
     except OSError as error:
-        raise ModelError(f"cannot write {path}: {error}; is the disk full?") from error
+        raise ModelError(f"cannot write {path} ({error.strerror}): is the disk full, the folder one of yours?") from error
 
 
 def load(path: Path) -> tuple[Widths, dict[str, Tensor]]:
