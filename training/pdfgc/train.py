@@ -10,6 +10,7 @@ import cv2
 import torch
 
 from engine.errors import ModelError
+from training.networks.pdfgc import bundle
 from training.networks.pdfgc.config import PRESETS, Widths
 from training.networks.pdfgc.discriminator import Discriminator
 from training.networks.pdfgc.motion import MotionEncoder
@@ -23,7 +24,7 @@ from training.pdfgc.pretrain import Pretrain
 from training.pdfgc.self_driving import SelfDriving
 from training.pdfgc.stage import Stage
 from training.pdfgc.teachers import Teachers, teachers_of
-from training.pdfgc.trainer import Pace, Trainer
+from training.pdfgc.trainer import WEIGHTS, Pace, Trainer
 from training.run import Run, RunError, seed_all
 from training.speech.utterances import utterances_in
 from training.synthesis.data import FactorialSet
@@ -118,12 +119,14 @@ def begin_with(networks: Networks, run: Path) -> str:
 
 
 def averaged_weights(run: Path) -> dict[str, torch.Tensor]:
-    """The averaged weights of a run folder.
+    """The averaged weights of a run folder: of its checkpoint, or, where only that was carried, of its `WEIGHTS`.
 
     Raises:
-        ModelError: if it has no checkpoint that can be read.
+        ModelError: if it has none that can be read.
     """
     path = run / "checkpoint.pt"
+    if not path.exists() and (run / WEIGHTS).exists():
+        return {name: value.float() if value.ndim > 1 else value for name, value in bundle.load(run / WEIGHTS)[1].items()}
     if not path.exists():
         raise ModelError(f"no checkpoint in {run}: train one with python -m training pdfgc --out {run}")
     try:

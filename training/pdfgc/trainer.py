@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import MienError
+from training.networks.pdfgc import bundle
 from training.networks.pdfgc.generator import Generator
+from training.networks.pdfgc.layers import channels_last
 from training.pdfgc.losses import feature_matching, hinge_real_or_made, hinge_taken_for_real
 from training.pdfgc.networks import rgb_of
 from training.pdfgc.parallel import average_gradients, mean_of, with_whole_batch_norms, world
@@ -24,6 +26,8 @@ from training.run import Average, Run, Stateful
 from training.tracker.fitting import loader
 
 LOG_EVERY: Final = 50
+WEIGHTS: Final = "pdfgc.safetensors"
+"""In a run folder: the averaged weights."""
 ADVERSARIAL_BETAS: Final = (0.0, 0.99)
 """Of Adam, as in the published configuration."""
 BETAS: Final = (0.9, 0.99)
@@ -95,6 +99,8 @@ class Trainer:
         networks = stage.networks
         with_whole_batch_norms(networks)
         networks.to(device)
+        if device.type == "cuda":  # on a CPU it gains nothing
+            channels_last(networks)
         networks.eval().requires_grad_(False)
         for part in stage.trained:
             part.train().requires_grad_(True)
@@ -130,12 +136,18 @@ class Trainer:
             step += 1
             late = float(mean_of(torch.tensor([time.monotonic() - began]))) / 60 >= self.pace.minutes
             if rank == 0 and (late or step % self.pace.save_every == 0 or step == self.pace.steps):
-                self.run.save(step, self.parts())
+                self.save(step)
             if rank == 0 and (late or step % self.pace.show_every == 0 or step == self.pace.steps):
                 self.show(self.run.folder / "samples" / f"{step:07d}.png")
             if late:
                 break
         return step
+
+    def save(self, step: int) -> None:
+        """Keep the state, and the averaged weights by themselves, in half, which is all that another machine need see."""
+        self.run.save(step, self.parts())
+        weights = {name: value.half() if value.ndim > 1 else value for name, value in self.averaged.state_dict().items()}
+        bundle.save(self.run.folder / WEIGHTS, self.stage.networks.widths, weights)
 
     @torch.no_grad()
     def show(self, path: Path) -> None:
