@@ -73,14 +73,12 @@ def run(args: argparse.Namespace) -> int:
     """Render; return the exit status."""
     from streaming.drivers import drive
     from streaming.film import Film, frames_of
-    from streaming.worker.options import STUDIOS, WorkerOptions
-    from streaming.worker.pool import available_cores
 
     out = _out(args)
     drawn = renderer.chosen(args)
     settings = _settings(args, drawn)
     portrait = _portrait(args.portrait, args.portraits)
-    studio = WorkerOptions(STUDIOS[drawn.renderer], str(drawn.models or ""), available_cores()).make_studio()
+    studio = _studio(drawn)
     try:
         driven = drive(args.sound, args.driving, _words(args), _follower, ReadingProgress)
         _direct(studio, driven, args.canonical)
@@ -115,6 +113,13 @@ def _settings(args: argparse.Namespace, drawn: renderer.Choice) -> SessionSettin
         seed=args.seed,
         head_style=str(style) if style else None,
     )
+
+
+def _studio(drawn: renderer.Choice) -> "Studio":
+    from streaming.worker.options import STUDIOS, WorkerOptions
+    from streaming.worker.pool import available_cores
+
+    return WorkerOptions(STUDIOS[drawn.renderer], str(drawn.models or ""), available_cores()).make_studio()
 
 
 def _direct(studio: "Studio", driven: "Driven", canonical: str | None) -> None:
