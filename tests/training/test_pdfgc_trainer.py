@@ -1,5 +1,7 @@
 """The loop: it goes on exactly, it stops at what is no number, several processes are as one."""
 
+import argparse
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,14 +13,16 @@ torch = pytest.importorskip("torch")
 
 from torch.multiprocessing.spawn import spawn  # noqa: E402
 
-from tests.training.pdfgc_fakes import TINY  # noqa: E402
+from engine.errors import ModelError  # noqa: E402
+from tests.training.pdfgc_fakes import TINY, clips  # noqa: E402
 from tests.training.test_pdfgc_pretrain import stage, tensors  # noqa: E402
-from training.pdfgc import parallel, trainer  # noqa: E402
+from training.pdfgc import parallel, train, trainer  # noqa: E402
+from training.pdfgc.clips import DrawnClips  # noqa: E402
 from training.pdfgc.losses import decorrelation  # noqa: E402
 from training.pdfgc.networks import Networks  # noqa: E402
 from training.pdfgc.train import averaged_weights, begin_with  # noqa: E402
 from training.pdfgc.trainer import Pace, Trainer, TrainingError, rate_at  # noqa: E402
-from training.run import Run  # noqa: E402
+from training.run import Run, RunError  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -137,3 +141,45 @@ def test_a_run_begins_with_another_ones_weights(tmp_path: Path) -> None:
     assert all(torch.equal(value, weights[name]) for name, value in other.state_dict().items())
     run.checkpoint.unlink()  # what is left is in half
     assert all(torch.allclose(value, weights[name], atol=2e-3) for name, value in averaged_weights(tmp_path).items())
+
+
+def options(out: Path, *more: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    quick = ["--steps", "2", "--batch", "4", "--threads", "1", "--workers", "0", "--widths", "pdfgc-lite"]
+    return parser.parse_args(["--data", str(out), "--out", str(out), *quick, *more])
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command with networks and data of tests."""
+    monkeypatch.setattr(train, "PRESETS", {"pdfgc-lite": TINY})
+    monkeypatch.setattr(train, "clips_of", lambda _: DrawnClips(clips()))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_command_runs_the_stages_one_upon_the_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main(options(tmp_path / "1", "--stage", "1")) == 0
+    assert "teachers: Eq. 7" in capsys.readouterr().out
+    assert train.main(options(tmp_path / "2", "--stage", "2", "--start", str(tmp_path / "1"))) == 0
+    assert "new: generator.conv1" in capsys.readouterr().out
+    after = options(tmp_path / "3", "--stage", "3", "--start", str(tmp_path / "2"), "--observer", str(tmp_path / "2"))
+    assert train.main(after) == 0
+    assert (tmp_path / "3/samples/0000002.png").exists()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_cannot_be_begun_with_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match="no checkpoint in"):
+        train.main(options(tmp_path / "1", "--stage", "2", "--start", str(tmp_path)))
+    train.main(options(tmp_path / "1", "--stage", "2"))
+    wider = dataclasses.replace(TINY, motion=dataclasses.replace(TINY.motion, feature=64))
+    monkeypatch.setattr(train, "PRESETS", {"pdfgc-lite": wider})
+    with pytest.raises(ModelError, match="other widths than --widths"):
+        train.main(options(tmp_path / "2", "--stage", "3", "--observer", str(tmp_path / "1")))
+    path = tmp_path / "1/checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ModelError, match="it was cut short"):
+        train.main(options(tmp_path / "3", "--stage", "2", "--start", str(tmp_path / "1")))
+    with pytest.raises(RunError, match="takes a multiple of 4"):
+        train.main(options(tmp_path / "4", "--stage", "2", "--batch", "6"))

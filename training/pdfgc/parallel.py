@@ -45,6 +45,12 @@ class _Sum(torch.autograd.Function):
         return total
 
 
+def leave() -> None:
+    """Part from the other processes."""
+    if world()[1] > 1:
+        dist.destroy_process_group()
+
+
 def summed(own: Tensor) -> Tensor:
     """The sum of a tensor over all processes, with the gradient of all their losses."""
     total: Tensor = _Sum.apply(own)  # pyright: ignore[reportAssignmentType]

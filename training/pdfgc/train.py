@@ -19,7 +19,7 @@ from training.pdfgc.expression import ABLATIONS, WINDOW, ExpressionStage
 from training.pdfgc.factorial import STAR, FactorialSpeech, Stars
 from training.pdfgc.fine_grained import FRAMES, FineGrained
 from training.pdfgc.networks import Networks
-from training.pdfgc.parallel import join, world
+from training.pdfgc.parallel import join, leave, world
 from training.pdfgc.pretrain import Pretrain
 from training.pdfgc.self_driving import SelfDriving
 from training.pdfgc.stage import Stage
@@ -77,6 +77,7 @@ def main(args: argparse.Namespace) -> int:
     trainer = Trainer(stage, Pace.of(args), run, device)
     trainer.train(run.restore(trainer.parts()))
     run.close()
+    leave()
     return 0
 
 
