@@ -1,12 +1,16 @@
 """The `pdfgc` renderer with stand-ins for its networks: the laws of renderers, and what moves which part of the latent."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.contract import Motion
+from engine.contract import GraphSpec, Motion
 from engine.face.align import three_points
 from engine.face.fields import fields
+from engine.features.decimate import BLOCK, Decimator
+from engine.features.pdfgc import FIRST_PICTURE, MelStream, pictures_of, windows_of
 from engine.media import AudioChunk
 from engine.render.pdfgc.driver import Driver, Track
 from engine.render.pdfgc.face import appearance_of
@@ -86,6 +90,27 @@ def test_how_sound_was_cut_cannot_show(networks: Networks) -> None:
         latents.append(np.stack([_latent(renderer, _motion(picture)) for picture in range(10)]))
     assert latents[1] == pytest.approx(latents[0], abs=1e-5)
     assert latents[2] == pytest.approx(latents[0], abs=1e-5)
+
+
+class _Echo:
+    """An audio encoder that repeats what it hears."""
+
+    spec = GraphSpec("echo", (), ())
+
+    def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+        return {"lips": inputs["mel"].reshape(1, -1)[:, -LIPS:]}
+
+
+def test_a_picture_hears_the_window_that_it_has_in_a_whole_clip() -> None:
+    decimator, stream, lips = Decimator(), MelStream(), Lips(_Echo(), NEEDS_MS)
+    mel = stream.push(np.concatenate([decimator.process(block) for block in SOUND.reshape(-1, BLOCK)]))
+    whole = windows_of(mel).reshape(len(pictures_of(len(mel))), -1)[:, -LIPS:]
+    lips.hear(AudioChunk(0, SOUND[: _centre(19) + AHEAD]))
+    for picture in range(3, 20):
+        around = lips.around(_centre(picture))
+        assert around is not None
+        assert around == pytest.approx(whole[picture - FIRST_PICTURE - 1 : picture - FIRST_PICTURE + 2], abs=1e-5)
+    assert lips.around(_centre(20)) is None
 
 
 def test_lips_hear_as_far_ahead_as_declared_and_no_further(networks: Networks) -> None:
