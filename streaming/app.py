@@ -62,7 +62,7 @@ def build_app(config: ServerConfig, parts: Parts) -> web.Application:
         middlewares=[no_secrets_in_failures, watch, give_up_stalled, one_line_errors], client_max_size=JSON_LIMIT
     )
     desk = Desk(parts.sessions, guard.leases)
-    posters = Posters(parts.sessions)
+    posters = Posters(parts.sessions, cheap=config.models is None)
     app[HOUSE] = House(config, desk, guard, parts.library, parts.samples, parts.feeds, posters, parts.metrics)
     for part in (pages, health, options, portraits, sessions, events):
         part.add_routes(app)

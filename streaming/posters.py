@@ -26,10 +26,15 @@ class Posters:
     """Draws posters on the workers, one at a time, and keeps the last `KEPT`.
 
     A poster is drawn only while nobody is live: it is not worth disturbing anyone.
+
+    Args:
+        sessions: where to draw.
+        cheap: a session costs little; one that may fill the machine must not stand in the way of who comes next.
     """
 
-    def __init__(self, sessions: LiveSessions) -> None:
+    def __init__(self, sessions: LiveSessions, *, cheap: bool = True) -> None:
         self._sessions = sessions
+        self._cheap = cheap
         self._kept: dict[tuple[str, int], bytes] = {}
         self._one = asyncio.Lock()
 
@@ -37,7 +42,7 @@ class Posters:
         """A JPEG, or None when it cannot be drawn now."""
         key = (portrait, version)
         async with self._one:
-            if key not in self._kept and self._sessions.ready and not self._sessions.all():
+            if key not in self._kept and self._cheap and self._sessions.ready and not self._sessions.all():
                 if (drawn := await self._draw(SessionSettings(portrait, size=SIZE, badge=badge))) is not None:
                     self._kept[key] = drawn
                 if len(self._kept) > KEPT:

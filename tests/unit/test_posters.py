@@ -33,6 +33,12 @@ async def test_a_poster_is_drawn_once() -> None:
     assert sessions.opened == {}
 
 
+async def test_no_poster_is_worth_a_session_that_may_fill_the_machine() -> None:
+    sessions = FakeSessions()
+    assert await Posters(sessions, cheap=False).get("amara") is None
+    assert sessions.opened == {}
+
+
 async def test_no_room_no_poster() -> None:
     assert await Posters(FakeSessions(room=0)).get("amara") is None
 
