@@ -38,6 +38,7 @@ export class Live extends EventTarget {
   #socket = null;
   #wanted = false;
   #failures = 0;
+  #ending = null; // of the session before
   #frameAt = 0;
   #recoveringSince = 0;
   #controls = {};
@@ -52,6 +53,8 @@ export class Live extends EventTarget {
     this.#wanted = true;
     this.#failures = 0;
     this.#say("busy", "Starting");
+    await this.#ending; // the session before has the same id
+    if (!this.#wanted) return;
     try {
       await this.#open();
     } catch (error) {
@@ -66,14 +69,12 @@ export class Live extends EventTarget {
 
   async stop() {
     this.#wanted = false;
-    const session = this.session;
-    const ending = this.#drop();
+    this.#ending = this.#end(this.session, this.#drop());
     this.#controls = {};
     this.#film = null;
     this.#outline = false;
     this.dispatchEvent(new Event("ended"));
-    await ending;
-    if (session) await closeSession(session.id).catch(() => {});
+    await this.#ending;
   }
 
   // The browser's last words when the page is closed or loaded anew: the peers end; the session ends soon, unless the
@@ -134,6 +135,11 @@ export class Live extends EventTarget {
     await Promise.all([this.#watch(), this.#track && this.#speak()]);
     this.#see();
     this.#failures = 0;
+  }
+
+  async #end(session, dropped) {
+    await dropped;
+    if (session) await closeSession(session.id).catch(() => {});
   }
 
   // The same id as before, unless another page holds it.
