@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from training.networks.pdfgc.layers import sized
 from training.pdfgc.augment import turned
 from training.pdfgc.banks import MemoryBank
 from training.pdfgc.clips import Clip, ClipError, ClipSource, draw_clip
@@ -89,7 +90,7 @@ class ExpressionStage:
         self.state: Mapping[str, Stateful] = {"bank": self.bank}
         self._clips, self._teachers, self._how, self._size, self._seed = clips, teachers, how, size, seed
         self._people = people_of(clips, "train")
-        self._pixels = networks.widths.size
+        self._made, self._seen = networks.widths.size, networks.widths.encoder_size
 
     def batch(self, index: int, rank: int, count: int) -> Mapping[str, NDArray[np.generic]]:
         """See `Stage`; see `_sample`."""
@@ -98,22 +99,27 @@ class ExpressionStage:
         return joined([self._sample(draw_clip(self._clips, self._people, rng), rng) for rng in rngs])
 
     def _sample(self, clip: Clip, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
-        """identities, targets: uint8[1, S, S, 3]; window: uint8[1, K, S, S, 3], changed; mel: float32[1, 1, 80, 20]."""
+        """targets: uint8[1, S, S, 3]; as the encoders see them identities, drivers and window [1, K, ...], changed; and mel."""
         heard, windows = clip.heard()
         last = min(heard.stop, len(clip)) - 1
         if last < heard.start:
             raise ClipError(f"a clip of {clip.person} has {len(clip)} pictures, of which none is heard whole; leave it out")
         middle, half = int(rng.integers(heard.start, last + 1)), self._how.window // 2
         around = np.clip(np.arange(middle - half, middle + half + 1), 0, len(clip) - 1)
-        frames = clip.read([int(rng.integers(len(clip))), middle, *around.tolist()], self._pixels)
+        frames = clip.read([int(rng.integers(len(clip))), middle, *around.tolist()], self._seen)
         window = np.stack([turned(frame, rng) for frame in frames[2:]])
-        mel = windows[middle - heard.start]
-        return {"identities": frames[:1], "targets": frames[1:2], "window": window[None], "mel": mel[None]}
+        return {
+            "targets": clip.read([middle], self._made),
+            "identities": frames[:1],
+            "drivers": frames[1:2],
+            "window": window[None],
+            "mel": windows[middle - heard.start][None],
+        }
 
     def losses(self, batch: Batch, step: int) -> Outcome:
         """See `Stage`."""
         target = pictures(batch["targets"])
-        parts = self._parts(self.networks, batch, target)
+        parts = self._parts(self.networks, batch)
         with torch.no_grad():
             appearance = self.networks.appearance(pictures(batch["identities"]))
         made = self.networks.generator(torch.cat([appearance.feature, parts.joined()], 1), appearance.map)
@@ -123,11 +129,11 @@ class ExpressionStage:
             losses["consistency"] = consistency(lips, parts.lip, self._teachers.gaze(made), self._teachers.gaze(target))
         return Outcome(losses, made, target)
 
-    def _parts(self, networks: Networks, batch: Batch, target: Tensor) -> Parts:
+    def _parts(self, networks: Networks, batch: Batch) -> Parts:
         """Lips of the sound, eyes and pose of the middle frame, expression of the window."""
         motion, window = networks.motion, pictures(batch["window"])
         with torch.no_grad():
-            unified, lip = motion.unify(target), networks.audio(batch["mel"]).lip
+            unified, lip = motion.unify(pictures(batch["drivers"])), networks.audio(batch["mel"]).lip
             eye, pose = motion.eye(unified), motion.pose(unified)
             around = motion.unify(window.flatten(0, 1))
         expression = motion.expression(around).unflatten(0, window.shape[:2]).mean(1)
@@ -151,10 +157,10 @@ class ExpressionStage:
         device = next(networks.parameters()).device
         batch = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
         who, target = pictures(batch["identities"]), pictures(batch["targets"])
-        parts = self._parts(networks, batch, target)
+        parts = self._parts(networks, batch)
         other = Parts(parts.lip, parts.expression.roll(-1, 0), parts.eye, parts.pose)
         return {
-            "who": who,
+            "who": sized(who, self._made),
             "wanted": target,
             "made": networks.draw(who, parts.joined()),
             "made, with the next one's expression": networks.draw(who, other.joined()),

@@ -54,14 +54,14 @@ class FineGrained:
         self.trained: Sequence[nn.Module] = [*lips, *eyes, motion.to_headpose, motion.headpose_embed, networks.audio]
         self._clips, self._size, self._seed = clips, size, seed
         self._people = people_of(clips, "train")
-        self._pixels = networks.widths.size
+        self._seen = networks.widths.encoder_size
         self._matrix = torch.from_numpy(code_matrix().T.copy())
 
     def batch(self, index: int, rank: int, count: int) -> Mapping[str, NDArray[np.generic]]:
         """See `Stage`; see `group`."""
         own = self._size // FRAMES // count
         rngs = [np.random.default_rng((self._seed, index, number)) for number in range(rank * own, (rank + 1) * own)]
-        return joined([group(draw_clip(self._clips, self._people, rng), self._pixels, rng) for rng in rngs])
+        return joined([group(draw_clip(self._clips, self._people, rng), self._seen, rng) for rng in rngs])
 
     def losses(self, batch: Batch, step: int) -> Outcome:
         """See `Stage`."""
@@ -84,7 +84,7 @@ class FineGrained:
     def show(self, networks: Networks) -> Mapping[str, Tensor]:
         """See `Stage`: what the eyes are contrasted with."""
         rngs = [np.random.default_rng((0, number)) for number in range(2)]
-        arrays = joined([group(draw_clip(self._clips, self._people, rng), self._pixels, rng) for rng in rngs])
+        arrays = joined([group(draw_clip(self._clips, self._people, rng), self._seen, rng) for rng in rngs])
         rows = {name: pictures(torch.from_numpy(arrays[name])) for name in ("drivers", "swapped")}
         return {"pictures": rows["drivers"], "the next ones with their eyes": rows["swapped"]}
 

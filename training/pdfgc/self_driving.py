@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from training.networks.pdfgc.layers import sized
 from training.pdfgc.augment import disguised
 from training.pdfgc.clips import Clip, ClipError, ClipSource, draw_clip
 from training.pdfgc.losses import feature_difference, motion_reconstruction
@@ -54,18 +55,19 @@ class SelfDriving:
         self.trained: Sequence[nn.Module] = [networks.appearance, networks.motion.model, networks.generator]
         self._clips, self._teachers, self._size, self._seed = clips, teachers, size, seed
         self._people = people_of(clips, "train")
-        self._pixels = networks.widths.size
+        self._made, self._seen = networks.widths.size, networks.widths.encoder_size
 
     def batch(self, index: int, rank: int, count: int) -> Mapping[str, NDArray[np.generic]]:
-        """See `Stage`: identities, drivers (disguised) and targets, uint8[B, S, S, 3]."""
+        """See `Stage`: targets uint8[B, S, S, 3]; identities and drivers (disguised), as the encoders see them."""
         own = self._size // count
         rngs = [np.random.default_rng((self._seed, index, number)) for number in range(rank * own, (rank + 1) * own)]
         return joined([self._pair(draw_clip(self._clips, self._people, rng), rng) for rng in rngs])
 
     def _pair(self, clip: Clip, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
         who, how = two_of(len(clip), rng)
-        identity, target = clip.read([who, how], self._pixels)
-        return {"identities": identity[None], "drivers": disguised(target, rng)[None], "targets": target[None]}
+        identity, driver = clip.read([who, how], self._seen)
+        target = clip.read([how], self._made)
+        return {"identities": identity[None], "drivers": disguised(driver, rng)[None], "targets": target}
 
     def losses(self, batch: Batch, step: int) -> Outcome:
         """See `Stage`."""
@@ -82,7 +84,8 @@ class SelfDriving:
         device = next(networks.parameters()).device
         rows = {name: pictures(torch.from_numpy(array).to(device)) for name, array in arrays.items()}
         made = networks.draw(rows["identities"], networks.motion.unify(rows["drivers"]))
-        return {"who": rows["identities"], "how, disguised": rows["drivers"], "wanted": rows["targets"], "made": made}
+        who, how = (sized(rows[name], self._made) for name in ("identities", "drivers"))
+        return {"who": who, "how, disguised": how, "wanted": rows["targets"], "made": made}
 
 
 def reconstruction(made: Tensor, target: Tensor, teachers: Teachers) -> dict[str, Tensor]:
