@@ -1,6 +1,5 @@
 """The judge of factors: what it looks at, what it learns from, and that it learns."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,9 @@ from engine.contract.motion import CHANNELS, Channel  # noqa: E402
 from engine.rig.archive import load  # noqa: E402
 from training.synthesis import judge  # noqa: E402
 from training.synthesis.factors import FACTORS  # noqa: E402
-from training.synthesis.judge import JUDGED, Judge, Lesson, look, network_of, said_of  # noqa: E402
-from training.synthesis.looks import MOUTH, UPPER, Looks, Marks  # noqa: E402
+from training.synthesis.judge import Judge, network_of, said_of  # noqa: E402
+from training.synthesis.lesson import Lesson, mirrored  # noqa: E402
+from training.synthesis.looks import MOUTH, UPPER, Looks, Marks, look  # noqa: E402
 from training.synthesis.measures import BLINKS, EXPRESSED, Tracked, of_motion  # noqa: E402
 from training.synthesis.sitters import Sitter, Stage  # noqa: E402
 
@@ -68,26 +68,34 @@ def lesson() -> Lesson:
     looks = Looks(upper.astype(np.uint8), mouth.astype(np.uint8), np.zeros((40, 3), np.float32))
     pairs, varied = np.stack([np.arange(0, 40, 2), np.arange(1, 40, 2)], 1), np.tile(np.arange(5, dtype=np.int8), 4)
     people = [np.arange(20), np.arange(20, 40)]
-    return Lesson(np.arange(40), looks, of_motion(motion), pairs, varied, people)
+    rest, reflected = np.repeat([0, 20], 20), of_motion(mirrored(motion))
+    return Lesson(np.arange(40), looks, rest, of_motion(motion), reflected, pairs, varied, people)
 
 
-def test_batches_are_pairs_of_one_person_and_always_the_same() -> None:
-    args = argparse.Namespace(seed=1, batch=6)
-    batch, again = (judge._batch(3, lesson(), args) for _ in range(2))
-    assert batch["upper"].shape == (12, *UPPER, 3)
-    assert set(batch) == {"upper", "mouth", "pose", *(FACTORS[f] for f in JUDGED)}
+def test_batches_are_pairs_beside_their_rest_and_always_the_same() -> None:
+    batch, again = (lesson().batch(3, seed=1, count=6) for _ in range(2))
+    assert batch["upper"].shape == (12, *UPPER, 6)
+    assert set(batch) == {"upper", "mouth", *FACTORS}
     for name, values in batch.items():
         np.testing.assert_array_equal(values, again[name])
+
+
+def test_a_mirror_changes_sides_and_twice_nothing() -> None:
+    motion = np.random.default_rng(0).random((3, len(CHANNELS))).astype(np.float32)
+    other = mirrored(motion)
+    np.testing.assert_array_equal(other[:, Channel["eyeBlinkLeft"]], motion[:, Channel["eyeBlinkRight"]])
+    np.testing.assert_array_equal(other[:, Channel["yaw"]], -motion[:, Channel["yaw"]])
+    np.testing.assert_array_equal(mirrored(other), motion)
 
 
 def test_the_judge_learns_to_tell_blinks_from_lips() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    network, taught, args = network_of(), lesson(), argparse.Namespace(seed=1, batch=6)
+    network, taught = network_of(), lesson()
     spread = [float(np.sqrt(part.var(0).sum())) + 1e-3 for part in taught.truth]
     adam, losses = torch.optim.Adam(network.parameters(), 2e-3), []
-    for i in range(14):
-        batch = {name: torch.from_numpy(values) for name, values in judge._batch(i, taught, args).items()}
+    for i in range(10):
+        batch = {name: torch.from_numpy(values) for name, values in taught.batch(i, seed=1, count=6).items()}
         figures = judge._loss(network, batch, spread)
         adam.zero_grad()
         figures["loss"].backward()
@@ -101,5 +109,5 @@ def test_what_is_said_has_the_shapes_of_what_is_true(pictures: np.ndarray, marks
     said = Judge(network, marks)(pictures, pictures[0])
     assert [part.shape for part in said] == [part.shape for part in of_motion(np.zeros((3, len(CHANNELS)), np.float32))]
     looks = look(pictures, marks.find(pictures[0]), marks)
-    for one, other in zip(said, said_of(network, looks, batch=2), strict=True):
+    for one, other in zip(said, said_of(network, looks.beside(looks.at(np.array([0]))), batch=2), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)

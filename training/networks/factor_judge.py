@@ -19,7 +19,7 @@ class Cut(nn.Module):
         super().__init__()
         stem, fine, coarse = widths
         self.features = nn.Sequential(
-            convolution(3, stem, 5, 2),
+            convolution(6, stem, 5, 2),
             convolution(stem, fine, 3, 2),
             Residual(fine),
             convolution(fine, coarse, 3, 2),
@@ -28,11 +28,13 @@ class Cut(nn.Module):
             convolution(coarse, 24, 1),
             nn.Flatten(),
         )
-        self.head = nn.Sequential(nn.Linear(24 * (shape[0] // 8) * (shape[1] // 8) + 3, 192), nn.ReLU())
+        self.head = nn.Sequential(nn.Linear(24 * (shape[0] // 8) * (shape[1] // 8) + 3, 192), nn.ReLU(), nn.Dropout(0.2))
         self.said = nn.Linear(192, outputs)
 
     def forward(self, cuts: Tensor, pose: Tensor) -> Tensor:
-        """float32[N, outputs] of cuts float32[N, 3, H, W] in 0..1 of heads turned by float32[N, 3], in 20 degrees."""
+        """float32[N, outputs] of cuts float32[N, 6, H, W] in 0..1, each with the same face at rest, of heads turned by
+        float32[N, 3], in 20 degrees.
+        """
         return self.said(self.head(torch.cat([self.features(cuts - 0.5), pose], 1)))
 
 

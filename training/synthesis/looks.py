@@ -60,14 +60,31 @@ class Looks:
     """Cuts of N pictures.
 
     Attributes:
-        upper: uint8[N, *UPPER, 3].
-        mouth: uint8[N, *MOUTH, 3].
+        upper: uint8[N, *UPPER, 3], or 6: beside another one, see `beside`.
+        mouth: uint8[N, *MOUTH, 3], or 6.
         pose_deg: float32[N, 3], yaw, pitch and roll from looking straight ahead.
     """
 
     upper: NDArray[np.uint8]
     mouth: NDArray[np.uint8]
     pose_deg: NDArray[np.float32]
+
+    def at(self, places: NDArray[np.intp]) -> "Looks":
+        """Those of some of the pictures."""
+        return Looks(self.upper[places], self.mouth[places], self.pose_deg[places])
+
+    def beside(self, rest: "Looks") -> "Looks":
+        """The same with the cuts of N faces at rest, or one for all, in channels of their own."""
+        upper, mouth = (
+            np.concatenate([own, np.broadcast_to(other, own.shape)], 3)
+            for own, other in ((self.upper, rest.upper), (self.mouth, rest.mouth))
+        )
+        return Looks(upper, mouth, self.pose_deg)
+
+
+def look(pictures: NDArray[np.uint8], rest: NDArray[np.float32], marks: Marks) -> Looks:
+    """Cuts of one person's pictures uint8[N, S, S, 3], whose landmarks at rest are float32[478, 3]."""
+    return looks_of(pictures, np.stack([marks.find(rgb) for rgb in pictures]), rest)
 
 
 def looks_of(pictures: NDArray[np.uint8], landmarks: NDArray[np.float32], rest: NDArray[np.float32]) -> Looks:
