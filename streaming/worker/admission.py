@@ -9,6 +9,8 @@ WORKER_SHARE: Final = 0.75
 """The part of a worker's time that sessions may take; the rest is for frames that cost more than most."""
 MACHINE_SHARE: Final = 0.90
 """The part of all cores that workers and the event loop may take together."""
+ALONE_SHARE: Final = 4.5
+"""What a session may take that has the machine to itself: of five pictures four may repeat the one before (REPEATS_MOST)."""
 UNKNOWN_S: Final = 0.012
 """Assumed cost of a 512 px frame before any was measured."""
 SERVE_S: Final = 0.003
@@ -38,17 +40,17 @@ class Admission:
     ) -> int:
         """The least loaded worker that has room for one more session, or -1.
 
-        A machine on which nothing runs takes one session whatever it costs: a face that is too slow for its rate shows
-        fewer pictures, which beats none.
+        A machine on which nothing runs takes one session that costs up to `ALONE_SHARE`: a face that is too slow for its
+        rate shows fewer pictures, which beats none.
 
         Args:
             settings: of the session that wants in.
             worker_shares: what each worker's sessions take now; None for a worker that takes none.
             running: all sessions of the machine.
         """
-        if not running and 0.0 in worker_shares:
-            return worker_shares.index(0.0)
         one = self.share(settings)
+        if not running and 0.0 in worker_shares and one <= ALONE_SHARE:
+            return worker_shares.index(0.0)
         serving = sum(_serving(s) for s in (*running, settings))
         total = sum(share or 0.0 for share in worker_shares) + one + serving
         if total > self._cores * MACHINE_SHARE:

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 WATCH_S: Final = 0.1
 SILENCE_S: Final = 2.0
 """A warm worker that says nothing for this long is stalled: it beats every 0.25 s."""
+FRAMES_SILENT: Final = 4
+"""So long as this many frames take, a worker whose frames are slow may be silent, too: it beats between them."""
 BUSY_S: Final = 8.0
 """So is one that is opening a session: loading may hold its interpreter up, on a crowded machine for seconds."""
 START_S: Final = 60.0
@@ -75,6 +77,7 @@ class Worker:
         self._process: WorkerProcess | None = None
         self._tenants: dict[int, tuple[Tenant, int]] = {}
         self._costs: dict[int, float] = {}
+        self._frame_s = 0.0
         self._opening: set[int] = set()
         self._falls: deque[float] = deque(maxlen=FALLS)
         self._resting_until = 0.0
@@ -152,7 +155,7 @@ class Worker:
     def _patience_s(self) -> float:
         if not self.warm:
             return START_S
-        return BUSY_S if self._opening else SILENCE_S
+        return max(BUSY_S if self._opening else SILENCE_S, FRAMES_SILENT * max([self._frame_s, *self._costs.values()]))
 
     async def _bury(self) -> None:
         while self._fallen:
@@ -169,7 +172,7 @@ class Worker:
 
     def _hear(self, message: Message) -> None:
         if isinstance(message, Ready):
-            self.warm = True
+            self.warm, self._frame_s = True, message.frame_s
             self._admission.learn(message.size, message.frame_s)
         elif isinstance(message, Beat):
             self._costs = {int(key): cost for key, cost in message.costs.items()}
@@ -238,9 +241,13 @@ class Pool:
         chosen = self._choose(settings)
         if chosen < 0:
             running = sum(len(worker.settings) for worker in self._workers)
-            raise CapacityReached(
-                f"no room for one more session of {settings.size} px at {settings.fps} fps beside the {running} running"
-            )
+            session = f"session of {settings.size} px at {settings.fps} fps"
+            if not running and self.ready:
+                each_ms = 1000 * self._admission.share(settings) / settings.fps
+                raise CapacityReached(
+                    f"a picture takes {each_ms:.0f} ms here, too long for a {session}; ask for fewer or smaller ones"
+                )
+            raise CapacityReached(f"no room for one more {session} beside the {running} running")
         return self._workers[chosen]
 
     def _choose(self, settings: SessionSettings) -> int:

@@ -35,12 +35,18 @@ def test_the_least_loaded_worker_is_chosen() -> None:
     assert Admission(8).choose(ONE, [0.3, 0.1, 0.2], []) == 1
 
 
-def test_an_idle_machine_takes_one_session_however_slow() -> None:
+def test_an_idle_machine_takes_one_slow_session() -> None:
     admission = Admission(2)
-    admission.learn(512, 0.4)
+    admission.learn(512, 0.15)
     assert filled(admission, ONE, 2) == 1
     assert admission.choose(ONE, [None, 0.0], []) == 1
     assert admission.choose(ONE, [None, 0.0], [SMALL]) == -1
+
+
+def test_a_face_so_slow_that_its_sound_would_suffer_is_refused() -> None:
+    admission = Admission(2)
+    admission.learn(512, 0.3)
+    assert filled(admission, ONE, 2) == 0
 
 
 def test_a_worker_that_takes_nobody_is_passed_over() -> None:
