@@ -244,9 +244,7 @@ class Pool:
             session = f"session of {settings.size} px at {settings.fps} fps"
             if not running and self.ready:
                 each_ms = 1000 * self._admission.share(settings) / settings.fps
-                raise CapacityReached(
-                    f"a picture takes {each_ms:.0f} ms here, too long for a {session}; ask for fewer or smaller ones"
-                )
+                raise CapacityReached(f"{each_ms:.0f} ms a picture is too slow for a {session}; ask for fewer or smaller ones")
             raise CapacityReached(f"no room for one more {session} beside the {running} running")
         return self._workers[chosen]
 
