@@ -39,6 +39,8 @@ def test_stand_ins_are_named_and_differentiable() -> None:
     assert teachers.gaze is not None
     image = torch.zeros(2, 3, SIZE, SIZE).uniform_(-1, 1).requires_grad_()
     assert teachers.shape(image).shape == (2, 536)
+    assert [f.shape[2] for f in teachers.perceptual(image)][-3:] == [SIZE // 2, SIZE // 4, SIZE // 4]
+    assert all(float(f.square().mean()) == pytest.approx(1, abs=0.1) for f in teachers.perceptual(image.detach())[-3:])
     teachers.gaze(image).sum().backward()
     assert image.grad is not None
     assert image.grad.abs().sum() > 0

@@ -21,8 +21,10 @@ from typing import Final, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from engine.errors import ModelError
+from training.networks.pdfgc.layers import sized
 from training.networks.pdfgc.motion import MotionEncoder
 from training.pdfgc.perceptual import EdgeFeatures
 
@@ -72,6 +74,13 @@ class Observer(nn.Module):
         super().__init__()
         self.motion = motion.eval().requires_grad_(False)
 
+    def features(self, image: Tensor) -> list[Tensor]:
+        """The maps of the first blocks, [B, C, S / 2, S / 2] and two of half that, each pixel of mean square 1."""
+        model = self.motion.model
+        first = model.conv2(functional.relu(model.bn1(model.conv1(sized(image, self.motion.size)))))
+        second = model.conv3(functional.max_pool2d(first, 2))
+        return [x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-4) for x in (first, second, model.conv4(second))]
+
     def shape(self, image: Tensor) -> Tensor:
         """[B, 536]: pose, expression and lips of pictures."""
         unified = self.motion.unify(image)
@@ -80,6 +89,17 @@ class Observer(nn.Module):
     def gaze(self, image: Tensor) -> Tensor:
         """[B, 2]: to the left and up."""
         return self.motion.eye(self.motion.unify(image))[:, GAZE]
+
+
+class EdgesAndSeen:
+    """Edges, and what an observer's first layers see; like pixels and VGG, the one knows what the other overlooks."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._edges, self._observer = EdgeFeatures(), observer
+
+    def __call__(self, image: Tensor) -> Sequence[Tensor]:
+        """See `Perceptual`."""
+        return [*self._edges(image), *self._observer.features(image)]
 
 
 def teachers_of(
@@ -109,13 +129,13 @@ def teachers_of(
     given = {name: _exported(path, device) for name, path in files.items() if path}
     stand_in = "a motion encoder of an earlier run" if seen else "none (term left out)"
     words = {
-        "Eq. 7 perceptual": perceptual or "slopes and curvature at four sizes",
+        "Eq. 7 perceptual": perceptual or "slopes and curvature at four sizes" + (f", {stand_in}" if seen else ""),
         "Eq. 1 reconstruction": reconstruction or stand_in,
         "Eq. 1 emotion": emotion or "none (term left out)",
         "Eq. 8 gaze": gaze or stand_in,
     }
     return Teachers(
-        perceptual=given.get("perceptual", EdgeFeatures()),
+        perceptual=given.get("perceptual", EdgesAndSeen(seen) if seen else EdgeFeatures()),
         shape=given.get("reconstruction", seen.shape if seen else None),
         emotion=given.get("emotion"),
         gaze=given.get("gaze", seen.gaze if seen else None),
