@@ -107,7 +107,7 @@ class Level:
     The mean power of the 10 ms blocks that are no pause: of all at first, of
     the last few seconds later on. A block fainter than the level by `PAUSE` is
     a pause; there the level falls, slowly, so that a lower voice is found
-    again, and not below `LOWEST_RMS`: the noise of a room stays what it is.
+    again, but by no more than `FALLS`: the noise of a room stays what it is.
     """
 
     START_RMS: Final = 0.05
@@ -119,10 +119,12 @@ class Level:
     """-15 dB, as a share of power."""
     FADE: Final = 10 ** (-0.2 / 100)
     """Of power, per block of a pause: 2 dB a second."""
+    FALLS: Final = 0.1
+    """-10 dB, as a share of power."""
     LOWEST_RMS: Final = 0.005
 
     def __init__(self) -> None:
-        self._power = self.START_RMS**2
+        self._power = self._spoken = self.START_RMS**2
         self._blocks = self.STARTS
 
     def gain(self, block: NDArray[np.floating]) -> float:
@@ -130,9 +132,9 @@ class Level:
         power = float(np.mean(np.square(block, dtype=np.float64)))
         if power > self.PAUSE * self._power:
             self._blocks = min(self._blocks + 1, self.REMEMBERS)
-            self._power += (power - self._power) / self._blocks
+            self._spoken = self._power = max(self._power + (power - self._power) / self._blocks, self.LOWEST_RMS**2)
         else:
-            self._power = max(self._power * self.FADE, self.LOWEST_RMS**2)
+            self._power = max(self._power * self.FADE, self._spoken * self.FALLS, self.LOWEST_RMS**2)
         return TARGET_RMS / float(np.sqrt(self._power))
 
 
