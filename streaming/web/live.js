@@ -9,11 +9,13 @@ import { filmer, player, publisher } from "./peer.js";
 
 const TEND_MS = 300;
 const LOST_S = 2.5; // a "disconnected" peer often comes back by itself within two seconds
+const STILL_S = 1; // a browser notices after 5 s and more that its network has changed: a picture that stands still says it first
 const STALL_S = 4;
 const PATIENCE_MS = 700;
 const CAMERA_WAIT_MS = 3000; // a camera that is refused is offered again after this long
 const WAITS_MS = [0, 400, 800, 1500, 2500, 4000];
 const KEEP = "mien.session"; // the stage's address stays the same from one start to the next
+const PARTS = ["down", "up", "eye"]; // the picture's and the voice's connection, and the camera's
 const TRACE = "mien.live"; // of this tab: what it was doing when it was left
 const BACK_MS = 12_000; // the server keeps a session that nobody uses a little longer
 
@@ -82,7 +84,7 @@ export class Live extends EventTarget {
   leave() {
     if (!this.session) return;
     sessionStorage.setItem(TRACE, JSON.stringify({ at: Date.now(), request: this.#request, controls: this.#controls }));
-    for (const part of ["down", "up", "eye"]) this[part]?.close();
+    for (const part of PARTS) this[part]?.close();
   }
 
   // The microphone's track may come, change or go while the session lives.
@@ -208,7 +210,7 @@ export class Live extends EventTarget {
   }
 
   async #drop() {
-    const peers = [this.#lose("down"), this.#lose("up"), this.#lose("eye")];
+    const peers = PARTS.map((part) => this.#lose(part));
     const socket = this.#socket;
     this.#socket = null;
     socket?.close();
@@ -245,7 +247,9 @@ export class Live extends EventTarget {
       this.#listen();
     }
     const still = (performance.now() - this.#frameAt) / 1000;
-    const stalled = still > STALL_S && this.status?.state === "live" && document.visibilityState === "visible";
+    const seen = this.status?.state === "live" && document.visibilityState === "visible";
+    const stalled = seen && still > STALL_S;
+    if (seen && still > STILL_S) for (const part of PARTS) this[part]?.restart();
     if (this.down?.blocked) this.#complain("The picture does not get through: a firewall or VPN blocks UDP between this browser and the server.");
     if (!this.down || this.down.lostFor > LOST_S || stalled) {
       this.#say("busy", "Reconnecting the picture");

@@ -6,6 +6,7 @@ import { amend, iceServers, offer, withdraw } from "./server.js";
 const GATHER_MS = 60; // the machine's own addresses come in a few milliseconds; what comes later is told later
 const TELL_MS = 30; // candidates that come together are told together
 const RESTART_MS = 300; // a connection that is lost for so long looks for another way
+const AGAIN_MS = 3000; // and not more often than this
 const CAMERA_BPS = 800_000;
 const CAMERA_FPS = 30;
 
@@ -15,6 +16,7 @@ export class Peer {
   #late = []; // candidates that it does not know yet
   #telling = 0;
   #restarting = false;
+  #restartedAt = -Infinity;
   #lostAt = null;
   #stood = false;
 
@@ -49,8 +51,10 @@ export class Peer {
   // peer replaces it when that does not help.
   restart = async () => {
     const pc = this.connection;
-    if (!this.#resource || this.#restarting || pc.signalingState !== "stable") return;
+    if (!this.#stood || this.#restarting || pc.signalingState !== "stable" || pc.connectionState === "failed") return;
+    if (performance.now() - this.#restartedAt < AGAIN_MS) return;
     this.#restarting = true;
+    this.#restartedAt = performance.now();
     try {
       const answer = pc.remoteDescription.sdp;
       await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));

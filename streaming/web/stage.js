@@ -10,6 +10,7 @@ const video = document.getElementById("video");
 const unmute = document.getElementById("unmute");
 const root = document.documentElement;
 const LOST_S = 2.5;
+const STILL_S = 1;
 const STALL_S = 4;
 
 let peer = null;
@@ -64,6 +65,7 @@ async function tend() {
     const still = (performance.now() - frameAt) / 1000;
     try {
       if (!peer || peer.lostFor > LOST_S || still > STALL_S) await connect();
+      else if (still > STILL_S) peer.restart();
     } catch {
       peer?.close();
       peer = null; // the session is not there (yet, or any more): ask again

@@ -15,6 +15,8 @@ from aiohttp import web
 from streaming.app import Parts, build_app
 from streaming.config import ServerConfig
 from streaming.contract import LiveSessions
+from streaming.rtc.peer import Peers, RtcConfig
+from streaming.rtc.routes import PEERS, add_routes
 from tests.house import FakeLibrary, FakeSessions
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -83,6 +85,12 @@ class Server:
     def url(self) -> str:
         return f"http://localhost:{self.port}"
 
+    @property
+    def peers(self) -> Peers:
+        """All connections, to be used in the server's own thread."""
+        assert self._runner is not None, "it has been started"
+        return self._runner.app[PEERS]
+
     def start(self) -> None:
         """Serve, on the same port as before."""
         self._do(self._start())
@@ -101,9 +109,6 @@ class Server:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     async def _start(self) -> None:
-        from streaming.rtc.peer import RtcConfig
-        from streaming.rtc.routes import add_routes
-
         def add_peers(app: web.Application, sessions: LiveSessions) -> None:
             add_routes(app, sessions, RtcConfig(ice_servers=self._config.ice_servers))
 

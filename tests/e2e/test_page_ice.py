@@ -1,17 +1,22 @@
 """How the page's own connection finds its way: through a relay where nothing else is open, and another way when one is lost."""
 
 import contextlib
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aioice.ice import Connection
 
 from streaming.config import ServerConfig
+from streaming.rtc import aiortc_seam as seam
 from streaming.rtc.servers import IceServers
 from tests.e2e.conftest import Server
 from tests.e2e.relay import COTURN, SECRET, coturn
+
+log = logging.getLogger(__name__)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -53,13 +58,25 @@ def page_of(browser: Any, url: str, script: str = "") -> Iterator[Any]:
         context.close()
 
 
-def playing(page: Any, frames: int) -> dict[str, Any]:
-    """How the connection stands once it has decoded so many frames."""
+def until(page: Any, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """How the connection stands once it is as wanted."""
     end = time.monotonic() + 40
-    while (state := page.evaluate(STATE))["frames"] < frames:
+    while not wanted(state := page.evaluate(STATE)):
         assert time.monotonic() < end, state
         page.wait_for_timeout(100)
     return state
+
+
+def cut(way: Connection) -> None:
+    """Let nothing through any more, in neither direction."""
+    for protocol in way._protocols:  # pyright: ignore[reportPrivateUsage]
+        protocol.datagram_received = lambda data, addr: None
+        protocol.transport.sendto = lambda data, addr=None: None
+
+
+def playing(page: Any, frames: int) -> dict[str, Any]:
+    """How it stands once it has decoded so many frames."""
+    return until(page, lambda state: state["frames"] >= frames)
 
 
 def test_a_restart_finds_a_new_way_and_no_picture_is_missing(browser: Any, server: Server) -> None:
@@ -72,6 +89,23 @@ def test_a_restart_finds_a_new_way_and_no_picture_is_missing(browser: Any, serve
         assert after["pair"] != before["pair"]
         assert after["keys"] == before["keys"]
         assert after["lost"] == before["lost"]
+
+
+def test_a_way_that_is_lost_is_replaced_by_itself(browser: Any, server: Server) -> None:
+    """As when a computer changes its network: what it had answers no more."""
+    with page_of(browser, server.url) as page:
+        page.evaluate(WATCH)
+        playing(page, 30)
+        (peer,) = server.peers.peers(list(server.sessions.opened)[-1])
+        way = seam.ice_of(peer.connection.getTransceivers()[0])
+        server.soon(cut, way)
+        before = until(page, lambda state: state["state"] == "disconnected")
+        page.evaluate("window.lostAt = performance.now()")
+        after = playing(page, before["frames"] + 10)
+        log.info("plays again %.0f ms after the browser noticed", page.evaluate("performance.now() - lostAt"))
+        assert after["state"] == "connected"
+        assert after["pair"] != before["pair"]
+        assert peer.connected  # the same one
 
 
 @pytest.mark.skipif(not COTURN, reason="coturn is not installed: sudo apt-get install coturn")

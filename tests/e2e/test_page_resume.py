@@ -1,12 +1,15 @@
 """A page that is loaded anew, or loses its network for a moment, comes back to its session."""
 
 import logging
+import time
 from typing import Any
 
 import pytest
 
+from streaming.rtc import aiortc_seam as seam
 from tests.e2e.conftest import Server, Visit
 from tests.e2e.test_page import eventually, only_session
+from tests.e2e.test_page_ice import cut
 
 log = logging.getLogger(__name__)
 
@@ -56,3 +59,22 @@ def test_another_tab_does_not_take_the_session_over(browser: Any, visit: Visit, 
     assert only_session(server) is session
     other.close()
     visit.clean()
+
+
+def test_a_network_that_changed_is_not_waited_for(visit: Visit, server: Server) -> None:
+    """The browser itself takes 5 s and more to notice; the picture that stands still tells the page."""
+    page = visit.ready()
+    page.click("#start")
+    visit.live()
+    session = only_session(server)
+    eventually(page, lambda: len(server.peers.peers(session.id)) == 2, "picture and voice are connected")
+    page.wait_for_timeout(1000)
+    peers = server.peers.peers(session.id)
+    for peer in peers:
+        server.soon(cut, seam.ice_of(peer.connection.getTransceivers()[0]))
+    page.wait_for_timeout(500)
+    began, pushed = time.monotonic(), len(session.pushed)
+    eventually(page, lambda: len(session.pushed) > pushed + 5, "the voice is heard again", 20)
+    log.info("heard again %.1f s after the way was lost", time.monotonic() - began + 0.5)
+    assert server.peers.peers(session.id) == peers  # by the same connections
+    assert only_session(server) is session
