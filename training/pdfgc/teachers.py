@@ -126,7 +126,7 @@ def teachers_of(
     """
     seen = Observer(observer).to(device) if observer is not None else None
     files = {"perceptual": perceptual, "reconstruction": reconstruction, "emotion": emotion, "gaze": gaze}
-    given = {name: _exported(path, device) for name, path in files.items() if path}
+    given = {name: program(path, device) for name, path in files.items() if path}
     stand_in = "a motion encoder of an earlier run" if seen else "none (term left out)"
     words = {
         "Eq. 7 perceptual": perceptual or "slopes and curvature at four sizes" + (f", {stand_in}" if seen else ""),
@@ -143,7 +143,12 @@ def teachers_of(
     )
 
 
-def _exported(path: Path, device: torch.device | str) -> nn.Module:
+def program(path: Path, device: torch.device | str) -> nn.Module:
+    """A user's network.
+
+    Raises:
+        ModelError: if the file holds none.
+    """
     try:
         module = torch.export.load(path).module()
     except Exception as error:  # a zip, a schema, an operator: it fails in many ways, and none of them is ours

@@ -134,7 +134,8 @@ class Trainer:
         for batch in loader(partial(self._batch, rank, count), first, self.pace.steps, self.pace.workers):
             log.add(step, self.step(step, {name: value.to(self.device) for name, value in batch.items()}))
             step += 1
-            late = float(mean_of(torch.tensor([time.monotonic() - began]))) / 60 >= self.pace.minutes
+            spent = mean_of(torch.tensor([time.monotonic() - began], device=self.device))  # all must stop at the same step
+            late = float(spent) / 60 >= self.pace.minutes
             if rank == 0 and (late or step % self.pace.save_every == 0 or step == self.pace.steps):
                 self.save(step)
             if rank == 0 and (late or step % self.pace.show_every == 0 or step == self.pace.steps):
