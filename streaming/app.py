@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from aiohttp import web
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from streaming.api import events, health, options, pages, portraits, sessions
 from streaming.api.bodies import JSON_LIMIT, quieten_parser
-from streaming.api.errors import no_secrets_in_failures, one_line, one_line_errors
+from streaming.api.errors import is_ours, no_secrets_in_failures, one_line, one_line_errors
 from streaming.api.house import HOUSE, House, Library
 from streaming.config import ServerConfig
 from streaming.contract import LiveSessions
@@ -30,6 +31,8 @@ from streaming.tls import certificate_names
 from streaming.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
+
+ANSWER_S: Final = 5.0  # for requests that are being answered when the server ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,13 @@ def build_app(config: ServerConfig, parts: Parts) -> web.Application:
     app.cleanup_ctx.append(_life)
     app.on_shutdown.append(_close_sessions)
     return app
+
+
+def build_runner(app: web.Application, *, answer_s: float = ANSWER_S) -> web.AppRunner:
+    """What serves the application: no access log, and of requests that are no HTTP none at all."""
+    log = logging.getLogger("streaming.http")
+    log.addFilter(is_ours)
+    return web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=answer_s, logger=log)
 
 
 def build_gate(config: ServerConfig) -> gate.Gate:

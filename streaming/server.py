@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from streaming.api.house import HOUSE, House
-from streaming.app import Parts, build_app
+from streaming.app import Parts, build_app, build_runner
 from streaming.capture import microphone
 from streaming.capture.camera import CameraFeed
 from streaming.capture.file import FileVoice, SoundReader
@@ -31,7 +31,6 @@ from streaming.tls import server_context
 from streaming.worker.options import STUDIOS, WorkerOptions
 from streaming.worker.pool import available_cores
 
-ANSWER_S: Final = 5.0  # for requests that are being answered when the server ends
 FREEZE_LOOK_S: Final = 0.5
 NEARBY: Final = 20  # ports that are tried when one is taken
 
@@ -50,7 +49,7 @@ async def _serve(config: ServerConfig, greet: Callable[[str], None]) -> None:
     context = server_context(config.certificate, config.key) if config.certificate and config.key else None
     with listen(config.host, config.port) as listener:
         app = build_app(config, real_parts(config))
-        runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=ANSWER_S)
+        runner = build_runner(app)
         await runner.setup()
         try:
             await _answer(runner, listener, context)

@@ -4,6 +4,7 @@ import json
 import logging
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
@@ -46,11 +47,18 @@ async def no_secrets_in_failures(request: web.Request, handler: Handler) -> web.
     """The outermost boundary: a bug of ours is logged, and its caller is told no more than that."""
     try:
         return await handler(request)
-    except (web.HTTPException, ConnectionError):
+    except web.HTTPException:
         raise
+    except ConnectionError:
+        return refused(400, "the connection was lost")  # nobody will read it
     except Exception:
         log.exception("a request failed", extra={"path": request.path})
         return refused(500, "an error of ours; the server's log says more")
+
+
+def is_ours(record: logging.LogRecord) -> bool:
+    """A log's filter: bytes that are no HTTP are answered with 400; aiohttp would log half a kilobyte of each."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _http_line(error: web.HTTPException) -> str:

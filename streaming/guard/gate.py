@@ -20,6 +20,7 @@ from streaming.guard.rules import RULES, Rule, route_name, rule_for
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 SOCKET_PROTOCOL: Final = "mien"
 SOCKET_BEARER: Final = "bearer."  # a browser's WebSocket shows its token as a second protocol: ["mien", "bearer.TOKEN"]
+CONTENT_TYPE_LENGTH: Final = 200  # characters; Python's parser of it is quadratic: 2,000 hold the event loop for 0.3 s
 _ID: Final = re.compile(SESSION_ID)
 _NAMED: Final = ("session", "portrait", "ticket", "peer")  # the variable parts of our addresses
 _CORS: Final = {
@@ -82,6 +83,8 @@ class Gate:
             raise Turned(refused(403, "that page may not use this server: only its own page may"))
         if not all(_ID.fullmatch(request.match_info.get(name, "-")) for name in _NAMED):
             raise Turned(refused(404, "there is nothing at that address"))
+        if len(request.headers.get("Content-Type", "")) > CONTENT_TYPE_LENGTH:
+            raise Turned(refused(415, "the Content-Type is too long"))
         return self._admit(request, rule_for(request), own=own)
 
     def is_foreign(self, request: web.Request) -> bool:

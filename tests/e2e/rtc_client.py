@@ -34,7 +34,9 @@ class Tone(MediaStreamTrack):
 class Client:
     """A peer that speaks or watches, with no candidate in its offer."""
 
-    def __init__(self, *, watches: bool) -> None:
+    def __init__(self, *, watches: bool, session: str = "s", token: str | None = None) -> None:
+        self.session = session
+        self.headers = SDP | ({"Authorization": f"Bearer {token}"} if token else {})
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.role = "whep" if watches else "whip"
         self.location = ""
@@ -50,7 +52,7 @@ class Client:
         await self.pc.setLocalDescription(await self.pc.createOffer())
         lines = self.pc.localDescription.sdp.split("\r\n")
         sdp = "\r\n".join(line for line in lines if "candidate" not in line)
-        async with aiohttp.ClientSession() as http, http.post(f"{url}{self.role}/s", data=sdp, headers=SDP) as response:
+        async with aiohttp.ClientSession() as http, http.post(self.at(url), data=sdp, headers=self.headers) as response:
             assert response.status == 201, await response.text()
             self.location = response.headers["Location"]
             answer = await response.text()
@@ -58,6 +60,10 @@ class Client:
         async with asyncio.timeout(10):
             await connected.wait()
         return answer
+
+    def at(self, url: str) -> str:
+        """The address of its endpoint."""
+        return f"{url}{self.role}/{self.session}"
 
     def track(self, kind: str) -> MediaStreamTrack:
         return next(t.receiver.track for t in self.pc.getTransceivers() if t.kind == kind)

@@ -194,6 +194,11 @@ async def test_ids_are_small_letters_digits_and_dashes(house: Guarded, path: str
     assert (await error(await house.ask(method, path, TOKEN)))[0] == 404
 
 
+async def test_a_content_type_that_would_take_long_to_parse_is_not_parsed(house: Guarded) -> None:
+    hostile = {"Content-Type": "multipart/form-data; " + "a b;" * 500}
+    assert (await error(await house.client.post("/login", data=b"token=x", headers=hostile)))[0] == 415
+
+
 # -- other pages ------------------------------------------------------------------------------------------------------
 
 STUDIO = "https://studio.example.org"
