@@ -9,10 +9,11 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor  # noqa: E402
 
+from engine.contract.motion import CHANNELS  # noqa: E402
 from engine.features.pdfgc import gain_of, mel_of, pictures_of, windows_of  # noqa: E402
 from tests.training.pdfgc_fakes import SIZE, TINY, clips, stills  # noqa: E402
 from training.networks.pdfgc.discriminator import Discriminator  # noqa: E402
-from training.pdfgc.factorial import STAR, FactorialError, FactorialSpeech, Stars, focus, window_of  # noqa: E402
+from training.pdfgc.factorial import STAR, FactorialError, FactorialSpeech, Stars, focus, in_mirror, recoloured, window_of  # noqa: E402
 from training.pdfgc.networks import Networks, Parts  # noqa: E402
 from training.pdfgc.perceptual import EdgeFeatures  # noqa: E402
 from training.pdfgc.pretrain import Pretrain, mixed  # noqa: E402
@@ -72,6 +73,24 @@ def test_focus_is_on_eyes_and_mouth() -> None:
     mask = focus(marks, 64)
     assert mask[19, 16] > 200
     assert mask[60, 60] == 0
+
+
+def test_a_person_in_other_colours_is_so_in_both_pictures() -> None:
+    faces = stills()
+    seeds = np.array([4, 7, 9])
+    one, other = (recoloured(faces.read(np.array([0, 0, 0]) + i, SIZE), seeds) for i in (0, 1))
+    assert np.array_equal(one[0], faces.read(np.array([0]), SIZE)[0])
+    assert not np.array_equal(one[1], one[0])
+    assert np.abs(one[1].mean((0, 1)) - other[1].mean((0, 1))).max() < 30
+
+
+def test_in_a_mirror_the_head_turns_the_other_way() -> None:
+    star = Stars(stills(), "train", SIZE, SIZE, plain=True).draw(np.random.default_rng(0))
+    turned = in_mirror(star)
+    yaw = CHANNELS.index("yaw")
+    assert np.array_equal(turned["motion"][:, yaw], -1 * np.asarray(star["motion"][:, yaw], np.float32))
+    assert np.array_equal(turned["targets"][:, :, 0], star["targets"][:, :, -1])
+    assert np.array_equal(turned["away"], star["away"])
 
 
 def test_a_window_of_sound_is_that_of_the_whole() -> None:

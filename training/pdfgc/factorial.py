@@ -10,8 +10,8 @@ once.
 # pyright: basic
 # cv2 types its images as unions
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -22,10 +22,12 @@ from engine.features.pdfgc import BEFORE, FIRST_PICTURE, FRAMES, HOP, PER_PICTUR
 from engine.motion.visemes import controls_of
 from engine.rig.topology import LID_LOWER, LID_UPPER, LIP_LOWER_OUTER, LIP_UPPER_OUTER, SIDES
 from training.data.splits import Split
-from training.pdfgc.augment import discoloured
+from training.pdfgc.augment import discoloured, hued
 from training.speech.utterances import Utterance
 from training.synthesis.data import Clips, Sharing, Stills
 from training.synthesis.factors import FACTORS, LIP, MASK
+from training.synthesis.lesson import mirrored
+from training.tracker.augment import tone
 
 STAR: Final = 1 + len(FACTORS)
 """Pictures of a star."""
@@ -52,13 +54,16 @@ class Stars:
         split: whose people.
         size: px of the pictures that are to be made.
         seen: px of those that the encoders see.
+        plain: show people as they are; otherwise half of the stars are mirrored, and half of the people are in other
+            colours, so that there are more people than were photographed.
 
     Raises:
         FactorialError: if the split has fewer than two people.
     """
 
-    def __init__(self, stills: Stills, split: Split, size: int, seen: int) -> None:
+    def __init__(self, stills: Stills, split: Split, size: int, seen: int, *, plain: bool = False) -> None:
         self._stills, self._size, self._seen, self._rows = stills, size, seen, stills.rows(split)
+        self._plain = plain
         self.people, who = np.unique(stills.people[self._rows], return_inverse=True)
         if len(self.people) < 2:
             raise FactorialError(
@@ -82,14 +87,17 @@ class Stars:
         """
         rows, away = self._star(rng)
         others = np.array([self._another(rng, row) for row in rows])
-        return {
-            "targets": self._stills.read(rows, self._size),
+        targets, identities = self._stills.read(rows, self._size), self._stills.read(others, self._seen)
+        colours = np.zeros(STAR, np.int64) if self._plain else rng.integers(2**32, size=STAR)
+        star = {
+            "targets": recoloured(targets, colours),
+            "identities": recoloured(identities, colours),
             "drivers": np.stack([discoloured(picture, rng) for picture in self._stills.read(rows, self._seen)]),
-            "identities": self._stills.read(others, self._seen),
             "focus": np.stack([focus(marks, self._size) for marks in self._stills.marks(rows)]),
             "motion": self._stills.motion[rows],
             "away": away,
         }
+        return star if self._plain or rng.random() < 0.5 else in_mirror(star)
 
     def _star(self, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """Rows intp[6], people equally often in the middle, and `away`."""
@@ -105,6 +113,20 @@ class Stars:
         own = self._own[self._of[int(row)]]
         others = own[own != row]
         return int(rng.choice(others)) if len(others) else int(row)
+
+
+def recoloured(pictures: Image, seeds: NDArray[np.int64]) -> Image:
+    """uint8[N, S, S, 3]: of pictures, those with odd seeds in other colours, equal seeds in equal ones."""
+    return np.stack([
+        tone(hued(picture, np.random.default_rng(seed)), np.random.default_rng(seed)) if seed % 2 else picture
+        for picture, seed in zip(pictures, seeds.tolist(), strict=True)
+    ])  # fmt: skip
+
+
+def in_mirror(star: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """A star of `Stars.draw` as a mirror shows it."""
+    pictures = {name: star[name][:, :, ::-1].copy() for name in ("targets", "identities", "drivers", "focus")}
+    return {**star, **pictures, "motion": mirrored(star["motion"])}
 
 
 class FactorialSpeech:

@@ -154,15 +154,15 @@ def _pretrain(
 ) -> Pretrain:
     data = FactorialSet.load(args.data)
     widths = networks.widths
-    stars = {split: Stars(data.stills, split, widths.size, widths.encoder_size) for split in ("train", "validation")}
-    people = ", ".join(f"{len(own.people)} people for {split}" for split, own in stars.items())
-    print(f"{args.data}: {people}", flush=True)
+    stars = Stars(data.stills, "train", widths.size, widths.encoder_size)
+    held = Stars(data.stills, "validation", widths.size, widths.encoder_size, plain=True)
+    print(f"{args.data}: {len(stars.people)} people to learn from, {len(held.people)} held out", flush=True)
     if args.speech:
         speech = FactorialSpeech.of_utterances(utterances_in(args.speech))
     else:
         speech = FactorialSpeech.of_clips(data.clips, "train") if data.clips else None
     count = _shared(args, STAR) // STAR
-    return Pretrain(networks, stars["train"], stars["validation"], speech, teachers.perceptual, count, args.seed, discriminator)
+    return Pretrain(networks, stars, held, speech, teachers.perceptual, count, args.seed, discriminator)
 
 
 def _self_driving(
