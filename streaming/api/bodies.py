@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from typing import Annotated, Final, TypeVar
+from urllib.parse import parse_qs
 
 from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -43,13 +44,20 @@ async def parsed(request: web.Request, model: type[M]) -> M:
         web.HTTPRequestEntityTooLarge: if it is more than `JSON_LIMIT`.
         pydantic.ValidationError: if it is not what `model` says.
     """
-    _check_length(request, JSON_LIMIT)
-    body = bytearray()
-    async for piece in request.content.iter_chunked(_CHUNK):
-        body += piece
-        if len(body) > JSON_LIMIT:
-            raise web.HTTPRequestEntityTooLarge(JSON_LIMIT, len(body))
-    return model.model_validate_json(bytes(body) or b"{}")
+    return model.model_validate_json(await _small(request) or b"{}")
+
+
+async def login_form(request: web.Request) -> str:
+    """The field `token` of the login page's form (`application/x-www-form-urlencoded`), "" if it is not there.
+
+    Raises:
+        ValueError: if it is no such form.
+        web.HTTPRequestEntityTooLarge: if it is more than `JSON_LIMIT`.
+    """
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise ValueError("expected the login page's form")
+    fields = parse_qs((await _small(request)).decode(errors="replace"), max_num_fields=8)
+    return fields.get("token", [""])[0]
 
 
 async def photo_form(request: web.Request) -> dict[str, bytes]:
@@ -88,6 +96,16 @@ def text_of(fields: Mapping[str, bytes], name: str) -> str:
     except UnicodeDecodeError as error:
         raise ValueError(f"{name}: not UTF-8") from error
     return " ".join(re.sub(r"[^\S ]|[\x00-\x1f\x7f]", " ", text).split())
+
+
+async def _small(request: web.Request) -> bytes:
+    _check_length(request, JSON_LIMIT)
+    body = bytearray()
+    async for piece in request.content.iter_chunked(_CHUNK):
+        body += piece
+        if len(body) > JSON_LIMIT:
+            raise web.HTTPRequestEntityTooLarge(JSON_LIMIT, len(body))
+    return bytes(body)
 
 
 async def _read(part: BodyPartReader, limit: int) -> bytes:

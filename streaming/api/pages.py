@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from streaming.api.bodies import login_form
 from streaming.api.house import HOUSE
 
 WEB: Final = Path(__file__).parents[1] / "web"
@@ -34,8 +35,7 @@ async def login_page(_: web.Request) -> web.StreamResponse:
 
 async def login(request: web.Request) -> web.StreamResponse:
     """Take the token from the login page's form and give the browser its cookie."""
-    gate = request.app[HOUSE].gate
-    shown = str((await request.post()).get("token", ""))
+    gate, shown = request.app[HOUSE].gate, await login_form(request)
     if gate.operator.has_token and not gate.is_operator(request, shown):
         page = await login_page(request)
         page.set_status(401)

@@ -136,7 +136,7 @@ SEEDS = tuple(
 
 def mutated(rng: random.Random) -> bytes:
     request = bytearray(rng.choice(SEEDS))
-    for _ in range(rng.randint(1, 6)):
+    for _ in range(rng.randint(1, 3)):
         at = rng.randrange(len(request))
         match rng.randrange(4):
             case 0:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from streaming.api import bodies
-from streaming.api.bodies import FIELD_LIMIT, FORM_LIMIT, JSON_LIMIT, parsed, photo_form, quieten_parser, text_of
+from streaming.api.bodies import FIELD_LIMIT, FORM_LIMIT, JSON_LIMIT, login_form, parsed, photo_form, quieten_parser, text_of
 from streaming.api.events import Command
 from streaming.api.sessions import AdmissionRequest, SessionRequest
 
@@ -108,6 +108,17 @@ async def test_any_json_is_a_message_or_is_refused(value: Any, model: type[BaseM
     body = value if isinstance(value, bytes) else json.dumps(value).encode(errors="surrogatepass")
     with contextlib.suppress(ValidationError):
         assert isinstance(await parsed(request(body), model), model)
+
+
+LOGIN = "application/x-www-form-urlencoded"
+
+
+@fuzz
+@given(st.binary(max_size=60), st.sampled_from([LOGIN, LOGIN + "; charset=x", FORM]))
+async def test_any_login_is_a_text_or_is_refused(body: bytes, kind: str) -> None:
+    with contextlib.suppress(ValueError):
+        assert isinstance(await login_form(request(body, kind)), str)
+        assert await login_form(request(b"user=a&token=b%20c", kind)) == "b c"
 
 
 HOSTILE = (b"[" * 60_000, b'{"a":' * 10_000, b'{"size": 1e999}', b"\xef\xbb\xbf{}", b'{"id": "a\\n"}', b"\xff")
