@@ -78,7 +78,7 @@ def test_a_perfect_generator_changes_what_is_driven_and_nothing_else(data: Facto
 def test_a_leak_is_seen_where_it_is(data: FactorialSet) -> None:
     matrix = disentanglement(data, leaking, stripes, size=SIZE)
     assert matrix.generated[0, 4] > 0.3
-    assert matrix.excess[0, 4] > 0.3
+    assert matrix.beyond[0, 4] > 0.3
     assert np.delete(matrix.generated[0], [0, 4]).max() < 0.05
     assert own_over_others(matrix.generated)[0] < 5
 
@@ -90,7 +90,7 @@ def test_a_measures_own_errors_are_not_the_generators(data: FactorialSet) -> Non
 
     matrix = disentanglement(data, perfect, confused, size=SIZE)
     assert matrix.generated[0, 1] > 0.3
-    assert matrix.excess[0, 1] < 0.05
+    assert matrix.beyond[0, 1] < 0.05
 
 
 def test_without_groups_the_line_says_how_to_make_them(data: FactorialSet) -> None:

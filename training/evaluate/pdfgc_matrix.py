@@ -9,8 +9,9 @@ measure.
 
 A measure errs, too. What it says of the variants as they were really drawn,
 where nothing else did change, is its floor, and stands beside the generator's
-matrix; `excess` leaves it out pair by pair: the change beyond that which the
-same measure sees in the true picture.
+matrix. Errors and leaks that know nothing of each other add as squares:
+`beyond` is the root of what the generator's squared changes have more than
+the true pictures', off the diagonal.
 """
 
 import json
@@ -30,6 +31,7 @@ from training.synthesis.measures import (
     Floats,
     Measure,
     Measured,
+    changes,
     cross_talk,
     measured_stills,
     natural_range,
@@ -54,7 +56,7 @@ class Matrix:
     Attributes:
         generated: float32[5, 5]: row, the factor that was driven; column, the change measured, in natural ranges.
         floor: the same of the true pictures.
-        excess: the same of the generated ones beyond what the measure sees in the true ones.
+        beyond: what the generated ones have more than the floor; the diagonal is that of `generated`.
         natural: float32[5], the natural ranges, in the measure's units.
         people: how many.
         pairs: int[5], how many changes of each factor.
@@ -62,7 +64,7 @@ class Matrix:
 
     generated: Floats
     floor: Floats
-    excess: Floats
+    beyond: Floats
     natural: Floats
     people: int
     pairs: NDArray[np.intp]
@@ -70,7 +72,7 @@ class Matrix:
     def table(self) -> str:
         """All of it as Markdown."""
         parts = [f"{self.people} people, {int(self.pairs.sum())} changes; in natural ranges."]
-        for title, values in (("Generated", self.generated), ("True pictures", self.floor), ("Excess", self.excess)):
+        for title, values in (("Generated", self.generated), ("True pictures", self.floor), ("Beyond the floor", self.beyond)):
             parts += ["", f"| {title}: driven | {' | '.join(FACTORS)} | own over others |", "|---" * 7 + "|"]
             over = own_over_others(values)
             for name, row, ratio in zip(FACTORS, values, over, strict=True):
@@ -81,10 +83,10 @@ class Matrix:
         """Write table.md, matrix.json and the heat map matrix.png."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "table.md").write_text(self.table())
-        figures = {name: getattr(self, name).tolist() for name in ("generated", "floor", "excess", "natural", "pairs")}
+        figures = {name: getattr(self, name).tolist() for name in ("generated", "floor", "beyond", "natural", "pairs")}
         (folder / "matrix.json").write_text(json.dumps({"factors": FACTORS, "people": self.people, **figures}, indent=1) + "\n")
         maps = [heat_map(values, title) for title, values in (("generated", self.generated), ("true", self.floor))]
-        cv2.imwrite(str(folder / "matrix.png"), np.hstack([*maps, heat_map(self.excess, "excess")])[:, :, ::-1])
+        cv2.imwrite(str(folder / "matrix.png"), np.hstack([*maps, heat_map(self.beyond, "beyond")])[:, :, ::-1])
 
 
 def disentanglement(
@@ -171,12 +173,17 @@ def _matrix(
     made: tuple[Measured, Measured], true: tuple[Measured, Measured], varied: NDArray[np.int8], natural: Floats, people: int
 ) -> Matrix:
     generated, floor = cross_talk(*made, varied, natural), cross_talk(*true, varied, natural)
-    seen = tuple(b - a for a, b in zip(*true, strict=True))
-    expected = tuple((a + own).astype(np.float32) for a, own in zip(made[0], seen, strict=True))
-    excess = cross_talk(expected, made[1], varied, natural)
-    np.fill_diagonal(excess, np.diag(generated))
+    more = _squares(*made, varied, natural) - _squares(*true, varied, natural)
+    beyond = np.sqrt(np.maximum(more, 0))
+    np.fill_diagonal(beyond, np.diag(generated))
     counts = np.bincount(varied, minlength=len(FACTORS))
-    return Matrix(generated, floor, excess, natural, people, counts)
+    return Matrix(generated, floor, beyond, natural, people, counts)
+
+
+def _squares(before: Measured, after: Measured, varied: NDArray[np.int8], natural: Floats) -> Floats:
+    """float32[5, 5]: mean squared changes."""
+    squares = np.square(changes(before, after, natural))
+    return np.stack([np.nanmean(squares[varied == factor], 0) for factor in range(len(FACTORS))])
 
 
 def heat_map(values: Floats, title: str) -> Pictures:

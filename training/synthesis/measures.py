@@ -70,14 +70,24 @@ class Tracked:
 
     def motion(self, pictures: NDArray[np.uint8], rest: NDArray[np.uint8]) -> Floats:
         """float32[N, 58]: the controls read, relative to the face at rest."""
-        side, neutral = rest.shape[0], self._marks.find(rest)
-        reader = FaceReader(field_of_view_deg=_VIEW_DEG)
-        reader.calibrate(neutral[None], side, side, neutral=neutral)
-        out: list[Floats] = []
-        for i, rgb in enumerate(pictures):  # far apart, so that no picture is steadied by the one before
-            reader.read(Seen(2.0 * i, None, "no face"), side, side)
-            out.append(reader.read(Seen(2.0 * i + 1, Face(self._marks.find(rgb), 1.0)), side, side).values)
-        return np.stack(out)
+        return controls_of(np.stack([self._marks.find(rgb) for rgb in pictures]), rest.shape[0], self._marks.find(rest)[None])
+
+
+def controls_of(landmarks: Floats, side: int, rest: Floats) -> Floats:
+    """float32[N, 58]: the controls read off faces that are framed, each by itself.
+
+    Args:
+        landmarks: float32[N, 478, 3] px.
+        side: of the pictures, px.
+        rest: float32[K, 478, 3], the person's face at rest; of several the median of the calm ones.
+    """
+    reader = FaceReader(field_of_view_deg=_VIEW_DEG)
+    reader.calibrate(rest, side, side, neutral=rest[0] if len(rest) == 1 else None)
+    out: list[Floats] = []
+    for i, face in enumerate(landmarks):  # far apart, so that no picture is steadied by the one before
+        reader.read(Seen(2.0 * i, None, "no face"), side, side)
+        out.append(reader.read(Seen(2.0 * i + 1, Face(face, 1.0)), side, side).values)
+    return np.stack(out)
 
 
 def natural_range(measured: Measured, people: NDArray[np.str_], seed: int = 0) -> Floats:
@@ -92,10 +102,15 @@ def natural_range(measured: Measured, people: NDArray[np.str_], seed: int = 0) -
     return np.array([own[seen].mean() if f == GAZE else own.mean() for f, own in enumerate(far)], np.float32)
 
 
+def changes(before: Measured, after: Measured, natural: Floats) -> Floats:
+    """float32[N, 5]: how much each factor changed, in natural ranges; NaN for the gaze of eyes that are shut in one of two."""
+    out = np.stack([np.linalg.norm(b - a, axis=1) for a, b in zip(before, after, strict=True)], 1) / natural
+    out[_shut(before) | _shut(after), GAZE] = np.nan
+    return out.astype(np.float32)
+
+
 def cross_talk(before: Measured, after: Measured, varied: NDArray[np.integer], natural: Floats) -> Floats:
     """float32[5, 5]: row, the factor that was changed; column, the mean change that was measured, in natural ranges.
-
-    Eyes that are shut in one of two pictures look nowhere: such pairs are left out where gaze is measured.
 
     Args:
         before: the factors measured in bases.
@@ -103,9 +118,8 @@ def cross_talk(before: Measured, after: Measured, varied: NDArray[np.integer], n
         varied: int[N], which one.
         natural: see `natural_range`.
     """
-    change = np.stack([np.linalg.norm(b - a, axis=1) for a, b in zip(before, after, strict=True)], 1) / natural
-    change[_shut(before) | _shut(after), GAZE] = np.nan
-    return np.stack([np.nanmean(change[varied == factor], 0) for factor in range(len(FACTORS))]).astype(np.float32)
+    change = changes(before, after, natural)
+    return np.stack([np.nanmean(change[varied == factor], 0) for factor in range(len(FACTORS))])
 
 
 def _shut(measured: Measured) -> NDArray[np.bool_]:
