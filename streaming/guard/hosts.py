@@ -1,10 +1,12 @@
 """The names that this server is called by, and the pages that may use it."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+(:\d*)?|\[[0-9A-Fa-f:.]+\](:\d*)?")  # RFC 9110, section 7.2
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -45,7 +47,7 @@ class Hosts:
 
 def host_name(host: str | None) -> str | None:
     """The host name in a Host header, lower-case and without port or brackets; None if it is malformed."""
-    if not host or not host.isascii() or any(c in host for c in "/@\\?# ,;"):
+    if not host or not _HOST.fullmatch(host):
         return None
     try:
         parts = urlsplit(f"//{host}")
