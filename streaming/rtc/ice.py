@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aioice.ice import Connection
 from aiortc import RTCIceServer, RTCRtpTransceiver
@@ -47,6 +48,8 @@ class IceSide:
         self._candidates = 0  # of that generation
         self._next: Connection | None = None  # a successor that is not connected yet
         self._moving: asyncio.Task[None] | None = None
+        self._given_up = asyncio.Event()
+        self._restarting = asyncio.Lock()
         seam.use_addresses(self._now, means().addresses, GATHER_S)
 
     @property
@@ -70,21 +73,24 @@ class IceSide:
         if fragment.username in ("", self._username):
             await self._add(self._next or self._now, fragment)
             return None
-        if self._transceiver.receiver.transport.state != "connected":
-            raise TooEarly("ICE can be restarted when it is connected; this one is not (yet): make a new connection")
-        return await self._restart(fragment)
+        async with self._restarting:
+            return await self._restart(fragment)
 
     async def close(self) -> None:
         """End a restart that is under way. The connection itself is its peer's to close."""
+        self._given_up.set()
         if self._moving is not None:
-            self._moving.cancel()
-            await asyncio.gather(self._moving, return_exceptions=True)
+            await asyncio.wait((self._moving,))
 
     # private
 
     @property
     def _now(self) -> Connection:
         return seam.ice_of(self._transceiver)
+
+    @property
+    def _connected(self) -> bool:
+        return self._transceiver.receiver.transport.state == "connected"
 
     async def _add(self, connection: Connection, fragment: Fragment) -> None:
         self._candidates += len(fragment.candidates)
@@ -94,6 +100,8 @@ class IceSide:
             await connection.add_remote_candidate(candidate)
 
     async def _restart(self, fragment: Fragment) -> str:
+        if not self._connected:
+            raise TooEarly("ICE can be restarted when it is connected; this one is not (yet): make a new connection")
         await self.close()
         means = self._means()
         fresh = seam.successor(means.servers)
@@ -104,19 +112,28 @@ class IceSide:
         self._generation += 1
         seam.await_checks(fresh, self._patience_s)
         await self._add(fresh, fragment)
-        self._moving = asyncio.create_task(self._move(fresh), name="ICE restart")
+        self._given_up = asyncio.Event()
+        self._moving = asyncio.create_task(self._move(fresh, self._given_up), name="ICE restart")
         mid = self._transceiver.mid or "0"
         return written_fragment(fresh.local_username, fresh.local_password, mid, fresh.local_candidates)
 
-    async def _move(self, fresh: Connection) -> None:
+    async def _move(self, fresh: Connection, given_up: asyncio.Event) -> None:
+        """Connect and hand over. It is never cancelled: aioice, stopped while it closes, leaves sockets open."""
         superseded = fresh
-        try:
-            async with asyncio.timeout(self._patience_s):
-                await fresh.connect()
+        if await _done(fresh.connect(), given_up, self._patience_s) and self._connected:
             superseded = seam.hand_over(self._transceiver, fresh)
-            await asyncio.sleep(OVERLAP_S)
-        except (ConnectionError, TimeoutError):
+            await _done(asyncio.sleep(OVERLAP_S), given_up, 2 * OVERLAP_S)
+        else:
             log.info("an ICE restart found no way; the way before it stays")
-        finally:
-            self._next = None
-            await seam.close_apart(superseded)
+        self._next = None
+        await seam.close_apart(superseded)
+
+
+async def _done(work: Coroutine[Any, Any, None], given_up: asyncio.Event, patience_s: float) -> bool:
+    """Whether work came to its end before it was given up or took too long."""
+    tasks = asyncio.create_task(work), asyncio.create_task(given_up.wait())
+    done, pending = await asyncio.wait(tasks, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return tasks[0] in done and tasks[0].exception() is None

@@ -4,8 +4,11 @@ import asyncio
 from typing import Any
 
 import aioice.ice
+import psutil
+import pytest
 
 from streaming.rtc import aiortc_seam as seam
+from streaming.rtc import ice
 from streaming.rtc.fragment import FRAGMENT_TYPE, checked_fragment, written_fragment
 from streaming.rtc.peer import RtcConfig
 from streaming.rtc.reach import Reach, this_host
@@ -67,6 +70,18 @@ async def test_a_speaker_is_heard_all_through_a_restart_and_the_next_one():
             await until(lambda before=heard: len(stand.session.pushed) > before + 20)
             await seam.close_apart(former)
         assert receiver.stream.stats.concealed == 0
+
+
+async def test_restarts_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ice, "OVERLAP_S", 0.05)
+    async with served() as stand, client(stand, watches=False) as speaker:
+        await until(lambda: len(stand.session.pushed) > 10)
+        before = psutil.Process().num_fds()
+        for _ in range(6):
+            await seam.close_apart(await restart(stand, speaker))
+        await until(lambda: psutil.Process().num_fds() <= before)
+        heard = len(stand.session.pushed)
+        await until(lambda: len(stand.session.pushed) > heard + 10)
 
 
 async def test_a_restart_that_finds_no_way_leaves_the_connection_as_it_was():
