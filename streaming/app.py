@@ -21,6 +21,7 @@ from streaming.contract import LiveSessions
 from streaming.desk import Desk, Feed
 from streaming.guard import gate, headers
 from streaming.guard.admission import Admissions
+from streaming.guard.door import DOOR, Door
 from streaming.guard.hosts import LOOPBACK_NAMES, Hosts
 from streaming.guard.lease import Leases
 from streaming.guard.operator import Operator
@@ -60,10 +61,10 @@ def build_app(config: ServerConfig, parts: Parts) -> web.Application:
     """The application, ready for an aiohttp runner."""
     quieten_parser()
     guard = build_gate(config)
-    watch = gate.middleware(guard, pages.login_page)
-    app = web.Application(
-        middlewares=[no_secrets_in_failures, watch, give_up_stalled, one_line_errors], client_max_size=JSON_LIMIT
-    )
+    watch, door = gate.middleware(guard, pages.login_page), Door()
+    middlewares = [door.middleware(), no_secrets_in_failures, watch, give_up_stalled, one_line_errors]
+    app = web.Application(middlewares=middlewares, client_max_size=JSON_LIMIT)
+    app[DOOR] = door
     desk = Desk(parts.sessions, guard.leases)
     posters = Posters(parts.sessions, cheap=config.models is None)
     app[HOUSE] = House(config, desk, guard, parts.library, parts.samples, parts.feeds, posters, parts.metrics)

@@ -21,6 +21,7 @@ from streaming.config import Refused, ServerConfig
 from streaming.contract import LiveSessions
 from streaming.desk import Feed
 from streaming.ending import told_to_end
+from streaming.guard.door import DOOR, Door
 from streaming.live import Live
 from streaming.metrics import Metrics
 from streaming.portraits import PortraitLibrary
@@ -32,6 +33,7 @@ from streaming.worker.options import STUDIOS, WorkerOptions
 from streaming.worker.pool import available_cores
 
 FREEZE_LOOK_S: Final = 0.5
+HANDSHAKE_S: Final = 10.0
 NEARBY: Final = 20  # ports that are tried when one is taken
 
 
@@ -52,11 +54,12 @@ async def _serve(config: ServerConfig, greet: Callable[[str], None]) -> None:
         runner = build_runner(app)
         await runner.setup()
         try:
-            await _answer(runner, listener, context)
+            server = await _answer(app[DOOR], runner, listener, context)
             greet(address(config, listener.getsockname()[1]))
             freezing = asyncio.create_task(_freeze_when_warm(app[HOUSE]), name="freezing")
             await told_to_end(app[HOUSE], config.drain_s)
             freezing.cancel()
+            server.close()
         finally:
             await runner.cleanup()
 
@@ -130,8 +133,13 @@ def own_camera(config: ServerConfig) -> CameraFeed | None:
     return feed
 
 
-async def _answer(runner: web.AppRunner, listener: socket.socket, context: ssl.SSLContext | None) -> None:
-    await web.SockSite(runner, listener, ssl_context=context).start()
+async def _answer(
+    door: Door, runner: web.AppRunner, listener: socket.socket, context: ssl.SSLContext | None
+) -> asyncio.AbstractServer:
+    assert runner.server is not None, "the runner has been set up"
+    protocols, handshake_s = door.protocols(runner.server), HANDSHAKE_S if context else None
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(protocols, sock=listener, ssl=context, ssl_handshake_timeout=handshake_s)
 
 
 async def _freeze_when_warm(house: House) -> None:
