@@ -44,7 +44,7 @@ class NullRenderer:
         """See `Renderer`."""
         return self._rgb.shape[0]
 
-    def hear(self, sound: AudioChunk) -> None:
+    def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         """See `Renderer`."""
 
     def prepare(self, motion: Motion) -> None:

@@ -35,7 +35,7 @@ class GreyRenderer:
         self._drawn = 0
         self._motion = Motion.of()
 
-    def hear(self, sound: AudioChunk) -> None:
+    def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         pass
 
     def prepare(self, motion: Motion) -> None:

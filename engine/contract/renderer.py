@@ -32,8 +32,11 @@ class Renderer(Protocol):
         """Height and width of the picture in pixels."""
         ...
 
-    def hear(self, sound: AudioChunk) -> None:
-        """Take the sound of the session, before the frames that it belongs to; where it does not go on, it begins anew."""
+    def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
+        """Take the sound of the session, before the frames that it belongs to; where it does not go on, it begins anew.
+
+        From then on lips that follow sound open `mouth_gain` times as far, 0..2.
+        """
         ...
 
     def prepare(self, motion: Motion) -> GraphRequest | None:

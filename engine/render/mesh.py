@@ -36,7 +36,7 @@ class MeshRenderer:
         """Height and width of the picture in pixels."""
         return self._canvas.scene.size
 
-    def hear(self, sound: AudioChunk) -> None:
+    def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         """Not listened to: the controls say what the lips do."""
 
     def prepare(self, motion: Motion) -> None:

@@ -52,16 +52,17 @@ class Stopwatch:
         self.asked = self.drawn = 0.0
         self.stall_s = 0.0
         self.listens = True
+        self.mouth_gain = 1.0
 
     @property
     def size(self) -> int:
         """See `Renderer`."""
         return self.renderer.size
 
-    def hear(self, sound: AudioChunk) -> None:
-        """See `Renderer`."""
+    def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
+        """See `Renderer`; the session knows no gain, this one does."""
         if self.listens:
-            self.renderer.hear(sound)
+            self.renderer.hear(sound, mouth_gain * self.mouth_gain)
 
     def prepare(self, motion: Motion) -> GraphRequest | None:
         """See `Renderer`."""
@@ -186,7 +187,7 @@ class Performance:
         if channels := changes.get("channels"):
             self._script.set({name: 0.0 if value is None else float(value) for name, value in channels.items()})
         if (gain := changes.get("mouth_gain")) is not None:
-            self._voice.mouth_gain = float(gain)
+            self._voice.mouth_gain = self.watch.mouth_gain = float(gain)
         if (gain := changes.get("head_gain")) is not None:
             self._head.set_gain("pose", float(gain))
         if (idle := changes.get("idle")) is not None:

@@ -62,7 +62,7 @@ class GreyRenderer:
     def reset(self) -> None:
         self._motion = Motion.of()
 
-    def hear(self, sound: AudioChunk) -> None:
+    def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         pass
 
     def prepare(self, motion: Motion) -> GraphRequest | None:

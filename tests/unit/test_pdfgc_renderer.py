@@ -165,6 +165,15 @@ def test_sound_moves_the_lips_and_nothing_else(networks: Networks) -> None:
     assert not differ[LIPS:].any()
 
 
+def test_a_mouths_gain_is_that_of_the_lips(networks: Networks) -> None:
+    plain, wide = _renderer(networks), _renderer(networks)
+    for renderer, gain in ((plain, 1.0), (wide, 2.0)):
+        renderer.hear(AudioChunk(0, SOUND[: 20 * FRAME]), gain)
+    codes = [_latent(renderer, _motion(2)) for renderer in (plain, wide)]
+    assert codes[1][:LIPS] == pytest.approx(2 * codes[0][:LIPS], rel=1e-5)
+    assert (codes[1][LIPS:] == codes[0][LIPS:]).all()
+
+
 def test_controls_move_the_lips_only_where_nothing_is_heard(networks: Networks) -> None:
     for heard in (False, True):
         open_, shut = _renderer(networks), _renderer(networks)

@@ -162,7 +162,7 @@ class _Listening(GreyRenderer):
         super().__init__(graph="upside-down")
         self.heard: list[AudioChunk] = []
 
-    def hear(self, sound: AudioChunk) -> None:
+    def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         self.heard.append(sound)
 
 

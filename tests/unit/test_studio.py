@@ -117,18 +117,18 @@ def test_a_head_moves_in_the_style_that_was_chosen(tmp_path: Path) -> None:
 
 
 def test_a_renderer_hears_the_voice_only_while_the_lips_follow_it() -> None:
-    heard = list[int]()
+    heard = list[tuple[int, float]]()
 
     class Listening(GreyRenderer):
-        def hear(self, sound: AudioChunk) -> None:
-            heard.append(sound.start)
+        def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
+            heard.append((sound.start, mouth_gain))
 
     played = Performance(SessionSettings("grey-0", size=256), Listening(256, Path("grey-0")), LoudVoice(), clock)
     for lips in ("voice", "still", "camera", "voice"):
         played.apply({"factors": {"lips": lips}})
-        played.apply({"factors": {"pose": "still"}})
+        played.apply({"factors": {"pose": "still"}, "mouth_gain": 1.5 if heard else 1.0})
         played.session.push(np.zeros(100, np.float32))
-    assert heard == [0, 300]
+    assert heard == [(0, 1.0), (300, 1.5)]
 
 
 def test_idle_life_can_be_switched_off() -> None:

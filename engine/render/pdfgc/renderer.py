@@ -75,18 +75,21 @@ class PdfgcRenderer:
         self._lips.reset()
         self._codes.reset()
         self._sample: int | None = None
+        self._mouth_gain = 1.0
         self._handover = {part: Handover() for part in _LENGTHS}
 
-    def hear(self, sound: AudioChunk) -> None:
+    def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         """See `Renderer`."""
+        self._mouth_gain = mouth_gain
         self._lips.hear(sound)
 
     def prepare(self, motion: Motion) -> GraphRequest:
         """See `Renderer`."""
         self._sample = motion.sample
         asked = self._asked(motion)
-        lips = self._lips.around(motion.sample)
-        lips = self._handover["lips"].next(lips, np.broadcast_to(asked["lips"], (3, LIPS)))
+        heard = self._lips.around(motion.sample)
+        spoken = None if heard is None else np.multiply(heard, self._mouth_gain, dtype=np.float32)
+        lips = self._handover["lips"].next(spoken, np.broadcast_to(asked["lips"], (3, LIPS)))
         expression, eyes, pose = (self._moved(part, asked[part], motion.sample) for part in ("expression", "eyes", "pose"))
         latent = np.concatenate((self._appearance.feature, self._codes.next(lips, expression, eyes, pose)))
         return GraphRequest(GENERATOR, {"latent": latent[None], "map": self._appearance.map})
