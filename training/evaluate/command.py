@@ -16,6 +16,7 @@ SUBCOMMANDS: Final[Mapping[str, str]] = {
     "reading": "training.evaluate.reading",
     "driving": "training.evaluate.driving",
     "factors": "training.evaluate.factors",
+    "pdfgc": "training.evaluate.pdfgc",
 }
 """Modules by subject; each has `add_arguments(parser)` and `main(args) -> int`."""
 

@@ -298,8 +298,7 @@ def alike(driven: Sequence[Image], real: Sequence[Image], moved: Landmarks, trut
     both = np.isfinite(moved[:, 0, 0]) & np.isfinite(truth[:, 0, 0])
     if both.sum() < LEAST_FRAMES:
         raise Unsuited(f"the judge sees both faces in {both.sum()} pictures only")
-    u = float(np.median(np.linalg.norm(truth[both][:, 33, :2] - truth[both][:, 263, :2], axis=1)))
-    lmd, lmd_m, ard = likeness.distances(moved[both], truth[both], u)
+    lmd, lmd_m, ard = likeness.distances(moved[both], truth[both], likeness.eye_distance(truth[both]))
     l1 = float(np.mean([likeness.l1(a, b) for a, b in zip(driven, real, strict=True)]))
     ssim = float(np.mean([likeness.ssim(a, b) for a, b in zip(driven, real, strict=True)]))
     return Likeness(lmd, lmd_m, ard, l1, ssim, len(both), int((~both).sum()))

@@ -86,6 +86,11 @@ def distances(driven: Landmarks, real: Landmarks, u: float) -> tuple[float, floa
     )
 
 
+def eye_distance(landmarks: Landmarks) -> float:
+    """Distance of the outer corners of the eyes in px, median over a film: one u."""
+    return float(np.median(np.linalg.norm(landmarks[:, _EYES[0], :2] - landmarks[:, _EYES[1], :2], axis=1)))
+
+
 def turned(landmarks: Landmarks, face: Floats) -> Floats:
     """float64[T, 3]: yaw, pitch, roll in degrees, away from a face that looks straight ahead."""
     return angles(similarity(landmarks[:, RIGID], face[RIGID])[0])

@@ -1,0 +1,257 @@
+"""Judge PD-FGC's networks by the protocols of the paper (sections 4.1 and 4.4), side by side.
+
+Each clip is drawn three times: driven by itself, its first frame giving
+appearance; the same with the first frame's expression throughout; and with
+another clip's pose, eyes and expression. On a factorial set with groups the
+disentanglement matrix is made as well. Prints the tables, and writes them,
+figures.json, strips (real above drawn) and sheets in the manner of figure 3.
+Metrics defined by a network that is not given are left out; see
+training/evaluate/pdfgc_given.py for what such a file has to be.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+
+from engine.errors import MienError, ModelError
+from training.data.prepare import Clip as Named
+from training.data.prepare import Progress
+from training.data.splits import Split
+from training.evaluate.driving import strip
+from training.evaluate.pdfgc_films import Cast, Truth, Watcher, crossed, frozen, self_driven
+from training.evaluate.pdfgc_given import Floats, Given, frechet
+from training.evaluate.pdfgc_matrix import Matrix, disentanglement
+from training.evaluate.pdfgc_models import FromPictures, Model, OnnxModel, TorchModel
+from training.evaluate.pdfgc_report import Measured, figures_json, page
+from training.evaluate.pdfgc_scores import NONE, Figures, Film, features, figures_of, mean
+from training.evaluate.pdfgc_sheets import figure_3
+from training.pdfgc.clips import FPS, ClipError, ClipSource, clips_of
+from training.synthesis.data import FactorialSet
+from training.synthesis.judge import Judge
+from training.synthesis.looks import Marks
+from training.synthesis.measures import Measure, Tracked
+
+SHOWN: Final = 3
+"""Clips that strips and sheets are drawn of."""
+STILL: Final = "first frame, not moving"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """See `training.evaluate.command`."""
+    add = parser.add_argument
+    add("--run", type=Path, nargs="+", default=[], metavar="RUN", help="runs of pdfgc (pre-training, stage 3, its ablations)")
+    add("--models", type=Path, nargs="+", default=[], metavar="DIR", help="exported folders, run by ONNX Runtime as live")
+    add("--data", type=Path, nargs="+", required=True, metavar="DIR", help="factorial sets, or clips of prepare-pdfgc")
+    add("--split", choices=("test", "validation", "train"), default="test", help="whose clips (default: %(default)s)")
+    add("--clips", type=int, default=20, metavar="N", help="at most so many of each set (default: %(default)s)")
+    add("--longest", type=float, default=8.0, metavar="S", help="seconds of each clip (default: %(default)s)")
+    add("--people", type=int, metavar="N", help="in the disentanglement matrix, at most so many; 0 for no matrix")
+    add("--judge", type=Path, metavar="RUN", help="run of factor-judge that measures it, instead of tracker and reader")
+    add("--fid-network", type=Path, metavar="FILE", help="Inception, for FID")
+    add("--csim-network", type=Path, metavar="FILE", help="ArcFace, for CSIM")
+    add("--sync-network", type=Path, metavar="FILE", help="SyncNet, for LSE-C and NLSE-C")
+    add("--out", type=Path, default=Path("out/pdfgc"), metavar="DIR", help="(default: %(default)s)")
+    add("--device", default="cpu", help="for runs: cpu or cuda")
+    add("--threads", type=int, default=1, help="(default: %(default)s)")
+
+
+class NothingToJudge(MienError):
+    """Neither networks nor clips."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Networks to judge: their name, the folder they come from, and how they are run."""
+
+    name: str
+    folder: Path
+    model: Model
+
+
+def main(args: argparse.Namespace) -> int:
+    """Judge; return the exit status."""
+    torch.set_num_threads(args.threads)
+    cv2.setNumThreads(1)
+    candidates = list(_candidates(args))
+    if not candidates:
+        raise NothingToJudge("nothing to judge: give --run RUN, or --models DIR")
+    given = Given.load(args.fid_network, args.csim_network, args.sync_network, args.device)
+    measured = [_judged(folder, candidates, given, args) for folder in args.data]
+    text = page(measured, given.missing())
+    sys.stdout.write(text)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "table.md").write_text(text)
+    (args.out / "figures.json").write_text(json.dumps(figures_json(measured), indent=1) + "\n")
+    return 0
+
+
+def _candidates(args: argparse.Namespace) -> Iterator[Candidate]:
+    folders = [*args.run, *args.models]
+    names = [folder.resolve().name for folder in folders]
+    for folder, name in zip(folders, names, strict=True):
+        unique = name if names.count(name) == 1 else f"{folder.resolve().parent.name}-{name}"
+        ours = folder in args.run
+        model = TorchModel.load(folder, device=args.device) if ours else OnnxModel.load(folder, args.threads)
+        yield Candidate(unique, folder, model)
+
+
+def _judged(folder: Path, candidates: Sequence[Candidate], given: Given, args: argparse.Namespace) -> Measured:
+    """What all candidates do on one set.
+
+    Raises:
+        ClipError: if it has neither clips nor groups.
+    """
+    out, grouped = args.out / folder.name, (folder / "groups").is_dir() and args.people != 0
+    figures: Mapping[str, Figures] = {}
+    clips = 0
+    try:
+        source = clips_of(folder)
+    except ClipError:
+        if not grouped:
+            raise
+        sys.stderr.write(f"{folder} holds no clips: only its matrix is made\n")
+    else:
+        chosen = chosen_of(source, args.split, args.clips)
+        studio = Studio(source, round(args.longest * FPS), candidates)
+        figures, clips = played(studio, chosen, candidates, given, out), len(chosen)
+    matrices = dict(_matrices(folder, candidates, out, args)) if grouped else {}
+    return Measured(folder.name, args.split, clips, figures, matrices)
+
+
+def chosen_of(source: ClipSource, split: Split, most: int) -> list[int]:
+    """At most so many clips of a split, of as many people as there are, neighbours of different people.
+
+    Raises:
+        NothingToJudge: if there are none.
+    """
+    people = source.people(split)
+    if not people:
+        raise NothingToJudge(f"the set holds no {split} clips: take another --split")
+    longest = max(len(own) for own in people)
+    return [int(own[k]) for k in range(longest) for own in people if k < len(own)][:most]
+
+
+class Studio:
+    """Clips as they were and as networks see them, each looked at once while it is needed.
+
+    Args:
+        source: of the clips.
+        longest: frames taken of each.
+        candidates: who will be judged.
+    """
+
+    def __init__(self, source: ClipSource, longest: int, candidates: Sequence[Candidate]) -> None:
+        self.watcher = Watcher()
+        self._source, self._longest = source, longest
+        sizes = {(one.model.size, one.model.seen) for one in candidates}
+        self._seen = lru_cache(2 * len(sizes))(self._look)
+        self._acted = lru_cache(2 * len(candidates))(self._act)
+
+    def truth(self, candidate: Candidate, index: int) -> Truth:
+        """A clip at a candidate's sizes.
+
+        Raises:
+            ClipError: if it cannot be used.
+        """
+        return self._seen(index, candidate.model.size, candidate.model.seen)
+
+    def cast(self, candidate: Candidate, index: int) -> Cast:
+        """The same as the candidate's encoders see it."""
+        return self._acted(candidate, index)
+
+    def _look(self, index: int, size: int, seen: int) -> Truth:
+        return Truth.of(self._source.clip(index), size, seen, self._longest, self.watcher)
+
+    def _act(self, candidate: Candidate, index: int) -> Cast:
+        return Cast.of(candidate.model, self.truth(candidate, index))
+
+
+@dataclass(slots=True)
+class Tally:
+    """Of one candidate: the figures of each clip, and what FID is made of."""
+
+    rows: list[Figures] = field(default_factory=list)
+    made: list[Floats] = field(default_factory=list)
+    real: list[Floats] = field(default_factory=list)
+
+    def figures(self) -> Figures:
+        """Of all clips."""
+        fid = frechet(np.concatenate(self.made), np.concatenate(self.real)) if self.made else NONE
+        return replace(mean(self.rows), fid=fid)
+
+
+def played(
+    studio: Studio, chosen: Sequence[int], candidates: Sequence[Candidate], given: Given, out: Path
+) -> dict[str, Figures]:
+    """By name the figures of all candidates, and of the first frame that does not move; strips and sheets on the way."""
+    tallies = {name: Tally() for name in (*(one.name for one in candidates), STILL)}
+    progress = Progress("driving", len(chosen) * len(candidates))
+    for number, index in enumerate(chosen):
+        other = chosen[(number + 1) % len(chosen)] if len(chosen) > 1 else None
+        for candidate in candidates:
+            trouble = ""
+            try:
+                shown = out / candidate.name if number < SHOWN else None
+                _play(studio, candidate, index, other, given, tallies[candidate.name], shown)
+                if candidate is candidates[0]:
+                    tallies[STILL].rows.append(_unmoved(studio, candidate, index, other))
+            except ClipError as error:
+                trouble = str(error)
+            progress.step(Named(Path(candidate.name), str(out.name), "", f"clip {index}"), trouble)
+    return {name: tally.figures() for name, tally in tallies.items() if tally.rows}
+
+
+def _play(
+    studio: Studio, candidate: Candidate, index: int, other: int | None, given: Given, tally: Tally, shown: Path | None
+) -> None:
+    """Draw one clip in all protocols, and add its figures."""
+    model, truth, cast = candidate.model, studio.truth(candidate, index), studio.cast(candidate, index)
+    driven, still = (Film.of(film, studio.watcher) for film in (self_driven(model, cast), frozen(model, cast)))
+    driver = studio.truth(candidate, other) if other is not None else None
+    across = None
+    if driver is not None and other is not None:
+        acted = studio.cast(candidate, other)
+        across = Film.of(crossed(model, cast, acted), studio.watcher)
+        if shown:
+            figure_3(shown / f"figure-3-{index}.png", model, (truth, cast), (driver, acted))
+    if shown:
+        shown.mkdir(parents=True, exist_ok=True)
+        strip(shown / f"self-driving-{index}.png", list(truth.pictures), list(driven.pictures))
+    tally.rows.append(figures_of(truth, driven, still, across, driver, given))
+    for film, kept in ((driven.pictures, tally.made), (truth.pictures, tally.real)):
+        kept += features(given, film)
+
+
+def _unmoved(studio: Studio, candidate: Candidate, index: int, other: int | None) -> Figures:
+    truth = studio.truth(candidate, index)
+    film = Film.still(truth.still, len(truth), studio.watcher)
+    driver = studio.truth(candidate, other) if other is not None else None
+    across = Film.still(truth.still, min(len(truth), len(driver)), studio.watcher) if driver else None
+    return figures_of(truth, film, film, across, driver, Given())
+
+
+def _matrices(
+    folder: Path, candidates: Sequence[Candidate], out: Path, args: argparse.Namespace
+) -> Iterator[tuple[str, Matrix]]:
+    data = FactorialSet.load(folder)
+    measure: Measure = Judge.load(args.judge) if args.judge else Tracked(Marks.load())
+    for candidate in candidates:
+        try:  # an exported motion encoder says no lips, the bundle beside it does
+            model = TorchModel.load(candidate.folder, candidate.model.gains, args.device)
+        except ModelError as error:
+            sys.stderr.write(f"{candidate.name} has no matrix: {error}\n")
+            continue
+        sys.stderr.write(f"disentanglement of {candidate.name}\n")
+        puppet = FromPictures(model)
+        matrix = disentanglement(data, puppet, measure, size=puppet.size, people=args.people)
+        matrix.save(out / candidate.name / "matrix")
+        yield candidate.name, matrix
