@@ -9,7 +9,7 @@ export function fragment(sdp, candidates) {
 
 // The candidates that a description names.
 export function candidates(sdp) {
-  return Array.from(new Set(sdp.match(/(?<=^a=)candidate:.*$/gm) ?? []));
+  return Array.from(new Set(Array.from(sdp.matchAll(/^a=(candidate:.*)$/gm), ([, candidate]) => candidate)));
 }
 
 // An answer with another ICE side: that of a fragment which tells of a restart.
