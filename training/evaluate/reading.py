@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract.motion import ARKIT, CHANNELS, Channel, Motion, gaze_controls
+from engine.errors import MienError
 from engine.face.pose import angles
 from engine.face.reader import FaceReader
 from engine.face.stream import Seen
@@ -26,6 +27,8 @@ from training.evaluate.metrics import correlation
 Floats = NDArray[np.float64]
 
 FPS: Final = 25
+SHORTEST_S: Final = 4.0
+"""Of a film: the person rests for two seconds first."""
 MODELS: Final = Path(__file__).parents[2] / "engine" / "models"
 VIEW_DEG: Final = float(2 * np.rad2deg(np.arctan(FRAME / 2 / CAMERA)))
 """Horizontal field of view of the renderer's camera."""
@@ -59,7 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Judge; the last line is one JSON document."""
+    """Judge; the last line is one JSON document.
+
+    Raises:
+        MienError: if the films would be too short for anything to be acted in them.
+    """
+    if args.seconds < SHORTEST_S:
+        raise MienError(f"{args.seconds:g} s of film hold nothing to read: give --seconds {SHORTEST_S:g} or more")
     rows: dict[str, dict[str, float]] = {}
     for index, path in enumerate(sorted(args.portraits.glob("*.mien"))):
         film = filmed(load(path), acted(args.seconds, np.random.default_rng(args.seed + index)))
