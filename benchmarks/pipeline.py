@@ -22,7 +22,8 @@ from benchmarks.mouth import Window
 from benchmarks.studio import STUDIOS
 from engine.timeline import SAMPLE_RATE_HZ
 from streaming.contract import LOOK_AHEAD_MS, CapacityReached, Outgoing, SessionSettings, now
-from streaming.live import Live, Remote
+from streaming.live import Live
+from streaming.remote import Remote
 from streaming.rtc.broadcast import Broadcast
 from streaming.rtc.encoder import VIDEO_CLOCK_HZ
 from streaming.rtc.peer import ENCODER_THREADS

@@ -8,8 +8,9 @@ from streaming import server
 from streaming.app import Parts
 from streaming.config import ServerConfig
 from streaming.contract import LOOK_AHEAD_MS, SessionSettings
-from streaming.live import Live, Remote
+from streaming.live import Live
 from streaming.portraits import PortraitLibrary
+from streaming.remote import Remote
 from streaming.worker.options import WorkerOptions
 
 

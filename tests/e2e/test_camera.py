@@ -23,11 +23,12 @@ from streaming.camera.cameras import CameraOptions, Cameras
 from streaming.camera.messages import Found, Outline
 from streaming.capture.camera import CameraFeed
 from streaming.contract import CodedPicture, Outgoing, PictureCodec, SessionSettings, now
-from streaming.live import Live, Remote
+from streaming.live import Live
+from streaming.remote import Remote
 from streaming.rtc.routes import add_routes
 from streaming.worker.options import WorkerOptions
+from tests.e2e.rtc_client import SDP, Tone, until
 from tests.e2e.rtc_measure import CHROMIUM, chromium, served
-from tests.e2e.test_rtc_peers import SDP, Tone, until
 from tests.unit.films import BLACK, BLUE, GREEN, RED, bar, coded, film
 
 STUDIO = WorkerOptions(studio="tests.fake_studio:FakeStudio", warm="grey-50", sizes=(256,))

@@ -17,7 +17,8 @@ import pytest
 
 from engine.errors import PortraitError
 from streaming.contract import CapacityReached, Outgoing, SessionSettings, now
-from streaming.live import Live, Remote
+from streaming.live import Live
+from streaming.remote import Remote
 from streaming.worker.options import WorkerOptions
 
 STUDIO = WorkerOptions(studio="tests.fake_studio:FakeStudio", warm="grey-50", sizes=(256,))

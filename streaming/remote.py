@@ -1,0 +1,320 @@
+"""A live session as the event loop has it: on a worker, and on its understudy while the worker is away."""
+
+import asyncio
+import dataclasses
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakSet
+
+import numpy as np
+from numpy.typing import NDArray
+
+import engine.errors
+from engine.errors import MienError
+from engine.timeline import SAMPLE_RATE_HZ, Timeline
+from streaming.camera.messages import Manner
+from streaming.camera.viewfinder import Draw, Viewfinder
+from streaming.contract import (
+    CHOSEN,
+    CodedPicture,
+    LiveStatus,
+    Outgoing,
+    SessionSettings,
+    Stamps,
+    now,
+)
+from streaming.metrics import Metrics
+from streaming.worker.knobs import checked_controls, remember
+from streaming.worker.messages import Closed, Control, Frame, Interrupt, Look, Open, Opened, Refused, Sound
+from streaming.worker.meter import Meter
+from streaming.worker.options import BEHIND_MOST_S
+from streaming.worker.pcm import joined
+from streaming.worker.pool import Worker
+from streaming.worker.subscription import Subscription
+from streaming.worker.understudy import Understudy
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S: Final = 0.15
+"""A frame this much overdue is not waited for: the understudy steps in."""
+RECENT: Final = 32
+"""Packets of sound that an understudy is told when it steps in, so that it goes on where the worker was."""
+CAMERA_CONTROLS: Final = frozenset({"camera", "neutral", "eye_contact"})
+"""Controls that are no matter of the worker."""
+HEARING_S: Final = 1.0
+
+LookAt = Callable[[float, NDArray[np.float32], NDArray[np.float32]], None]
+"""See `streaming.camera.viewfinder.Look`."""
+Locate = Callable[[str], Path]
+"""From a portrait's id to its file; raises PortraitError when there is none."""
+
+
+class Remote:
+    """A session on a worker. Implements `streaming.contract.LiveSession`."""
+
+    def __init__(
+        self,
+        session_id: str,
+        key: int,
+        settings: SessionSettings,
+        worker: Worker,
+        locate: Locate,
+        period: float,
+        view: Callable[[LookAt], Viewfinder],
+        metrics: Metrics,
+    ) -> None:
+        self._id = session_id
+        self._key = key
+        self._settings = settings
+        self._worker = worker
+        self._locate = locate
+        self._period = period
+        self._portrait = str(locate(settings.portrait))
+        self._controls: dict[str, Any] = {}
+        self._subscribers: WeakSet[Subscription] = WeakSet()
+        self._anchor = 0.0
+        self._lead = 0
+        self._last: Outgoing | None = None
+        self._stood_in = False  # whether the understudy played it
+        self._recent: deque[tuple[NDArray[np.float32], float]] = deque(maxlen=RECENT)
+        self._understudy: Understudy | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._state = "starting"
+        self._reason = ""
+        self._meter = Meter(settings.fps, metrics)
+        self._viewers = 0
+        self._viewfinder = view(self._look)
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def id(self) -> str:
+        """See `LiveSession`."""
+        return self._id
+
+    @property
+    def key(self) -> int:
+        """See `Tenant`."""
+        return self._key
+
+    @property
+    def settings(self) -> SessionSettings:
+        """See `LiveSession`."""
+        return self._settings
+
+    @property
+    def state(self) -> str:
+        """As in `LiveStatus`."""
+        return self._state
+
+    def push_audio(self, samples: NDArray[np.float32], arrived: float) -> None:
+        """See `LiveSession`."""
+        if samples.ndim != 1 or samples.dtype != np.float32:
+            raise ValueError(f"expected float32[N], got {samples.dtype}{list(samples.shape)}")
+        if self._state == "closed" or len(samples) == 0:
+            return
+        self._meter.hear(samples, arrived)
+        self._recent.append((samples, arrived))
+        if self._understudy is not None:
+            self._understudy.push(samples, arrived)
+        for start in range(0, len(samples), SAMPLE_RATE_HZ):  # a second at most in one message
+            self._worker.send(Sound(self._key, arrived, samples[start : start + SAMPLE_RATE_HZ]))
+
+    def push_picture(self, picture: CodedPicture) -> bool:
+        """See `LiveSession`."""
+        return self._state == "closed" or self._viewfinder.push(picture)
+
+    def end_pictures(self) -> None:
+        """See `LiveSession`."""
+        self._viewfinder.end_pictures()
+
+    def draw_outline(self, draw: Draw | None) -> None:
+        """See `LiveSession`."""
+        self._viewfinder.outline(draw)
+
+    def subscribe(self) -> AsyncIterator[Outgoing]:
+        """See `LiveSession`."""
+        subscription = Subscription(self._settings.fps)
+        if self._state == "closed":
+            subscription.end()
+        self._subscribers.add(subscription)
+        return subscription
+
+    def control(self, **changes: Any) -> None:
+        """See `LiveSession`."""
+        checked = checked_controls(changes)
+        if (portrait := checked.get("portrait")) is not None:
+            self._portrait = checked["portrait"] = str(self._locate(portrait))
+        if (source := checked.get("camera")) is not None:
+            self._viewfinder.choose(source)
+        remember(self._controls, checked)
+        if checked.get("neutral"):
+            self._viewfinder.take_neutral()
+        if "factors" in checked or "eye_contact" in checked:
+            self._viewfinder.behave(self._manner())
+        if told := {name: value for name, value in checked.items() if name not in CAMERA_CONTROLS}:
+            self._worker.send(Control(self._key, told))
+
+    def interrupt(self) -> None:
+        """See `LiveSession`."""
+        self._recent.clear()
+        if self._understudy is not None:
+            self._understudy = self._new_understudy()
+        self._worker.send(Interrupt(self._key))
+
+    def record(self, stage: str, milliseconds: float) -> None:
+        """See `LiveSession`."""
+        self._meter.record(stage, milliseconds)
+
+    def watched_by(self, viewers: int) -> None:
+        """See `LiveSession`."""
+        self._viewers = viewers
+
+    def status(self) -> LiveStatus:
+        """See `LiveSession`."""
+        meter = self._meter
+        return LiveStatus(
+            state=self._state,
+            fps=meter.fps(now()),
+            frames=meter.frames,
+            misses=meter.misses,
+            stages_ms=meter.stages.summary(),
+            look_ahead_held_ms=1000 * meter.lead_s,
+            level_dbfs=meter.level_dbfs(now()),
+            hearing=now() - meter.heard_at < HEARING_S,
+            viewers=self._viewers,
+            reason=self._reason,
+            camera=self._viewfinder.status(),
+            factors=self._factors(),
+            eye_contact=bool(self._controls.get("eye_contact")),
+        )
+
+    async def close(self) -> None:
+        """See `LiveSession`."""
+        self._end("")
+
+    def opening(self, place: int) -> Open:
+        """See `Tenant`."""
+        index = self._last.index + 1 if self._last else 0
+        return Open(self._key, place, self._anchor, index, self._portrait, self._settings, dict(self._controls))
+
+    def hear(self, message: Opened | Frame | Refused | Closed) -> None:
+        """See `Tenant`."""
+        if isinstance(message, Frame):
+            self._show(message)
+        elif isinstance(message, Opened):
+            self._begin(message)
+        elif isinstance(message, Refused):
+            log.warning("a change of a session was refused", extra={"session": self._id, "reason": message.reason})
+        else:
+            self._end(message.reason, message.fault)
+
+    def lost(self) -> None:
+        """See `Tenant`."""
+        if self._state == "live":
+            self._step_in()
+
+    def _look(self, arrived: float, values: NDArray[np.float32], confidence: NDArray[np.float32]) -> None:
+        """Its camera has seen something."""
+        if self._state != "closed":
+            self._worker.send(Look(self._key, arrived, values, confidence))
+
+    def _factors(self) -> dict[str, str]:
+        """From where each factor comes."""
+        return {**CHOSEN, **self._controls.get("factors", {})}
+
+    def _manner(self) -> Manner:
+        """How the person before the camera is read."""
+        lips_from_voice, eye_contact = self._factors()["lips"] == "voice", bool(self._controls.get("eye_contact"))
+        return dataclasses.replace(self._viewfinder.manner, lips_from_voice=lips_from_voice, eye_contact=eye_contact)
+
+    def _begin(self, opened: Opened) -> None:
+        self._anchor, self._lead = opened.anchor, opened.lead
+        self._meter.lead_s = opened.lead / SAMPLE_RATE_HZ
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._stand_by(), name=f"stand by for {self._id}")
+        if not self.opened.done():
+            self.opened.set_result(None)
+
+    def _show(self, frame: Frame) -> None:
+        if self._state == "recovering" and self._keeps_up(frame):
+            self._state, self._understudy = "live", None
+        if self._last is not None and frame.index <= self._last.index:
+            return  # its understudy was quicker
+        if self._state == "starting":
+            self._state = "live"
+        picture = self._worker.picture(self._key, frame.slot, self._settings.size)
+        self._deliver(Outgoing(frame.index, picture, frame.audio, frame.fresh, frame.missing, frame.stamps), stand_in=False)
+
+    def _keeps_up(self, frame: Frame) -> bool:
+        """Whether a worker is so far back that the frames from here on may be its own: in time, and with the sound."""
+        late = now() - frame.stamps.due
+        return late < PATIENCE_S and (self._last is None or frame.missing <= self._last.missing)
+
+    def _deliver(self, outgoing: Outgoing, *, stand_in: bool) -> None:
+        if self._last is not None and stand_in != self._stood_in:
+            outgoing = dataclasses.replace(outgoing, audio=joined(self._last.audio, outgoing.audio))
+        self._last, self._stood_in = outgoing, stand_in
+        self._meter.show(outgoing)
+        for subscriber in list(self._subscribers):
+            subscriber.put(outgoing)
+
+    async def _stand_by(self) -> None:
+        """Play frames that the worker does not bring, for as long as it does not."""
+        while True:
+            if self._last is None:
+                await asyncio.sleep(self._period)
+                continue
+            index = max(self._last.index + 1, int((now() - BEHIND_MOST_S - self._anchor) / self._period))
+            due = self._anchor + index * self._period
+            wait = due + (0.0 if self._understudy else PATIENCE_S) - now()
+            if wait > 0:
+                await asyncio.sleep(wait)  # much may have happened meanwhile: look again
+                continue
+            self._step_in()
+            self._play(index, due)
+            await asyncio.sleep(0)  # who reads may keep up with a burst
+
+    def _step_in(self) -> None:
+        if self._understudy is None and self._last is not None:
+            self._state = "recovering"
+            self._understudy = self._new_understudy()
+            for samples, arrived in self._recent:
+                self._understudy.push(samples, arrived)
+            picture = self._last.video.copy()  # the shared one may be drawn over
+            picture.flags.writeable = False
+            self._last = dataclasses.replace(self._last, video=picture)
+
+    def _play(self, index: int, due: float) -> None:
+        assert self._understudy is not None
+        assert self._last is not None
+        audio, missing = self._understudy.play(due)
+        stamps = Stamps(due=due, colour=now())
+        self._deliver(Outgoing(index, self._last.video, audio, False, missing, stamps), stand_in=True)
+
+    def _new_understudy(self) -> Understudy:
+        return Understudy(Timeline(fps=self._settings.fps).samples_per_frame, self._lead)
+
+    def _end(self, reason: str, fault: str = "") -> None:
+        if self._state == "closed":
+            return
+        self._state, self._reason = "closed", reason
+        self._worker.leave(self._key)
+        self._viewfinder.close()
+        if self._watch is not None:
+            self._watch.cancel()
+        for subscriber in list(self._subscribers):
+            subscriber.end()
+        if not self.opened.done():
+            self.opened.set_exception(_error(fault, reason))
+            self.opened.exception()  # whoever opened it may have given up waiting
+
+
+def _error(fault: str, reason: str) -> MienError:
+    """The error that a worker met, as one of our own."""
+    kind = getattr(engine.errors, fault, None)
+    if isinstance(kind, type) and issubclass(kind, MienError):
+        return kind(reason)
+    return MienError(reason or "the session was closed while it was being opened")
