@@ -11,11 +11,13 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor  # noqa: E402
 
+from engine.contract.motion import CHANNELS  # noqa: E402
 from engine.render.pdfgc.face import Appearance  # noqa: E402
 from engine.render.pdfgc.latent import FACTORS, Gains, Latents  # noqa: E402
 from engine.rig import archive  # noqa: E402
 from export.pdfgc import write_all  # noqa: E402
 from tests.training.pdfgc_fakes import SIZE, TINY, clips  # noqa: E402
+from tests.training.test_pdfgc_matrix import VALUES, write  # noqa: E402
 from training.__main__ import main  # noqa: E402
 from training.evaluate.likeness import Image, Landmarks  # noqa: E402
 from training.evaluate.pdfgc_films import Cast, Truth, Watcher, crossed, frozen, one_followed, self_driven  # noqa: E402
@@ -25,6 +27,10 @@ from training.evaluate.pdfgc_scores import Figures, Film, figures_of, mean  # no
 from training.networks.pdfgc import bundle  # noqa: E402
 from training.pdfgc.clips import ClipError, DrawnClips, save_clip  # noqa: E402
 from training.pdfgc.networks import Networks  # noqa: E402
+from training.synthesis.factors import Pools  # noqa: E402
+from training.synthesis.measures import Measured  # noqa: E402
+from training.synthesis.plan import group_rows, random_rows  # noqa: E402
+from training.synthesis.store import assemble  # noqa: E402
 
 PORTRAIT = Path(__file__).parents[2] / "engine/models/portraits/mei.mien"
 
@@ -75,6 +81,12 @@ class Echo:
 
 def grey(rgb: Image) -> Floats:
     return rgb.mean((1, 2, 3)).astype(np.float32)
+
+
+def greys(pictures: Image, rest: Image) -> Measured:
+    """Measures how bright five bands of a picture are, so that no eye counts as shut."""
+    assert rest.shape == pictures.shape[1:]
+    return tuple(grey(band)[:, None] / np.float32(1000) for band in np.array_split(pictures, 5, 1))
 
 
 @pytest.fixture(scope="module")
@@ -293,6 +305,28 @@ def test_the_command_judges_several_runs(
     assert found["figures"]["run0"]["fid"] is None
     names = {path.name for path in (tmp_path / "out/films/run1").iterdir()}
     assert names == {f"{what}-{index}.png" for what in ("self-driving", "figure-3") for index in (0, 1)}
+
+
+def test_a_set_with_groups_has_a_matrix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pools, rng = Pools(np.zeros((len(FACTORS), VALUES, len(CHANNELS)), np.float32)), np.random.default_rng(0)
+    allowed = np.ones((len(FACTORS), VALUES), np.bool_)
+    for kind, rows in (("stills", random_rows(allowed, 40, rng)), ("groups", group_rows(pools, allowed, 1, 2, rng))):
+        assemble(tmp_path / kind, [write(tmp_path, rows, person, "test") for person in ("a", "b")])
+    pools.save(tmp_path / "pools.npz")
+    run, out = tmp_path / "run", tmp_path / "out"
+    bundle.save(run / "pdfgc.safetensors", TINY, Networks(TINY).state_dict())
+    (run / "options.json").write_text(json.dumps({"options": {"stage": "3", "ablation": "window", "window": 7}}))
+    monkeypatch.setattr("training.evaluate.pdfgc.Tracked", lambda marks: greys)
+    options = ["--data", str(tmp_path), "--out", str(out), "--people", "1"]
+    assert main(["evaluate", "pdfgc", "--run", str(run), *options]) == 0
+    said = capsys.readouterr()
+    assert "disentanglement of run (+ In-win, window 7)" in said.out
+    assert "disentanglement of run [##########] 1/1" in said.err
+    assert (out / tmp_path.name / "run/matrix/matrix.png").exists()
+    (found,) = json.loads((out / "figures.json").read_text())
+    assert np.shape(found["matrices"]["run (+ In-win, window 7)"]) == (5, 5)
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ training/evaluate/pdfgc_given.py for what such a file has to be.
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -27,6 +27,7 @@ from training.data.prepare import Clip as Named
 from training.data.prepare import Progress
 from training.data.splits import Split
 from training.evaluate.driving import strip
+from training.evaluate.likeness import Image
 from training.evaluate.pdfgc_films import Cast, Truth, Watcher, crossed, frozen, self_driven
 from training.evaluate.pdfgc_given import Floats, Given, frechet
 from training.evaluate.pdfgc_matrix import Matrix, disentanglement
@@ -43,6 +44,8 @@ from training.synthesis.measures import Measure, Tracked
 SHOWN: Final = 3
 """Clips that strips and sheets are drawn of."""
 STILL: Final = "first frame, not moving"
+IN_TABLE_4: Final = {"none": "No dis", "window": "+ In-win", "decorrelation": "+ Decorr", "all": "All"}
+"""The row of each of `training.pdfgc.expression.ABLATIONS`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,9 +73,17 @@ class NothingToJudge(MienError):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Networks to judge: their name, the folder they come from, and how they are run."""
+    """Networks to judge.
+
+    Attributes:
+        name: of their folder among the results.
+        title: of their rows.
+        folder: they come from.
+        model: the networks.
+    """
 
     name: str
+    title: str
     folder: Path
     model: Model
 
@@ -101,7 +112,18 @@ def _candidates(args: argparse.Namespace) -> Iterator[Candidate]:
         unique = name if names.count(name) == 1 else f"{folder.resolve().parent.name}-{name}"
         ours = folder in args.run
         model = TorchModel.load(folder, device=args.device) if ours else OnnxModel.load(folder, args.threads)
-        yield Candidate(unique, folder, model)
+        yield Candidate(unique, f"{unique}{trained_how(folder)}", folder, model)
+
+
+def trained_how(run: Path) -> str:
+    """What a run's options tell of it, in the words of Tab. 4 where it is one of its rows; nothing of other folders."""
+    try:
+        options: dict[str, Any] = json.loads((run / "options.json").read_text())["options"]
+        if options["stage"] != "3":
+            return f" (stage {options['stage']})"
+        return f" ({IN_TABLE_4[options['ablation']]}, window {options['window']})"
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 def _judged(folder: Path, candidates: Sequence[Candidate], given: Given, args: argparse.Namespace) -> Measured:
@@ -193,7 +215,7 @@ def played(
     studio: Studio, chosen: Sequence[int], candidates: Sequence[Candidate], given: Given, out: Path
 ) -> dict[str, Figures]:
     """By name the figures of all candidates, and of the first frame that does not move; strips and sheets on the way."""
-    tallies = {name: Tally() for name in (*(one.name for one in candidates), STILL)}
+    tallies = {name: Tally() for name in (*(one.title for one in candidates), STILL)}
     progress = Progress("driving", len(chosen) * len(candidates))
     for number, index in enumerate(chosen):
         other = chosen[(number + 1) % len(chosen)] if len(chosen) > 1 else None
@@ -201,12 +223,12 @@ def played(
             trouble = ""
             try:
                 shown = out / candidate.name if number < SHOWN else None
-                _play(studio, candidate, index, other, given, tallies[candidate.name], shown)
+                _play(studio, candidate, index, other, given, tallies[candidate.title], shown)
                 if candidate is candidates[0]:
                     tallies[STILL].rows.append(_unmoved(studio, candidate, index, other))
             except ClipError as error:
                 trouble = str(error)
-            progress.step(Named(Path(candidate.name), str(out.name), "", f"clip {index}"), trouble)
+            progress.step(Named(Path(candidate.name), out.name, "", f"clip {index}"), trouble)
     return {name: tally.figures() for name, tally in tallies.items() if tally.rows}
 
 
@@ -243,6 +265,8 @@ def _matrices(
     folder: Path, candidates: Sequence[Candidate], out: Path, args: argparse.Namespace
 ) -> Iterator[tuple[str, Matrix]]:
     data = FactorialSet.load(folder)
+    assert data.groups is not None
+    total = len(np.unique(data.groups.people))
     measure: Measure = Judge.load(args.judge) if args.judge else Tracked(Marks.load())
     for candidate in candidates:
         try:  # an exported motion encoder says no lips, the bundle beside it does
@@ -250,8 +274,20 @@ def _matrices(
         except ModelError as error:
             sys.stderr.write(f"{candidate.name} has no matrix: {error}\n")
             continue
-        sys.stderr.write(f"disentanglement of {candidate.name}\n")
         puppet = FromPictures(model)
-        matrix = disentanglement(data, puppet, measure, size=puppet.size, people=args.people)
+        drawn = _counted(puppet, f"disentanglement of {candidate.name}", min(args.people or total, total))
+        matrix = disentanglement(data, drawn, measure, size=puppet.size, people=args.people)
         matrix.save(out / candidate.name / "matrix")
-        yield candidate.name, matrix
+        yield candidate.title, matrix
+
+
+def _counted(puppet: FromPictures, what: str, people: int) -> Callable[[Image, Image], Image]:
+    """The same, telling of the progress: a matrix asks once for each person."""
+    progress = Progress(what, people)
+
+    def drawn(person: Image, drivers: Image) -> Image:
+        made = puppet(person, drivers)
+        progress.step(Named(Path(what), "", "", ""), "")
+        return made
+
+    return drawn

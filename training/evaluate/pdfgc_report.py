@@ -92,9 +92,15 @@ def beside(published: Published, measured: Sequence[Measured]) -> str:
     lines += [[name, *("-" if v is None else f"{v:g}" for v in values)] for name, values in published.rows.items()]
     for one in measured:
         for candidate, figures in one.figures.items():
-            values = (getattr(figures, name) if name else math.nan for name in published.columns.values())
+            values = (_ours(figures, name, title, one.data) for title, name in published.columns.items())
             lines.append([f"ours: {candidate}, on {one.data}", *(_cell(value, ".4g") for value in values)])
     return f"{published.title}\n\n{markdown(lines)}"
+
+
+def _ours(figures: Figures, name: str, title: str, data: str) -> float:
+    """A figure, unless its column is another set's: MEAD's are for sets of that name, VoxCeleb2's for all others."""
+    named = next((known for known in ("mead", "voxceleb2") if known in title.lower()), None)
+    return math.nan if named and (named == "mead") != ("mead" in data.lower()) else getattr(figures, name)
 
 
 def figures_json(measured: Sequence[Measured]) -> list[dict[str, Any]]:
