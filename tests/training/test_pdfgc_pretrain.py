@@ -121,10 +121,10 @@ def test_losses_fall(tmp_path: Path) -> None:
     own = stage(stars=1)
     trainer = Trainer(own, Pace(1000, rate=3e-3, workers=0), Run(tmp_path, {}), torch.device("cpu"))
     batch = tensors(own, 0)
-    figures = [trainer.step(step, batch) for step in range(200, 232)]
+    figures = [trainer.step(step, batch) for step in range(200, 220)]
     figures = figures[::2]
     for name in ("pixels", "lip", "pose", "heard", "total"):
-        assert figures[-1][name] < 0.7 * figures[0][name], name
+        assert figures[-1][name] < 0.8 * figures[0][name], name
 
 
 def test_samples_are_drawn_of_people_held_out(tmp_path: Path) -> None:
