@@ -273,9 +273,9 @@ def test_a_run_and_its_export_draw_the_same(tmp_path: Path, truths: list[Truth])
 def write_set(folder: Path, split: str = "test") -> Path:
     source = DrawnClips(clips(frames=30))
     rows = []
-    for index in range(3):
-        clip = source.clip(index)
-        save_clip(folder / f"{index}.npz", list(clip.read(range(30), SIZE)), clip.motion, clip.eyes, clip.sound)
+    for index, count in enumerate((30, 30, 12)):  # the last one is too short
+        clip, path = source.clip(index), folder / f"{index}.npz"
+        save_clip(path, list(clip.read(range(count), SIZE)), clip.motion[:count], clip.eyes[:count], clip.sound[: 640 * count])
         rows.append({"path": f"{index}.npz", "person": clip.person, "split": split})
     (folder / "index.json").write_text(json.dumps(rows))
     return folder
@@ -291,13 +291,14 @@ def test_the_command_judges_several_runs(
         runs.append(tmp_path / f"run{seed}")
         bundle.save(runs[-1] / "pdfgc.safetensors", TINY, Networks(TINY).state_dict())
     (tmp_path / "films").mkdir()
-    options = ["--data", str(write_set(tmp_path / "films")), "--out", str(tmp_path / "out"), "--longest", "0.5", "--clips", "2"]
+    options = ["--data", str(write_set(tmp_path / "films")), "--out", str(tmp_path / "out"), "--longest", "0.5", "--clips", "3"]
     assert main(["evaluate", "pdfgc", "--run", *map(str, runs), *options]) == 0
     said = capsys.readouterr()
     assert "FID: not measured: give --fid-network" in said.out
     assert "| PD-FGC | 12.99 | 7.26 |" in said.out
     assert "ours: run1, on films" in said.out
-    assert "driving [##########] 4/4" in said.err
+    assert "driving [##########] 6/6" in said.err
+    assert said.err.count("dropped films/run0: a clip of 2 has") == 1
     assert (tmp_path / "out/table.md").read_text() == said.out
     (found,) = json.loads((tmp_path / "out/figures.json").read_text())
     assert set(found["figures"]) == {"run0", "run1", "first frame, not moving"}

@@ -96,23 +96,27 @@ def main(args: argparse.Namespace) -> int:
     if not candidates:
         raise NothingToJudge("nothing to judge: give --run RUN, or --models DIR")
     given = Given.load(args.fid_network, args.csim_network, args.sync_network, args.device)
-    measured = [_judged(folder, candidates, given, args) for folder in args.data]
+    measured = [_judged(folder, name, candidates, given, args) for folder, name in named(args.data)]
     text = page(measured, given.missing())
     sys.stdout.write(text)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "table.md").write_text(text)
     (args.out / "figures.json").write_text(json.dumps(figures_json(measured), indent=1) + "\n")
-    return 0
+    return 0 if any(one.figures or one.matrices for one in measured) else 1
 
 
 def _candidates(args: argparse.Namespace) -> Iterator[Candidate]:
-    folders = [*args.run, *args.models]
-    names = [folder.resolve().name for folder in folders]
-    for folder, name in zip(folders, names, strict=True):
-        unique = name if names.count(name) == 1 else f"{folder.resolve().parent.name}-{name}"
+    for folder, name in named([*args.run, *args.models]):
         ours = folder in args.run
         model = TorchModel.load(folder, device=args.device) if ours else OnnxModel.load(folder, args.threads)
-        yield Candidate(unique, f"{unique}{trained_how(folder)}", folder, model)
+        yield Candidate(name, f"{name}{trained_how(folder)}", folder, model)
+
+
+def named(folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Folders with their names; those of the same name with their parent's before it."""
+    names = [folder.resolve().name for folder in folders]
+    for folder, name in zip(folders, names, strict=True):
+        yield folder, name if names.count(name) == 1 else f"{folder.resolve().parent.name}-{name}"
 
 
 def trained_how(run: Path) -> str:
@@ -126,13 +130,13 @@ def trained_how(run: Path) -> str:
         return ""
 
 
-def _judged(folder: Path, candidates: Sequence[Candidate], given: Given, args: argparse.Namespace) -> Measured:
+def _judged(folder: Path, name: str, candidates: Sequence[Candidate], given: Given, args: argparse.Namespace) -> Measured:
     """What all candidates do on one set.
 
     Raises:
         ClipError: if it has neither clips nor groups.
     """
-    out, grouped = args.out / folder.name, (folder / "groups").is_dir() and args.people != 0
+    out, grouped = args.out / name, (folder / "groups").is_dir() and args.people != 0
     figures: Mapping[str, Figures] = {}
     clips = 0
     try:
@@ -146,7 +150,7 @@ def _judged(folder: Path, candidates: Sequence[Candidate], given: Given, args: a
         studio = Studio(source, round(args.longest * FPS), candidates)
         figures, clips = played(studio, chosen, candidates, given, out), len(chosen)
     matrices = dict(_matrices(folder, candidates, out, args)) if grouped else {}
-    return Measured(folder.name, args.split, clips, figures, matrices)
+    return Measured(name, args.split, clips, figures, matrices)
 
 
 def chosen_of(source: ClipSource, split: Split, most: int) -> list[int]:
@@ -186,6 +190,16 @@ class Studio:
         """
         return self._seen(index, candidate.model.size, candidate.model.seen)
 
+    def usable(self, candidate: Candidate, indices: Sequence[int]) -> int | None:
+        """The first of some clips that can be used; None if there is none."""
+        for index in indices:
+            try:
+                self.truth(candidate, index)
+            except ClipError:  # said where the clip's own turn is
+                continue
+            return index
+        return None
+
     def cast(self, candidate: Candidate, index: int) -> Cast:
         """The same as the candidate's encoders see it."""
         return self._acted(candidate, index)
@@ -218,10 +232,11 @@ def played(
     tallies = {name: Tally() for name in (*(one.title for one in candidates), STILL)}
     progress = Progress("driving", len(chosen) * len(candidates))
     for number, index in enumerate(chosen):
-        other = chosen[(number + 1) % len(chosen)] if len(chosen) > 1 else None
+        others = [*chosen[number + 1 :], *chosen[:number]]
         for candidate in candidates:
             trouble = ""
             try:
+                other = studio.usable(candidate, others)
                 shown = out / candidate.name if number < SHOWN else None
                 _play(studio, candidate, index, other, given, tallies[candidate.title], shown)
                 if candidate is candidates[0]:
