@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-FIRST_S: Final = 15.0  # from connecting to the end of a first request's headers
+FIRST_S: Final = 15.0  # from connecting to the end of a first request's headers; a handshake of TLS is long over by then
 CONNECTIONS_AT_MOST: Final = 512
 
 
@@ -37,10 +37,9 @@ class Door:
         """The protocols of `server`, for `loop.create_server`."""
 
         def make() -> asyncio.BaseProtocol:
-            protocol = server()
-            loop = asyncio.get_running_loop()
             if len(server.connections) >= self._at_most:
-                loop.call_soon(protocol.force_close)
+                return _Full()
+            protocol, loop = server(), asyncio.get_running_loop()
             self._silent[protocol] = loop.call_later(self._first_s, self._show_out, protocol)
             return protocol
 
@@ -49,6 +48,14 @@ class Door:
     def _show_out(self, protocol: web.RequestHandler) -> None:
         del self._silent[protocol]
         protocol.force_close()
+
+
+class _Full(asyncio.Protocol):
+    """Closes its connection as soon as it is one."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`."""
+        transport.close()
 
 
 DOOR: Final = web.AppKey("door", Door)
