@@ -14,6 +14,7 @@ export class Peer {
   #resource = null;
   #tag = null; // of the ICE side that the server knows
   #late = []; // candidates that it does not know yet
+  #amending = Promise.resolve(); // what the server is being told
   #telling = 0;
   #restarting = false;
   #restartedAt = -Infinity;
@@ -59,7 +60,7 @@ export class Peer {
       const answer = pc.remoteDescription.sdp;
       await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));
       const ours = await this.#gathered();
-      const { side, tag } = await amend(this.#resource, "*", fragment(ours, candidates(ours)));
+      const { side, tag } = await this.#amend("*", fragment(ours, candidates(ours)));
       this.#tag = tag;
       await pc.setRemoteDescription({ type: "answer", sdp: restarted(answer, side) });
       await this.#tellLate();
@@ -86,7 +87,15 @@ export class Peer {
   async #tellLate() {
     if (!this.#resource || !this.#late.length || this.connection.signalingState !== "stable") return;
     const side = fragment(this.connection.localDescription.sdp, this.#late.splice(0));
-    await amend(this.#resource, this.#tag, side).catch(() => {}); // the server finds the peer by its checks, too
+    await this.#amend(this.#tag, side).catch(() => {}); // the server finds the peer by its checks, too
+  }
+
+  // Tells the server of another ICE side, unless this end was closed meanwhile.
+  async #amend(tag, side) {
+    if (!this.#resource) throw new Error("closed");
+    const told = amend(this.#resource, tag, side);
+    this.#amending = told.catch(() => {});
+    return told;
   }
 
   // Seconds since the connection was lost; 0 while it stands or is being made.
@@ -105,6 +114,7 @@ export class Peer {
     const resource = this.lostFor > 0 ? null : this.#resource;
     this.#resource = null;
     removeEventListener("online", this.restart);
+    await this.#amending; // or it would be told of what it has forgotten
     if (resource) await withdraw(resource);
     this.connection.close();
   }
