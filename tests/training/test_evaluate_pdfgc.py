@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor  # noqa: E402
 
-from engine.contract.motion import CHANNELS  # noqa: E402
+from engine.contract.motion import CHANNELS, Channel  # noqa: E402
 from engine.render.pdfgc.face import Appearance  # noqa: E402
 from engine.render.pdfgc.latent import FACTORS, Gains, Latents  # noqa: E402
 from engine.rig import archive  # noqa: E402
@@ -46,9 +46,8 @@ class FakeWatcher(Watcher):
         """See `Watcher`."""
         side = film.shape[1]
         out = np.repeat(self._face[None] * np.float32(side), len(film), 0)
-        out[:, [14, 17, 84, 314], 1] += (255 - film[:, side * 5 // 8 : side * 7 // 8].mean((1, 2, 3)))[:, None] * np.float32(
-            side / 2000
-        )
+        mouth = film[:, side * 5 // 8 : side * 7 // 8]
+        out[:, [14, 17, 84, 314], 1] += (255 - mouth.mean((1, 2, 3)))[:, None] * np.float32(side / 600)
         return out
 
 
@@ -180,6 +179,14 @@ def test_films_without_a_face_keep_what_needs_none(truths: list[Truth]) -> None:
     assert found.unseen == 20
     assert found.l1 == 0
     assert np.isnan([found.lmd, found.pose, found.frozen_lmd_m, found.crossed]).all()
+
+
+def test_controls_are_read_against_the_person_at_rest_where_that_is_known(watcher: Watcher) -> None:
+    clip = DrawnClips(clips(frames=30)).clip(0)
+    calm = clip.read([int(clip.motion[:, Channel["jawOpen"]].argmin())], SIZE)[0]
+    wide = clip.read([int(clip.motion[:, Channel["jawOpen"]].argmax())], SIZE)[0]
+    read = [Truth.of(clip, SIZE, SIZE, 22, watcher, rest).motion[:, Channel["jawOpen"]].mean() for rest in (calm, wide)]
+    assert read[0] > 1.5 * read[1]
 
 
 def test_means_are_of_what_was_measured() -> None:

@@ -36,14 +36,16 @@ from training.evaluate.pdfgc_report import Measured, figures_json, page
 from training.evaluate.pdfgc_scores import NONE, Figures, Film, features, figures_of, mean
 from training.evaluate.pdfgc_sheets import figure_3
 from training.pdfgc.clips import FPS, ClipError, ClipSource, clips_of
-from training.synthesis.data import FactorialSet
+from training.synthesis.data import FactorialSet, Stills
 from training.synthesis.judge import Judge
 from training.synthesis.looks import Marks
-from training.synthesis.measures import Measure, Tracked
+from training.synthesis.measures import Measure, Tracked, rest_of
 
 SHOWN: Final = 3
 """Clips that strips and sheets are drawn of."""
 STILL: Final = "first frame, not moving"
+Rests = Callable[[str, int], Image | None]
+"""uint8[S, S, 3] of a person at rest, at a size; None if there is no such picture."""
 IN_TABLE_4: Final = {"none": "No dis", "window": "+ In-win", "decorrelation": "+ Decorr", "all": "All"}
 """The row of each of `training.pdfgc.expression.ABLATIONS`."""
 
@@ -147,7 +149,7 @@ def _judged(folder: Path, name: str, candidates: Sequence[Candidate], given: Giv
         sys.stderr.write(f"{folder} holds no clips: only its matrix is made\n")
     else:
         chosen = chosen_of(source, args.split, args.clips)
-        studio = Studio(source, round(args.longest * FPS), candidates)
+        studio = Studio(source, rests_of(folder), round(args.longest * FPS), candidates)
         figures, clips = played(studio, chosen, candidates, given, out), len(chosen)
     matrices = dict(_matrices(folder, candidates, out, args)) if grouped else {}
     return Measured(name, args.split, clips, figures, matrices)
@@ -166,18 +168,31 @@ def chosen_of(source: ClipSource, split: Split, most: int) -> list[int]:
     return [int(own[k]) for k in range(longest) for own in people if k < len(own)][:most]
 
 
+def rests_of(folder: Path) -> Rests:
+    """Pictures of people at rest: a factorial set has them, films have none."""
+    if not (folder / "stills").is_dir():
+        return lambda person, size: None
+    stills = Stills.load(folder / "stills")
+
+    def rest(person: str, size: int) -> Image | None:
+        return stills.read([rest_of(stills, person)], size)[0] if (stills.people == person).any() else None
+
+    return rest
+
+
 class Studio:
     """Clips as they were and as networks see them, each looked at once while it is needed.
 
     Args:
         source: of the clips.
+        rests: see `rests_of`.
         longest: frames taken of each.
         candidates: who will be judged.
     """
 
-    def __init__(self, source: ClipSource, longest: int, candidates: Sequence[Candidate]) -> None:
+    def __init__(self, source: ClipSource, rests: Rests, longest: int, candidates: Sequence[Candidate]) -> None:
         self.watcher = Watcher()
-        self._source, self._longest = source, longest
+        self._source, self._rests, self._longest = source, rests, longest
         sizes = {(one.model.size, one.model.seen) for one in candidates}
         self._seen = lru_cache(2 * len(sizes))(self._look)
         self._acted = lru_cache(2 * len(candidates))(self._act)
@@ -205,7 +220,8 @@ class Studio:
         return self._acted(candidate, index)
 
     def _look(self, index: int, size: int, seen: int) -> Truth:
-        return Truth.of(self._source.clip(index), size, seen, self._longest, self.watcher)
+        clip = self._source.clip(index)
+        return Truth.of(clip, size, seen, self._longest, self.watcher, self._rests(clip.person, size))
 
     def _act(self, candidate: Candidate, index: int) -> Cast:
         return Cast.of(candidate.model, self.truth(candidate, index))

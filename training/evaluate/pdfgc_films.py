@@ -53,7 +53,8 @@ class Truth:
         windows: float32[T, 1, 80, 20], what is heard at each.
         sound: int16[640 T] at 16 kHz.
         landmarks: float32[T, 478, 3] px of `pictures`, NaN where no face was found.
-        motion: float32[T, 58], the controls read off them.
+        rest: float32[K, 478, 3] px, the person at rest: in a picture of that, or in all of the clip; see `controls_of`.
+        motion: float32[T, 58], the controls read off the pictures.
     """
 
     person: str
@@ -64,11 +65,12 @@ class Truth:
     windows: Floats
     sound: NDArray[np.int16]
     landmarks: Landmarks
+    rest: Landmarks
     motion: Floats
 
     @classmethod
-    def of(cls, clip: Clip, made: int, seen: int, longest: int, watcher: Watcher) -> "Truth":
-        """The first `longest` frames of a clip, at the sizes of a model.
+    def of(cls, clip: Clip, made: int, seen: int, longest: int, watcher: Watcher, calm: Image | None = None) -> "Truth":
+        """The first `longest` frames of a clip, at the sizes of a model; `calm` uint8[S, S, 3] shows the person at rest.
 
         Raises:
             ClipError: if it has no sound, or too few frames that are heard or show a face.
@@ -84,17 +86,27 @@ class Truth:
         if there.sum() < LEAST_FRAMES:
             raise ClipError(f"a clip of {clip.person} shows a face in {there.sum()} frames only")
         sound = clip.sound[rows[0] * SAMPLES : (rows[-1] + 1) * SAMPLES]
-        motion = read(landmarks, made, landmarks[there])
+        rest = landmarks[there] if calm is None else watcher.landmarks(calm[None])
+        rest = rest if faces_in(rest).all() else landmarks[there]
         return cls(
-            clip.person, eyes[0], pictures[0], eyes[1:], pictures[1:], windows[rows - heard.start], sound, landmarks, motion
+            clip.person,
+            eyes[0],
+            pictures[0],
+            eyes[1:],
+            pictures[1:],
+            windows[rows - heard.start],
+            sound,
+            landmarks,
+            rest,
+            read(landmarks, made, rest),
         )
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def read(self, landmarks: Landmarks) -> Floats:
-        """float32[T, 58]: the controls of this person in other pictures, against the rest of this clip; NaN without a face."""
-        return read(landmarks, self.pictures.shape[1], self.landmarks[faces_in(self.landmarks)])
+        """float32[T, 58]: the controls of this person in other pictures; NaN without a face."""
+        return read(landmarks, self.pictures.shape[1], self.rest)
 
 
 def read(landmarks: Landmarks, side: int, rest: Landmarks) -> Floats:
