@@ -9,9 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import Tensor  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
 
 from engine.contract.motion import CHANNELS, Channel  # noqa: E402
+from engine.errors import ModelError  # noqa: E402
 from engine.render.pdfgc.face import Appearance  # noqa: E402
 from engine.render.pdfgc.latent import FACTORS, Gains, Latents  # noqa: E402
 from engine.rig import archive  # noqa: E402
@@ -23,7 +24,7 @@ from training.evaluate.likeness import Image, Landmarks  # noqa: E402
 from training.evaluate.pdfgc_films import Cast, Truth, Watcher, crossed, frozen, one_followed, self_driven  # noqa: E402
 from training.evaluate.pdfgc_given import Given, confidence, frechet, lip_sync_confidence, mfcc, onto  # noqa: E402
 from training.evaluate.pdfgc_models import AS_TRAINED, Floats, FromPictures, OnnxModel, TorchModel, only  # noqa: E402
-from training.evaluate.pdfgc_scores import Figures, Film, figures_of, mean  # noqa: E402
+from training.evaluate.pdfgc_scores import Figures, Film, features, figures_of, mean  # noqa: E402
 from training.networks.pdfgc import bundle  # noqa: E402
 from training.pdfgc.clips import ClipError, DrawnClips, save_clip  # noqa: E402
 from training.pdfgc.networks import Networks  # noqa: E402
@@ -257,6 +258,29 @@ def test_networks_that_were_given_give_their_figures(truths: list[Truth], watche
     assert found.csim == pytest.approx(1, abs=0.02)
     assert found.nlse_c == found.frozen_nlse_c == 0
     assert [line.split(":")[0] for line in given.missing()] == ["FID"]
+
+
+class Colours(nn.Module):
+    """Stands for Inception: the mean colours of pictures that have its size."""
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        return rgb.mean((2, 3))
+
+
+def test_a_network_is_a_file(tmp_path: Path) -> None:
+    batch = torch.export.Dim("batch")
+    torch.export.save(
+        torch.export.export(Colours().eval(), (torch.zeros(2, 3, 299, 299),), dynamic_shapes=({0: batch},)),
+        tmp_path / "fid.pt2",
+    )
+    given = Given.load(tmp_path / "fid.pt2", None, None, "cpu")
+    film = np.full((18, SIZE, SIZE, 3), (0, 51, 255), np.uint8)
+    (found,) = features(given, film)
+    assert found == pytest.approx(np.tile([-1, -0.6, 1], (18, 1)), abs=1e-5)
+    assert given.missing() == ["CSIM: not measured: give --csim-network", "LSE-C and NLSE-C: not measured: give --sync-network"]
+    (tmp_path / "no.pt2").write_bytes(b"PK")
+    with pytest.raises(ModelError, match=r"no\.pt2 is no program"):
+        Given.load(None, tmp_path / "no.pt2", None, "cpu")
 
 
 def test_points_are_brought_onto_others() -> None:

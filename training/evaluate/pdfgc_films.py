@@ -89,17 +89,9 @@ class Truth:
         rest = landmarks[there] if calm is None else watcher.landmarks(calm[None])
         rest = rest if faces_in(rest).all() else landmarks[there]
         return cls(
-            clip.person,
-            eyes[0],
-            pictures[0],
-            eyes[1:],
-            pictures[1:],
-            windows[rows - heard.start],
-            sound,
-            landmarks,
-            rest,
-            read(landmarks, made, rest),
-        )
+            clip.person, eyes[0], pictures[0], eyes[1:], pictures[1:],
+            windows[rows - heard.start], sound, landmarks, rest, read(landmarks, made, rest),
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.pictures)
