@@ -47,10 +47,12 @@ export class Live extends EventTarget {
 
   get wanted() { return this.#wanted; }
 
-  // `controls`: what had been set in a session that is come back to.
+  // `controls`: what had been set in a session that is come back to; what has been set since counts more.
   async start(request, track, controls = {}) {
     this.#request = request;
+    const since = this.#controls;
     this.#controls = controls;
+    remember(this.#controls, since);
     this.#track = track;
     this.#wanted = true;
     this.#failures = 0;
