@@ -97,7 +97,9 @@ def test_a_way_that_is_lost_is_replaced_by_itself(browser: Any, server: Server, 
     with page_of(browser, server.url) as page:
         page.evaluate(WATCH)
         playing(page, 30)
-        (peer,) = server.peers.peers(list(server.sessions.opened)[-1])
+        peers = [peer for name in server.sessions.opened for peer in server.peers.peers(name)]
+        assert len(peers) == 1, f"{server.sessions.opened}: {peers}"
+        peer = peers[0]
         way = seam.ice_of(peer.connection.getTransceivers()[0])
         server.soon(cut, way)
         before = until(page, lambda state: state["state"] == "disconnected")
