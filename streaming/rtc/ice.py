@@ -50,6 +50,7 @@ class IceSide:
         self._moving: asyncio.Task[None] | None = None
         self._given_up = asyncio.Event()
         self._restarting = asyncio.Lock()
+        self._closed = False
         seam.use_addresses(self._now, means().addresses, GATHER_S)
 
     @property
@@ -77,12 +78,19 @@ class IceSide:
             return await self._restart(fragment)
 
     async def close(self) -> None:
-        """End a restart that is under way. The connection itself is its peer's to close."""
+        """End a restart that is under way, and allow no other. The connection itself is its peer's to close."""
+        self._closed = True
+        self._given_up.set()
+        async with self._restarting:
+            await self._settle()
+
+    # private
+
+    async def _settle(self) -> None:
+        """Give up a restart that is under way, and wait until its sockets are closed."""
         self._given_up.set()
         if self._moving is not None:
             await asyncio.wait((self._moving,))
-
-    # private
 
     @property
     def _now(self) -> Connection:
@@ -100,9 +108,11 @@ class IceSide:
             await connection.add_remote_candidate(candidate)
 
     async def _restart(self, fragment: Fragment) -> str:
-        if not self._connected:
+        if self._closed or not self._connected:
             raise TooEarly("ICE can be restarted when it is connected; this one is not (yet): make a new connection")
-        await self.close()
+        if len(fragment.candidates) > CANDIDATES_MAX:
+            raise OfferError(f"there are more than {CANDIDATES_MAX} candidates")
+        await self._settle()
         means = self._means()
         fresh = seam.successor(means.servers)
         seam.use_addresses(fresh, means.addresses, GATHER_S)

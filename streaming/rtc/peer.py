@@ -77,6 +77,7 @@ class Peer:
     ice: IceSide | None = None  # from the answer on
     timeout: asyncio.TimerHandle | None = None
     closing: asyncio.Task[None] | None = None
+    negotiating: asyncio.Lock = field(default_factory=asyncio.Lock)  # aioice loses its sockets when it is closed meanwhile
     stood: bool = False  # it was connected once
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -117,7 +118,8 @@ class Peers:
             raise Crowded("too many connections to this session are being made at once: try again in 10 s")
         offer = checked_offer(sdp, sends=True, reach=self.config.reach())
         peer = self._new_peer(session, "speaker")
-        return peer, await self._answer(peer, offer, session)
+        async with peer.negotiating:
+            return peer, await self._answer(peer, offer, session)
 
     async def watch(self, session: LiveSession, sdp: str) -> tuple[Peer, str]:
         """Let a peer watch and hear a session. Returns the answer's SDP too.
@@ -130,7 +132,8 @@ class Peers:
             raise Crowded(f"this session has {self.config.viewers_max} viewers, which is as many as it may have")
         offer = checked_offer(sdp, sends=False, reach=self.config.reach())
         peer = self._new_peer(session, "viewer")
-        return peer, await self._answer(peer, offer, session)
+        async with peer.negotiating:
+            return peer, await self._answer(peer, offer, session)
 
     async def publish(self, session: LiveSession) -> tuple[Peer, str]:
         """Offer a session to a server elsewhere. Returns the offer's SDP too; its answer is for `accept`."""
@@ -231,9 +234,10 @@ class Peers:
     async def _offer(self, peer: Peer, session: LiveSession) -> str:
         connection = peer.connection
         connection.on("connectionstatechange", lambda: self._state_changed(peer))
-        transceivers = [self._sending(peer, kind, session) for kind in KINDS]
-        peer.ice = IceSide(transceivers[0], self._means, self.config.connect_timeout_s)
-        await connection.setLocalDescription(await connection.createOffer())
+        async with peer.negotiating:
+            transceivers = [self._sending(peer, kind, session) for kind in KINDS]
+            peer.ice = IceSide(transceivers[0], self._means, self.config.connect_timeout_s)
+            await connection.setLocalDescription(await connection.createOffer())
         return connection.localDescription.sdp
 
     def _expect(self, peer: Peer) -> None:
@@ -339,8 +343,9 @@ class Peers:
         return peer.closing
 
     async def _closed(self, peer: Peer) -> None:
-        if peer.timeout is not None:
-            peer.timeout.cancel()
+        async with peer.negotiating:
+            if peer.timeout is not None:
+                peer.timeout.cancel()
         broadcast = self._broadcasts.get(peer.session_id)
         if broadcast is not None:
             for sender in peer.senders:
