@@ -18,12 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import ModelError
-from export.pdfgc import filled, write_all
+from export.pdfgc import write_all
 from training.networks.pdfgc.appearance import AppearanceEncoder
 from training.networks.pdfgc.audio import AudioEncoder
 from training.networks.pdfgc.config import PDFGC_224, Widths
 from training.networks.pdfgc.generator import Generator
 from training.networks.pdfgc.motion import MotionEncoder
+from training.pdfgc.networks import Networks
 
 _torch: Any = torch  # its own annotations of loading are partial
 _WRAPPERS: Final = ("state_dict", "model", "net", "network", "params", "weights")
@@ -84,7 +85,7 @@ def convert(folder: Path, out: Path, published: Widths) -> None:
         weights |= {f"{name}.{key}": value for key, value in found.items() if key in kept}
         sys.stdout.write(f"{path}  {len(found)} tensors, {len(kept)} used\n")
         sys.stdout.flush()
-    write_all(filled(widths, weights, str(folder)), out)
+    write_all(Networks.filled(widths, weights, str(folder)), out)
 
 
 def file_of(folder: Path, name: str) -> Path:

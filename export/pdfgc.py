@@ -8,7 +8,6 @@ convolutions before them, noise is the maps that travel with the weights.
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Export the averaged weights of a run."""
     widths = widths_of(args.run)
-    networks = filled(widths, averaged_weights(args.run), str(args.run))
+    networks = Networks.filled(widths, averaged_weights(args.run), str(args.run))
     write_all(networks, args.out, half=args.half)
     # the published gains are those of the published networks; ours are trained at 1
     (args.out / "pdfgc.json").write_text(json.dumps({"gains": [1.0, 1.0, 1.0, 1.0]}) + "\n")
@@ -59,21 +58,6 @@ def widths_of(run: Path) -> Widths:
         return widths.at(options["size"]) if options["size"] else widths
     except (OSError, KeyError, ValueError) as error:
         raise ModelError(f"{run} is no run of python -m training pdfgc ({type(error).__name__}: {error})") from error
-
-
-def filled(widths: Widths, weights: Mapping[str, Tensor], source: str) -> Networks:
-    """The networks of such widths with these weights.
-
-    Raises:
-        ModelError: if they do not fit.
-    """
-    networks = Networks(widths)
-    try:
-        networks.load_state_dict(weights)
-    except RuntimeError as error:
-        first = " ".join(str(error).split())[:200]
-        raise ModelError(f"the weights of {source} do not fit (is it a run of stage 1?): {first}") from error
-    return networks.eval()
 
 
 def write_all(networks: Networks, folder: Path, *, half: bool = False) -> None:

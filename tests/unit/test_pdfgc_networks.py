@@ -37,10 +37,10 @@ def test_gains_come_with_the_networks(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_or_file_is_named_with_the_cure(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no folder .*python -m export import-pdfgc"):
+    with pytest.raises(ModelError, match=r"no folder .*mien export import-pdfgc"):
         Networks.load(tmp_path / "nowhere")
     write(tmp_path, ("appearance", "audio"))
-    with pytest.raises(ModelError, match=r"pdfgc_generator\.onnx is missing.*python -m export"):
+    with pytest.raises(ModelError, match=r"pdfgc_generator\.onnx is missing.*mien export"):
         Networks.load(tmp_path)
 
 

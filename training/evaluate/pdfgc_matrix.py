@@ -44,8 +44,6 @@ Generator = Callable[[Pictures, Pictures], Pictures]
 """Pictures uint8[N, S, S, 3] of the person in uint8[S, S, 3], whose factors are those of the drivers uint8[N, 5, S, S, 3],
 one for each of `FACTORS`."""
 
-WANTED: Final = 5.0
-"""How much larger a factor's change must be in its own measure than in any other."""
 _CELL: Final = 96  # px, of the heat map
 
 

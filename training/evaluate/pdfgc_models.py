@@ -98,13 +98,7 @@ class TorchModel:
         if not path.exists():
             raise ModelError(f"{path} is missing: {folder} is no run of python -m training pdfgc that has saved anything")
         widths, weights = bundle.load(path)
-        networks = Networks(widths)
-        try:
-            networks.load_state_dict(weights)
-        except RuntimeError as error:
-            first = " ".join(str(error).split())[:200]
-            raise ModelError(f"{path} does not fit its widths (is it a run of stage 1?): {first}") from error
-        return cls(networks, gains, device)
+        return cls(Networks.filled(widths, weights, str(path)), gains, device)
 
     def appearance(self, rgb: Image) -> Appearance:
         """See `Model`."""

@@ -15,6 +15,8 @@ from engine.contract.graph import GraphSpec
 from engine.face import landmarks
 
 COMPONENTS = 96
+PART_CHANNELS = 24
+"""Of the last map of what looks closer."""
 _POINTS = landmarks.SPEC.outputs[0].shape[1]
 
 
@@ -116,6 +118,26 @@ class LandmarkStep(nn.Module):
         return points, torch.sigmoid(logit)
 
 
+def part_features(inputs: int, widths: tuple[int, int, int]) -> nn.Sequential:
+    """What sees a crop float32[N, C, H, W] of a part of a face: float32[N, `PART_CHANNELS` H W / 64], place by place.
+
+    Args:
+        inputs: channels of the crop.
+        widths: channels at 1/2, 1/4 and 1/8 of the crop's sides.
+    """
+    stem, fine, coarse = widths
+    return nn.Sequential(
+        convolution(inputs, stem, 5, 2),
+        convolution(stem, fine, 3, 2),
+        Residual(fine),
+        convolution(fine, coarse, 3, 2),
+        Residual(coarse),
+        Residual(coarse),
+        convolution(coarse, PART_CHANNELS, 1),
+        nn.Flatten(),
+    )
+
+
 class FacePart(nn.Module):
     """Points of one part of a face from a crop of it: 11 M multiplications for an eye, 18 M for the mouth.
 
@@ -126,20 +148,10 @@ class FacePart(nn.Module):
 
     def __init__(self, spec: GraphSpec, widths: tuple[int, int, int] = (16, 32, 64)) -> None:
         super().__init__()
-        stem, fine, coarse = widths
         height, width = spec.inputs[0].shape[2:]
         self._points = spec.outputs[0].shape[1]
-        self.features = nn.Sequential(
-            convolution(3, stem, 5, 2),
-            convolution(stem, fine, 3, 2),
-            Residual(fine),
-            convolution(fine, coarse, 3, 2),
-            Residual(coarse),
-            Residual(coarse),
-            convolution(coarse, 24, 1),
-            nn.Flatten(),
-        )
-        self.head = nn.Sequential(nn.Linear(24 * (height // 8) * (width // 8), 128), nn.ReLU())
+        self.features = part_features(3, widths)
+        self.head = nn.Sequential(nn.Linear(PART_CHANNELS * (height // 8) * (width // 8), 128), nn.ReLU())
         self.offsets = nn.Linear(128, 2 * self._points)
         nn.init.normal_(self.offsets.weight, std=0.01)
         self.mean = nn.Parameter(torch.zeros(self._points, 2))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from training.networks.face_landmarks import Residual, convolution
+from training.networks.face_landmarks import PART_CHANNELS, part_features
 
 
 class Cut(nn.Module):
@@ -17,18 +17,9 @@ class Cut(nn.Module):
 
     def __init__(self, shape: tuple[int, int], outputs: int, widths: tuple[int, int, int] = (16, 32, 64)) -> None:
         super().__init__()
-        stem, fine, coarse = widths
-        self.features = nn.Sequential(
-            convolution(6, stem, 5, 2),
-            convolution(stem, fine, 3, 2),
-            Residual(fine),
-            convolution(fine, coarse, 3, 2),
-            Residual(coarse),
-            Residual(coarse),
-            convolution(coarse, 24, 1),
-            nn.Flatten(),
-        )
-        self.head = nn.Sequential(nn.Linear(24 * (shape[0] // 8) * (shape[1] // 8) + 3, 192), nn.ReLU(), nn.Dropout(0.2))
+        self.features = part_features(6, widths)
+        seen = PART_CHANNELS * (shape[0] // 8) * (shape[1] // 8)
+        self.head = nn.Sequential(nn.Linear(seen + 3, 192), nn.ReLU(), nn.Dropout(0.2))
         self.said = nn.Linear(192, outputs)
 
     def forward(self, cuts: Tensor, pose: Tensor) -> Tensor:

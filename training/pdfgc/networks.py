@@ -1,10 +1,12 @@
 """The networks that training holds together, and what goes between them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from engine.errors import ModelError
 from training.networks.pdfgc.appearance import AppearanceEncoder
 from training.networks.pdfgc.audio import AudioEncoder
 from training.networks.pdfgc.config import LatentWidths, Widths
@@ -27,6 +29,21 @@ class Networks(nn.Module):
         self.motion = MotionEncoder(widths)
         self.audio = AudioEncoder(widths)
         self.generator = Generator(widths, widths.latent.appearance + widths.motion.feature if unified else None)
+
+    @classmethod
+    def filled(cls, widths: Widths, weights: Mapping[str, Tensor], source: str) -> "Networks":
+        """With these weights, of `source`, in evaluation mode.
+
+        Raises:
+            ModelError: if they do not fit.
+        """
+        networks = cls(widths)
+        try:
+            networks.load_state_dict(weights)
+        except RuntimeError as error:
+            first = " ".join(str(error).split())[:200]
+            raise ModelError(f"the weights of {source} do not fit (is it a run of stage 1?): {first}") from error
+        return networks.eval()
 
     def draw(self, identities: Tensor, motion: Tensor) -> Tensor:
         """Pictures [B, 3, S, S] of the people in pictures [B, 3, S, S], in motion [B, 542] (G_0: the unified feature)."""

@@ -88,15 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=224, help="side of the pictures looked at (default: %(default)s)")
     parser.add_argument("--eyes", type=Path, metavar="RUN", help="of face-eyes: begin with what it sees")
     parser.add_argument("--lips", type=Path, metavar="RUN", help="of face-lips: likewise")
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--batch", type=int, default=16, help="pairs of a step (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default: %(default)s)")
-    parser.add_argument("--every", type=int, default=500, help="steps between validations (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=1, help="processes that make batches (default: %(default)s)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    fitting.add_loop_arguments(parser, steps=4000, batch=16, rate=2e-3, each="pairs")
 
 
 def main(args: argparse.Namespace) -> int:

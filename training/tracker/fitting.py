@@ -31,10 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser, steps: int, batch: int, rate:
     )
     parser.add_argument("--known", type=float, default=0.0, help="share of validation people that are learnt from, too")
     parser.add_argument("--start", type=Path, help="run folder whose averaged weights to begin with")
-    parser.add_argument("--steps", type=int, default=steps)
-    parser.add_argument("--batch", type=int, default=batch, help="crops of a step (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=rate, help="highest learning rate (default: %(default)s)")
     parser.add_argument("--strength", type=float, default=1.0, help="of augmentation (default: %(default)s)")
+    add_loop_arguments(parser, steps, batch, rate)
+
+
+def add_loop_arguments(parser: argparse.ArgumentParser, steps: int, batch: int, rate: float, each: str = "crops") -> None:
+    """Options of the loop itself; a batch is of `each`."""
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--batch", type=int, default=batch, help=f"{each} of a step (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=rate, help="highest learning rate (default: %(default)s)")
     parser.add_argument("--every", type=int, default=500, help="steps between validations (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")

@@ -24,7 +24,7 @@ from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, MOTION, POSE, Gai
 from engine.runtime.ort import OrtGraph
 
 OPTIONAL: Final = ("bridge", "motion")
-CURE: Final = "make the folder by python -m export pdfgc, or from the official files by python -m export import-pdfgc"
+CURE: Final = "make the folder by ./mien export pdfgc, or from the official files by ./mien export import-pdfgc"
 
 
 @dataclass(frozen=True, slots=True)
