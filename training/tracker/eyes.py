@@ -36,7 +36,7 @@ PART: Final = parts.Part(
     teacher=0.15,
 )
 """Relations: upper and lower lid; the iris against corners and lids. What weighs more: the iris, as far as it shows. The
-teacher has irises turn by two thirds of their way, up and down by half."""
+teacher has drawn irises go 0.6 of their way to the side, 0.2 up and down."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
