@@ -39,7 +39,13 @@ def main() -> None:
     parser.add_argument("--picture-hold-ms", type=int)
     args = parser.parse_args()
     config = ServerConfig(
-        port=0, size=args.size, fps=args.fps, look_ahead_ms=args.look_ahead_ms, workers=args.workers, portrait=args.portrait
+        port=0,
+        size=args.size,
+        fps=args.fps,
+        look_ahead_ms=args.look_ahead_ms,
+        workers=args.workers,
+        portrait=args.portrait,
+        sessions_per_client=1_000,  # what the machine carries is measured, not what a client may have
     )
     product = server.real_parts
 

@@ -59,6 +59,7 @@ class ServerConfig:
     hosts: frozenset[str] = frozenset()  # further names that the server is called by, lower-case
     origins: frozenset[str] = frozenset()  # other pages that may use it, as "https://name[:port]", lower-case
     admission_key: str | None = None  # shared with a broker that issues admissions; None: nobody else does
+    sessions_per_client: int = 16  # of one address; behind a proxy all clients have the proxy's
     drain_s: float = 8.0  # what sessions are left after SIGTERM; containers are killed after 10 s
 
     def __post_init__(self) -> None:
@@ -76,6 +77,8 @@ class ServerConfig:
             raise Refused(f'a token has at least {TOKEN_LENGTH} characters: --token "$(openssl rand -hex 16)"')
         if self.admission_key is not None and len(self.admission_key) < KEY_LENGTH:
             raise Refused(f'an admission key has at least {KEY_LENGTH} characters: --admission-key "$(openssl rand -hex 32)"')
+        if self.sessions_per_client < 1:
+            raise Refused(f"--sessions-per-client must be at least 1, got {self.sessions_per_client}")
         if not 0 <= self.drain_s <= 3600:
             raise Refused(f"--drain-s must be between 0 and 3600, got {self.drain_s:g}")
         self._check_names()

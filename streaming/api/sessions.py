@@ -16,7 +16,6 @@ from streaming.desk import Seat
 from streaming.guard.admission import LIFE_S, OF_A_SESSION, Scope
 from streaming.guard.answers import refused
 from streaming.guard.gate import CALLER, Caller
-from streaming.guard.quota import SESSIONS_PER_CLIENT
 
 SWITCHES: Final = {"file": "--audio FILE", "microphone": "--microphone"}
 
@@ -80,8 +79,9 @@ def _refusal(house: House, caller: Caller, wanted: SessionRequest) -> web.Respon
         return refused(400, "this server was started without a camera of its own; start it with --camera")
     if all(portrait.id != wanted.portrait for portrait in house.library.all()):
         return refused(404, "there is no such portrait; choose another face")
-    if caller.holds is None and house.desk.opened_by(caller.client) >= SESSIONS_PER_CLIENT:
-        return refused(429, f"you have {SESSIONS_PER_CLIENT} sessions, which is as many as one address may; end one first")
+    most = house.config.sessions_per_client
+    if caller.holds is None and house.desk.opened_by(caller.client) >= most:
+        return refused(429, f"you have {most} sessions, which is as many as one address may; end one first")
     return None
 
 

@@ -48,6 +48,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="KEY",
         help="shared with a broker that issues admissions; also as MIEN_ADMISSION_KEY",
     )
+    add("--sessions-per-client", type=int, default=16, metavar="N", help="of one address, default 16; more behind a proxy")
     add("--drain-s", type=float, default=8.0, metavar="S", help="what sessions are left after SIGTERM, default 8 s")
     add("--open", action="store_true", help="open the page in the browser")
 
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         hosts=frozenset(name.lower() for name in args.allow_host),
         origins=frozenset(origin.lower().rstrip("/") for origin in args.allow_origin),
         admission_key=args.admission_key or None,
+        sessions_per_client=args.sessions_per_client,
         drain_s=args.drain_s,
         ice_servers=ice.chosen(args),
         publish=publish.chosen(args),

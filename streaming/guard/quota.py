@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 CLIENTS_AT_MOST: Final = 4096
-SESSIONS_PER_CLIENT: Final = 16
 PAGES_PER_SESSION: Final = 16
 
 

@@ -8,7 +8,7 @@ from aiohttp import ClientResponse, ClientSession, FormData, WSMsgType
 from PIL import Image
 
 from engine.errors import AudioError
-from streaming.api import bodies, sessions
+from streaming.api import bodies
 from streaming.api.house import HOUSE
 from streaming.config import ServerConfig
 from streaming.desk import Push
@@ -260,11 +260,12 @@ async def test_the_secret_survives_the_session_but_not_its_end_by_whoever_holds_
     assert await house.open(id="my-face") == "my-face"
 
 
-async def test_one_client_has_no_more_than_its_share(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "SESSIONS_PER_CLIENT", 1)
-    await house.open()
-    status, line = await error(await house.client.post("/api/sessions", json={"portrait": "amara"}))
-    assert (status, "end one first" in line) == (429, True)
+async def test_one_client_has_no_more_than_its_share() -> None:
+    house = House(ServerConfig(sessions_per_client=1))
+    async with house.client as client:
+        await house.open()
+        status, line = await error(await client.post("/api/sessions", json={"portrait": "amara"}))
+        assert (status, "end one first" in line) == (429, True)
 
 
 async def test_a_server_that_is_about_to_end_tells_its_pages_and_opens_nothing(house: House) -> None:

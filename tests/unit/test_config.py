@@ -43,6 +43,7 @@ def test_anything_else_refuses_without_token_and_certificate(host: str) -> None:
         ({"origins": frozenset({"https://*"})}, "--allow-origin"),
         ({"origins": frozenset({"null"})}, "--allow-origin"),
         ({"admission_key": "short"}, "openssl rand"),
+        ({"sessions_per_client": 0}, "--sessions-per-client"),
         ({"drain_s": -1.0}, "--drain-s"),
         ({"drain_s": float("nan")}, "--drain-s"),
     ],
