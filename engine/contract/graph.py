@@ -1,8 +1,8 @@
 """Networks as the engine sees them: static shapes, explicit state, no framework."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +10,24 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """Name, dtype and static shape of one input or output. `low` and `high` bound what a fake input may hold."""
+    """Name, dtype and static shape of one input or output.
+
+    Attributes:
+        low, high: bounds of what a fake input may hold.
+        axis: along it the samples of a batch lie one after the other (`GraphSpec.batched`).
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str = "float32"
     low: float = -1.0
     high: float = 1.0
+    axis: int = 0
+
+    def batched(self, samples: int) -> "TensorSpec":
+        """So many of it, one after the other along `axis`; what has no axes stays as it is."""
+        sides = [side * samples if axis == self.axis else side for axis, side in enumerate(self.shape)]
+        return replace(self, shape=tuple(sides))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,12 @@ class GraphSpec:
     outputs: tuple[TensorSpec, ...]
     states: tuple[TensorSpec, ...] = ()
 
+    def batched(self, samples: int) -> "GraphSpec":
+        """The signature of the same network for a batch: every tensor is so many times as long along its axis."""
+        groups = (self.inputs, self.outputs, self.states)
+        inputs, outputs, states = (tuple(tensor.batched(samples) for tensor in group) for group in groups)
+        return GraphSpec(self.name, inputs, outputs, states)
+
     def fake_inputs(self, seed: int) -> dict[str, NDArray[np.generic]]:
         """Inputs and zero states of the right shapes, equal for equal seeds."""
         rng = np.random.default_rng(seed)
@@ -39,6 +56,20 @@ class GraphSpec:
             spec.name: rng.uniform(spec.low, spec.high, spec.shape).astype(spec.dtype) for spec in self.inputs
         }
         return fakes | {spec.name: np.zeros(spec.shape, spec.dtype) for spec in self.states}
+
+    def check(self, inputs: Mapping[str, NDArray[np.generic]], tensors: tuple[TensorSpec, ...]) -> None:
+        """Refuse what is not exactly these tensors.
+
+        Raises:
+            ValueError: if one is missing, unknown, or of another shape or dtype.
+        """
+        want = {tensor.name: (tensor.shape, tensor.dtype) for tensor in tensors}
+        if inputs.keys() != want.keys():
+            raise ValueError(f"graph {self.name!r} takes {', '.join(want)}; got {', '.join(inputs) or 'nothing'}")
+        for name, value in inputs.items():
+            if (value.shape, str(value.dtype)) != want[name]:
+                (shape, dtype), found = want[name], f"{value.dtype}{list(value.shape)}"
+                raise ValueError(f"graph {self.name!r}: {name} is {dtype}{list(shape)}, got {found}")
 
 
 class Graph(Protocol):
@@ -54,6 +85,15 @@ class Graph(Protocol):
         ...
 
 
+@runtime_checkable
+class StatefulGraph(Protocol):
+    """A graph that can keep the states of its streams where it computes."""
+
+    def stream(self) -> "Stream":
+        """A new stream."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class GraphRequest:
     """Inputs that a renderer wants run through a graph; requests for the same graph may run as one batch."""
@@ -62,8 +102,20 @@ class GraphRequest:
     inputs: Mapping[str, NDArray[np.generic]]
 
 
+class Stream(Protocol):
+    """One caller's recurrent state on a shared graph: call it step by step."""
+
+    def reset(self) -> None:
+        """Return to the zero state, as if new."""
+        ...
+
+    def step(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+        """Run one step and return the outputs without the states."""
+        ...
+
+
 class GraphStream:
-    """One caller's recurrent state on a shared graph: call it step by step; `reset()` equals new."""
+    """A `Stream` whose state waits in the caller's memory between steps; any graph will do."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -78,3 +130,8 @@ class GraphStream:
         outputs = self._graph.run({**inputs, **self._state})
         self._state = {name: outputs.pop(name) for name in self._state}
         return outputs
+
+
+def open_stream(graph: Graph) -> Stream:
+    """A new stream on a graph, its state kept where the graph computes if that can be."""
+    return graph.stream() if isinstance(graph, StatefulGraph) else GraphStream(graph)

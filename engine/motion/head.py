@@ -43,7 +43,7 @@ SPEC: Final = GraphSpec(
         _STYLE,
     ),
     (TensorSpec("pose", (1, 6), low=-24.0, high=24.0),),
-    (TensorSpec("hidden", (1, 1, HIDDEN)), TensorSpec("drift", (1, 2, NOISES)), TensorSpec("smooth", (1, 2, 6))),
+    (TensorSpec("hidden", (1, 1, HIDDEN), axis=1), TensorSpec("drift", (1, 2, NOISES)), TensorSpec("smooth", (1, 2, 6))),
 )
 """`head.onnx`: one step of 20 ms."""
 STYLE_SPEC: Final = GraphSpec(

@@ -20,7 +20,7 @@ SPEC: Final = GraphSpec(
         TensorSpec("shapes", (len(LOOK_AHEADS_MS), len(ARTICULATORS)), low=0.0),
         TensorSpec("visemes", (len(LOOK_AHEADS_MS), len(VISEMES)), low=0.0),
     ),
-    (TensorSpec("hidden", (2, 1, HIDDEN)), TensorSpec("usual", (1, BANDS + 2), low=0.0)),
+    (TensorSpec("hidden", (2, 1, HIDDEN), axis=1), TensorSpec("usual", (1, BANDS + 2), low=0.0)),
 )
 """Signature of `voice.onnx`; `close` among the shapes is a probability."""
 

@@ -15,7 +15,7 @@ NEXT: Final = "next_"
 
 
 def encode(spec: GraphSpec) -> str:
-    """One line of JSON: {"name", "inputs", "outputs", "states"}, each tensor {"name", "shape", "dtype", "low", "high"}."""
+    """One line of JSON: {"name", "inputs", "outputs", "states"}, each a list of tensors with the fields of `TensorSpec`."""
     return json.dumps(asdict(spec), separators=(",", ":"))
 
 
@@ -35,6 +35,13 @@ def decode(text: str) -> GraphSpec:
 
 def _tensors(rows: Iterable[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
     return tuple(
-        TensorSpec(row["name"], tuple(map(int, row["shape"])), row["dtype"], float(row["low"]), float(row["high"]))
+        TensorSpec(
+            row["name"],
+            tuple(map(int, row["shape"])),
+            row["dtype"],
+            float(row["low"]),
+            float(row["high"]),
+            int(row.get("axis", 0)),
+        )
         for row in rows
     )

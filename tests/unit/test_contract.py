@@ -68,3 +68,10 @@ def test_fake_inputs_are_seeded_and_shaped() -> None:
     fakes = spec.fake_inputs(7)
     assert {k: v.shape for k, v in fakes.items()} == {"x": (2,), "h": (2,)}
     assert np.array_equal(fakes["x"], spec.fake_inputs(7)["x"])
+
+
+def test_a_batch_lies_along_each_tensors_axis() -> None:
+    one = GraphSpec("g", (TensorSpec("x", (2, 40)),), (TensorSpec("y", (1, 3)),), (TensorSpec("h", (2, 1, 5), axis=1),))
+    four = one.batched(4)
+    assert [tensor.shape for tensor in (*four.inputs, *four.outputs, *four.states)] == [(8, 40), (4, 3), (2, 4, 5)]
+    assert one.batched(1) == one
