@@ -8,6 +8,8 @@
     │   └── UnusableFace         a face was found that cannot be animated
     ├── AudioError           a sound file or device cannot be used
     ├── ModelError           a network's file is missing, damaged or of another version
+    ├── DeviceError          a GPU, its driver or its runtime cannot be used
+    │   └── OutOfDeviceMemory    there is too little memory left on it
     └── MissingDependency    something must be installed first
 
 Every message is one line that names the cause and the cure, and is fit to be
@@ -46,6 +48,14 @@ class AudioError(MienError):
 
 class ModelError(MienError):
     """A network's file is missing, damaged or of another version."""
+
+
+class DeviceError(MienError):
+    """A GPU, its driver or its runtime cannot be used."""
+
+
+class OutOfDeviceMemory(DeviceError):
+    """There is too little memory left on a GPU."""
 
 
 class MissingDependency(MienError):

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 from engine.contract.graph import GraphSpec, TensorSpec
+from engine.errors import ModelError
 
 KEY: Final = "mien.spec"
 """Name of the metadata entry."""
@@ -45,3 +47,20 @@ def _tensors(rows: Iterable[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
         )
         for row in rows
     )
+
+
+def compare(path: Path, spec: GraphSpec, takes: Mapping[str, tuple[int, ...]], gives: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse a file whose tensors (shapes by name, as a runtime found them) are not those of its signature.
+
+    Raises:
+        ModelError: in one line.
+    """
+    states = {tensor.name: tensor.shape for tensor in spec.states}
+    wanted_in = {tensor.name: tensor.shape for tensor in spec.inputs} | states
+    wanted_out = {tensor.name: tensor.shape for tensor in spec.outputs} | {NEXT + name: shape for name, shape in states.items()}
+    for want, found in ((wanted_in, takes), (wanted_out, gives)):
+        if found != want:
+            raise ModelError(
+                f"{path} does not keep to its signature: expected {want}, got {dict(found)}; "
+                "install mien anew, or export the network again (./mien export)"
+            )
