@@ -203,20 +203,23 @@ class _Direction:
         self._timer: asyncio.TimerHandle | None = None
 
     def send(self, deliver: Deliver, size: int) -> bool:
-        """Call `deliver` when a datagram of `size` bytes arrives; false when it is lost."""
+        """Call `deliver` soon, when a datagram of `size` bytes arrives; false when it is lost."""
         passed = self._transit.put(deliver, size, time.monotonic())
-        self._go_on()
+        self._await_next()
         return passed
 
-    def _go_on(self) -> None:
+    def _await_next(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._transit.due is not None:
+            wait = max(0.0, self._transit.due - time.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(wait, self._arrive)
+
+    def _arrive(self) -> None:
         for deliver in self._transit.take(time.monotonic()):
             deliver()
-        if self._transit.due is not None:
-            wait = self._transit.due - time.monotonic()
-            self._timer = asyncio.get_running_loop().call_later(wait, self._go_on)
+        self._await_next()
 
 
 class _Front:

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.link import HEADERS, OVERTAKEN_S, PRESETS, Conditions, Course, Link, Transit, course
 
-COUNT = 20_000
+COUNT = 6000
 
 
 def arrivals(text: str, *, size: int = 100, every_s: float = 0.01, count: int = COUNT, seed: int = 1) -> np.ndarray:
@@ -31,7 +31,7 @@ def test_a_clean_line_changes_nothing() -> None:
 @pytest.mark.parametrize("percent", [1.0, 5.0, 10.0])
 def test_losses_are_as_many_as_asked_for_and_each_on_its_own(percent: float) -> None:
     lost = np.isnan(arrivals(f"loss={percent}"))
-    assert lost.mean() == pytest.approx(percent / 100, rel=0.15)
+    assert lost.mean() == pytest.approx(percent / 100, rel=0.25)
     assert runs(lost).mean() == pytest.approx(1 / (1 - percent / 100), abs=0.05)
 
 
