@@ -358,9 +358,11 @@ async def test_the_socket_closes_when_its_session_ends(house: House) -> None:
 
 
 async def test_a_source_of_the_machine_that_ends_tells_the_page_why() -> None:
+    end = asyncio.Event()
+
     async def unplugged(push: Push) -> None:
         push(np.zeros(480, np.float32), 0.0)
-        await asyncio.sleep(0.05)
+        await end.wait()
         raise AudioError("the microphone has ended; is it still connected?")
 
     house = House(feeds={"microphone": unplugged})
@@ -368,6 +370,8 @@ async def test_a_source_of_the_machine_that_ends_tells_the_page_why() -> None:
         assert (await (await client.get("/api/options")).json())["sources"] == ["browser", "microphone"]
         name = await house.open(source="microphone")
         async with client.ws_connect(f"/api/sessions/{name}/events") as socket:
+            await socket.receive_json()
+            end.set()
             assert await next_error(socket) == "the microphone has ended; is it still connected?"
         assert house.sessions.opened[name].pushed == [480]
 

@@ -143,7 +143,7 @@ def test_messages_have_a_letter_and_a_length() -> None:
 
 async def test_a_real_photo_becomes_a_portrait_that_holds_its_consent() -> None:
     told: list[str] = []
-    portrait = unpack(await Enroller().enrol((PICTURES / "ravi.png").read_bytes(), CARD, told.append))
+    portrait = unpack(await Enroller(start_s=120, work_s=120).enrol((PICTURES / "ravi.png").read_bytes(), CARD, told.append))
     assert portrait.card.name == "Me"
     assert portrait.card.consent == "I agree. Signed: me."
     assert portrait.avatar.landmarks.shape == (478, 3)
@@ -152,6 +152,6 @@ async def test_a_real_photo_becomes_a_portrait_that_holds_its_consent() -> None:
 
 async def test_the_real_process_refuses_in_one_line_and_within_its_limits() -> None:
     with pytest.raises(UnreadablePhoto, match="not a JPEG"):
-        await Enroller().enrol(b"Dear diary", CARD)
+        await Enroller(start_s=120).enrol(b"Dear diary", CARD)
     with pytest.raises(PortraitError, match="memory"):
-        await Enroller(Limits(memory_mb=1)).enrol((PICTURES / "ravi.png").read_bytes(), CARD)
+        await Enroller(Limits(memory_mb=1), start_s=120).enrol((PICTURES / "ravi.png").read_bytes(), CARD)

@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import pytest
 from aiohttp import web
 
 from streaming.guard.door import Door
@@ -45,14 +46,19 @@ async def test_who_says_nothing_or_too_little_is_shown_out() -> None:
     async with served(Door(first_s=0.02)) as port:
         for said in (b"", REQUEST[:-2]):
             async with connected(port, said) as reader:
-                assert await reader.read() == b""
+                with contextlib.suppress(ConnectionError):
+                    assert await reader.read() == b""
 
 
 async def test_who_has_asked_for_something_may_stay() -> None:
-    async with served(Door(first_s=0.02)) as port, connected(port, REQUEST) as reader:
-        assert b" 200 " in await reader.readuntil(b"here")
-        await asyncio.sleep(0.05)
-        assert not reader.at_eof()
+    for first_s in (0.02, 0.2, 2.0):  # a loaded machine may not hear within the first of them
+        async with served(Door(first_s=first_s)) as port, connected(port, REQUEST) as reader:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                assert b" 200 " in await reader.readuntil(b"here")
+                await asyncio.sleep(2 * first_s)
+                assert not reader.at_eof()
+                return
+    pytest.fail("it was shown out")
 
 
 async def test_no_more_come_in_than_there_is_room_for() -> None:

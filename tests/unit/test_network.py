@@ -52,8 +52,8 @@ def test_a_firewall_on_this_machine_is_named(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(network, "PATIENCE_S", 0.3)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+    with monkeypatch.context() as hurried, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        hurried.setattr(network, "PATIENCE_S", 0.3)
         mute.bind(("127.0.0.1", 0))
         port = mute.getsockname()[1]
         for finding in (

@@ -39,6 +39,7 @@ class Stand:
         self.receiver = CameraReceiver(self.transport, self.session)  # type: ignore[arg-type]
         self.receiver._set_rtcp_ssrc(77)
         self.sent = vp8(20, keys=(0, 9), first=100)
+        self.at = 100.0  # its clock, in seconds
 
     async def packet(self, number: int, *, ssrc: int = SOURCE, send_time: int | None = None, payload_type: int = 96) -> None:
         part = self.sent[number]
@@ -57,8 +58,9 @@ class Stand:
 
 @pytest.fixture
 async def stand(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stand]:
-    monkeypatch.setattr(module, "REORDER_S", 0.0)
     one = Stand()
+    monkeypatch.setattr(module, "REORDER_S", 0.0)
+    monkeypatch.setattr(module, "now", lambda: one.at)
     await one.receiver.receive(RTCRtpReceiveParameters(codecs=VIDEO, muxId="0"))
     yield one
     await one.receiver.stop()
@@ -94,11 +96,10 @@ async def test_a_missing_packet_is_asked_for_and_taken_from_the_repair_stream(st
 
 
 async def test_a_key_frame_is_asked_for_when_the_session_needs_one_and_not_too_often(stand: Stand):
-    stand.receiver._key_asked_at = 0.0
     stand.session.takes = False
     for number in range(6):
         await stand.packet(number)
-        stand.receiver._key_asked_at -= 1.0 if number == 2 else 0.0
+        stand.at += 1.0 if number == 2 else 0.0
         await turns()
     assert len(stand.told(rtp.RtcpPsfbPacket, rtp.RTCP_PSFB_PLI)) == 1
     stand.session.takes = True
@@ -111,7 +112,7 @@ async def test_a_stream_begins_with_a_key_frame_and_one_is_asked_for_only_if_non
     await stand.packet(4)
     await turns()
     assert stand.receiver.key_requests == 0
-    stand.receiver._key_asked_at -= module.KEY_AGAIN_S
+    stand.at += module.KEY_AGAIN_S
     await turns()
     assert stand.receiver.key_requests == 1
 

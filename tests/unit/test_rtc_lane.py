@@ -60,7 +60,7 @@ class Stand:
         for index in indices:
             before = len(self.encoder.asked)
             self.lane.offer(emission(index), now())
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while len(self.encoder.asked) == before:
                     await asyncio.sleep(0)
             for _ in range(200):
@@ -77,7 +77,7 @@ async def stand() -> AsyncIterator[Stand]:
 
 
 async def delivered(viewer: Viewer, count: int) -> list[int]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(viewer.seen) < count:
             await asyncio.sleep(0)
     return viewer.seen
@@ -97,6 +97,7 @@ async def test_one_encode_serves_all_and_a_newcomer_begins_with_a_key_frame(stan
 
 
 async def test_requests_for_key_frames_are_bundled(stand: Stand, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "KEY_INTERVAL_S", 3600.0)
     viewer = stand.viewer()
     await stand.play(0)
     await delivered(viewer, 1)
@@ -129,6 +130,7 @@ async def test_a_failure_costs_one_picture(stand: Stand, caplog: pytest.LogCaptu
 
 
 async def test_the_weakest_line_sets_the_bitrate_after_a_grace(stand: Stand, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "BITRATE_GRACE_S", 3600.0)
     viewer = stand.viewer()
     viewer.stats.allowed_bps, viewer.stats.sent_bps = 1_000_000, 1_900_000
     stand.lane.take_feedback()
