@@ -82,7 +82,7 @@ class Take:
         frames: float64[F, len(COLUMNS)], a row per frame from index `first` on. `due` to `colour` are the engine's
             stamps; `received` is when the emission reached the event loop, `encoded` (T7) and `spoken` when the
             bitstreams of its picture and of its first packet of sound were ready; `missing` are samples of silence.
-        sound: int16[F, samples], what left with each frame.
+        sound: int16[F, samples], what is heard while each frame shows.
         windows: uint8[F, h, w], the mouth in each frame; None when nobody asked.
     """
 
@@ -112,7 +112,9 @@ class Take:
         self.frames[row, :6] = [instant or math.nan for instant in instants]
         self.frames[row, 6:8] = stamps.colour or math.nan, at
         self.frames[row, 10:] = outgoing.fresh, outgoing.missing
-        self.sound[row] = outgoing.audio
+        begin = row * self.sound.shape[1] + outgoing.ahead
+        place = self.sound.reshape(-1)[begin : begin + len(outgoing.audio)]
+        place[:] = outgoing.audio[: len(place)]
         if self.windows is not None and self._window is not None:
             self.windows[row] = self._window.cut(outgoing.video[: outgoing.video.shape[1]])
 

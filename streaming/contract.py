@@ -33,9 +33,7 @@ class SessionSettings:
     size: int = 512  # px, 256 / 384 / 512 / 768
     fps: int = 25  # 25 / 30 / 50 / 60
     look_ahead_ms: int = LOOK_AHEAD_MS  # one of LOOK_AHEADS_MS: more is spoken better, and seen later
-    picture_hold_ms: int = (
-        50  # 0..50, where the hold of the picture begins; a receiver that reports its lag steers it from there
-    )
+    picture_hold_ms: int = 60  # 0..100, how much later than its sound a picture leaves, until a receiver reports its lag
     badge: bool = True  # burn the "AI" badge in; only the operator's configuration removes it
     seed: int = 0  # of idle life
     head_style: str | None = None  # file of a style, see streaming.styles; None: the one that ships
@@ -64,14 +62,17 @@ class Stamps:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outgoing:
-    """One emission on its way out: a picture and exactly the sound heard while it shows.
+    """One emission on its way out: a picture, and the sound that leaves with it.
 
     `video` is I420 uint8[size * 3 // 2, size] (BT.601, limited range) in memory
     shared with the worker: valid until `ring` more emissions have come; who
-    keeps it longer copies it. `audio` is int16[48000 // fps] mono at 48 kHz.
+    keeps it longer copies it. `audio` is int16[48000 // fps] mono at 48 kHz, the
+    newest there is: it waits for no look-ahead, so it is heard `ahead` samples
+    after the picture's own instant. A receiver's sound path is slower than its
+    picture path by about as much; `PictureHold` sees to the rest.
     `index` counts frames from 0 since the session was opened and never jumps
     back, also when its worker was restarted: RTP timestamps are
-    `index * 90000 // fps` and `index * 48000 // fps`.
+    `index * 90000 // fps` and `index * 48000 // fps + ahead`.
     """
 
     index: int
@@ -80,6 +81,7 @@ class Outgoing:
     fresh: bool  # false: the picture repeats the previous one (late, or the worker is away)
     missing: int  # samples of sound that never arrived, filled with silence
     stamps: Stamps
+    ahead: int = 0  # samples
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,7 +246,8 @@ class Remote:
         if self._state == "starting":
             self._state = "live"
         picture = self._worker.picture(self._key, frame.slot, self._settings.size)
-        self._deliver(Outgoing(frame.index, picture, frame.audio, frame.fresh, frame.missing, frame.stamps), stand_in=False)
+        outgoing = Outgoing(frame.index, picture, frame.audio, frame.fresh, frame.missing, frame.stamps, self._lead)
+        self._deliver(outgoing, stand_in=False)
 
     def _keeps_up(self, frame: Frame) -> bool:
         """Whether a worker is so far back that the frames from here on may be its own: in time, and with the sound."""
@@ -292,10 +293,10 @@ class Remote:
         assert self._last is not None
         audio, missing = self._understudy.play(due)
         stamps = Stamps(due=due, colour=now())
-        self._deliver(Outgoing(index, self._last.video, audio, False, missing, stamps), stand_in=True)
+        self._deliver(Outgoing(index, self._last.video, audio, False, missing, stamps, self._lead), stand_in=True)
 
     def _new_understudy(self) -> Understudy:
-        return Understudy(Timeline(fps=self._settings.fps).samples_per_frame, self._lead)
+        return Understudy(Timeline(fps=self._settings.fps).samples_per_frame)
 
     def _end(self, reason: str, fault: str = "") -> None:
         if self._state == "closed":

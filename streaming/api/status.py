@@ -7,6 +7,7 @@ from aiohttp import web
 
 from streaming.api.house import HOUSE
 from streaming.desk import Seat
+from streaming.rtc.broadcast import Broadcast
 from streaming.rtc.hold import PictureHold
 from streaming.rtc.routes import PEERS
 
@@ -24,20 +25,24 @@ def seat_of(request: web.Request) -> Seat:
 
 
 def hold_of(app: web.Application, seat: Seat) -> PictureHold | None:
-    """What holds a session's pictures, while anybody watches."""
-    broadcast = app[PEERS].broadcast(seat.id) if PEERS in app else None
+    """What keeps a session's pictures and sound together, while anybody watches."""
+    broadcast = _broadcast_of(app, seat)
     return broadcast.hold if broadcast else None
 
 
 def status_of(app: web.Application, seat: Seat) -> dict[str, Any]:
     """A session's status as its pages get it."""
-    settings, hold = seat.settings, hold_of(app, seat)
+    settings, broadcast = seat.settings, _broadcast_of(app, seat)
     return dataclasses.asdict(seat.status()) | {
         "source": seat.source,
         "speaking": seat.speaking,
         "portrait": seat.portrait,
         "size": settings.size,
         "look_ahead_ms": settings.look_ahead_ms,
-        "picture_hold_ms": hold.ms if hold else settings.picture_hold_ms,
+        "picture_hold_ms": broadcast.picture_held_ms if broadcast else 0.0,
         "pages": len(seat.pages),
     }
+
+
+def _broadcast_of(app: web.Application, seat: Seat) -> Broadcast | None:
+    return app[PEERS].broadcast(seat.id) if PEERS in app else None

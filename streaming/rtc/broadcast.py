@@ -41,10 +41,10 @@ class BroadcastStats:
 class Broadcast:
     """Takes the emissions of one session, encodes them once and hands them to every viewer's senders.
 
-    The voice leaves first and is never held: its first packet at once, the
-    others spread over the emission. The picture of the same emission follows
-    as soon as it is encoded, and not before `hold` has passed, which follows
-    what a receiver reports.
+    The voice leaves first: the first packet of an emission at once, the others
+    spread over it. The picture follows as soon as it is encoded. `hold`, which
+    follows what a receiver reports, makes one of the two wait when they would
+    not be seen and heard together.
     It runs from its first viewer to its last and ends with the session.
     """
 
@@ -60,7 +60,8 @@ class Broadcast:
         self._lanes: dict[str, Lane] = {}
         self._pace = Pace()
         self.hold = PictureHold(session.settings.picture_hold_ms)
-        self._held_s = self.hold.ms / 1000
+        self.picture_held_ms = 0.0
+        self._sound_held_s = 0.0
         self._spoken: asyncio.Queue[tuple[EncodedVoice, float]] = asyncio.Queue(VOICE_ROOM)
         self._tasks = [
             asyncio.create_task(self._pump(), name=f"broadcast {session.id}"),
@@ -120,7 +121,7 @@ class Broadcast:
         settings = self.session.settings
         stats = self.stats.lanes.setdefault(codec, LaneStats())
         encoder = ENCODERS[codec](settings.size, settings.fps)
-        return Lane(encoder, self._pool, lambda: self._held_s, stats, self._record)
+        return Lane(encoder, self._pool, lambda: self.picture_held_ms / 1000, stats, self._record)
 
     def _record(self, stage: str, milliseconds: float) -> None:
         self.stats.times.add(stage, milliseconds)
@@ -138,21 +139,29 @@ class Broadcast:
     async def _send(self, emission: Outgoing) -> None:
         taken = now()
         fps = self.session.settings.fps
+        spoken = emission.index * SAMPLE_RATE_HZ // fps + emission.ahead
         self.clock.anchor(emission.index / fps, time.time())
-        self._pace.begin(emission.index / fps, taken)
-        self._held_s = self.hold.next()
+        self._pace.begin(spoken / SAMPLE_RATE_HZ, taken)
+        self._hold_back(1000 * emission.ahead / SAMPLE_RATE_HZ)
         self.stats.emissions += 1
         if self._listeners:
-            for packet in self._voice.encode(emission.audio, emission.index * SAMPLE_RATE_HZ // fps):
+            for packet in self._voice.encode(emission.audio, spoken):
                 self._say(packet, taken)
             await asyncio.sleep(0)  # the first packet leaves before the picture is touched
         for lane in self._lanes.values():
             lane.offer(emission, taken)
 
+    def _hold_back(self, ahead_ms: float) -> None:
+        """Say how long the picture and the sound of the next emission wait."""
+        self.hold.next()
+        self.picture_held_ms = self.hold.of_picture(ahead_ms)
+        self._sound_held_s = self.hold.of_sound(ahead_ms) / 1000
+
     def _say(self, packet: EncodedVoice, taken: float) -> None:
         if self._spoken.full():
             self._spoken.get_nowait()
-        self._spoken.put_nowait((packet, max(taken, self._pace.due(packet.timestamp / SAMPLE_RATE_HZ))))
+        due = max(taken, self._pace.due(packet.timestamp / SAMPLE_RATE_HZ))
+        self._spoken.put_nowait((packet, due + self._sound_held_s))
 
     async def _speak(self) -> None:
         while True:

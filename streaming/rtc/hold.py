@@ -1,9 +1,9 @@
-"""How long pictures wait at the sender for a receiver whose sound path is slower than its picture path."""
+"""How much later than its sound a picture leaves, for a receiver whose sound path is slower than its picture path."""
 
 from typing import Final
 
-MOST_MS: Final = 100.0
-"""A browser's jitter buffer of 50 ms and 30 ms of output are met; more would cost more latency than the skew is worth."""
+MOST_MS: Final = 140.0
+"""A browser's jitter buffer of 60 ms and 40 ms of output are met on a bad line, too; beyond, latency costs more than skew."""
 AIM_MS: Final = 10.0
 """Sound this late is what is aimed at: the middle of what EBU R37 allows (40 ms early to 60 ms late)."""
 TRUST: Final = 0.3  # of a report's error is mended at once; the reports of a second differ by some milliseconds
@@ -13,15 +13,14 @@ BELIEVED_MS: Final = 500.0  # a report beyond this is of a connection that stand
 
 
 class PictureHold:
-    """Steers the hold by what a receiver reports; without reports it stays where it began."""
+    """Steers how much later than its sound a picture leaves; without reports it stays where it began.
+
+    A picture that looks ahead is later than its sound by itself. What is
+    wanted beyond that the picture waits; what is wanted less, the sound waits.
+    """
 
     def __init__(self, start_ms: float) -> None:
         self._now = self._wanted = start_ms
-
-    @property
-    def ms(self) -> float:
-        """The hold of the newest picture."""
-        return self._now
 
     def hear(self, sound_late_ms: float) -> None:
         """A receiver plays its sound this much later than the picture that belongs to it."""
@@ -29,7 +28,14 @@ class PictureHold:
         if abs(sound_late_ms) <= BELIEVED_MS and abs(error) > NOISE_MS:
             self._wanted = min(max(self._wanted + TRUST * error, 0.0), MOST_MS)
 
-    def next(self) -> float:
-        """Seconds to hold the next picture."""
+    def next(self) -> None:
+        """One picture more: go on towards what is wanted."""
         self._now += min(max(self._wanted - self._now, -SLEW_MS), SLEW_MS)
-        return self._now / 1000
+
+    def of_picture(self, ahead_ms: float) -> float:
+        """Milliseconds that a picture waits whose sound is there `ahead_ms` before it."""
+        return max(0.0, self._now - ahead_ms)
+
+    def of_sound(self, ahead_ms: float) -> float:
+        """Milliseconds that its sound waits."""
+        return max(0.0, ahead_ms - self._now)

@@ -14,7 +14,7 @@ SIZES: Final = (256, 384, 512, 768)  # px
 RATES: Final = (25, 30, 50, 60)  # fps
 PASSING: Final = frozenset({"preset", "channels", "portrait", "neutral"})
 """Controls that are not simply set: they pass, add up, or are remembered elsewhere."""
-PICTURE_HOLD_MOST_MS: Final = 50
+PICTURE_HOLD_MOST_MS: Final = 100
 GAIN_MOST: Final = 2.0
 
 _NAMES: Final = tuple(field.name for field in fields(Controls))

@@ -135,7 +135,7 @@ class Beat:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A picture lies in `slot` of the session's place; `audio` is its sound, int16[samples per frame]."""
+    """A picture lies in `slot` of the session's place; `audio` is the sound that leaves with it, see `Outgoing`."""
 
     key: int
     index: int

@@ -51,7 +51,7 @@ class WorkerSession:
         self._inlet = Inlet()
         self._samples = performance.session.timeline.samples_per_frame
         self._lead = performance.session.lead
-        self._taken: deque[tuple[int, float, int]] = deque(maxlen=16)  # (samples taken so far, when, missing)
+        self._taken: deque[tuple[int, float]] = deque(maxlen=16)  # (samples taken so far, when)
         self._costs: deque[float] = deque(maxlen=256)
         self._repeats = 0
         self._drawn = 0
@@ -101,12 +101,13 @@ class WorkerSession:
         due = self.due
         self.performance.watch.stall_s = stall_s
         sound, missing = self._inlet.pull(self._samples, due)
-        self._taken.append((self._inlet.pulled, begin, missing))
+        self._taken.append((self._inlet.pulled, begin))
         self.performance.session.push(sound)
         late = begin + self._typical_cost() > due + self.period and self._repeats < REPEATS_MOST
         emission = self.performance.session.tick(late=late)
-        colour = self._show(emission)
-        frame = self._frame(emission, begin, due, colour)
+        stamps = self._stamps(emission, begin, due, self._show(emission))
+        slot, audio = self._drawn % SLOTS, to_int16(sound)
+        frame = Frame(self.key, self.index, missing, slot, self._repeats, emission.fresh, stamps, audio)
         if emission.fresh:
             self._costs.append(self._cpu_clock() - cpu_begin)
         self.index += 1
@@ -116,7 +117,7 @@ class WorkerSession:
         return float(np.median(list(self._costs)[-15:])) if self._costs else 0.0
 
     def _pad(self) -> None:
-        """Silence for the look-ahead goes before the first sound, so that the sound itself stays whole."""
+        """Silence for the look-ahead goes before the first sound, so that pictures wait for what they look ahead to."""
         self.performance.session.push(np.zeros(self._lead, np.float32))
 
     def _show(self, emission: Emission) -> float:
@@ -132,11 +133,10 @@ class WorkerSession:
         to_i420(emission.video.rgb, picture)
         return self._clock()
 
-    def _frame(self, emission: Emission, begin: float, due: float, colour: float) -> Frame:
+    def _stamps(self, emission: Emission, begin: float, due: float, colour: float) -> Stamps:
+        """Of the sound that the picture shows, which waited for the look-ahead."""
         newest = self._inlet.pulled - self._lead - 1
-        taken, missing = next(((at, gone) for end, at, gone in self._taken if end > newest), (begin, 0))
+        taken = next((at for end, at in self._taken if end > newest), begin)
         watch = self.performance.watch
         asked, drawn = (watch.asked, watch.drawn) if emission.fresh else (begin, begin)
-        stamps = Stamps(due, self._inlet.arrived(newest), taken, asked, asked, drawn, colour, begin)
-        audio = to_int16(emission.audio.samples)
-        return Frame(self.key, self.index, missing, self._drawn % SLOTS, self._repeats, emission.fresh, stamps, audio)
+        return Stamps(due, self._inlet.arrived(newest), taken, asked, asked, drawn, colour, begin)

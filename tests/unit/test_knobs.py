@@ -11,7 +11,7 @@ from streaming.worker.knobs import check_settings, checked_controls, remember
 
 
 @pytest.mark.parametrize(
-    "change", [{"size": 500}, {"fps": 24}, {"look_ahead_ms": -1}, {"look_ahead_ms": 41}, {"picture_hold_ms": 51}]
+    "change", [{"size": 500}, {"fps": 24}, {"look_ahead_ms": -1}, {"look_ahead_ms": 41}, {"picture_hold_ms": 101}]
 )
 def test_settings_out_of_range_are_refused(change: dict[str, int]) -> None:
     check_settings(SessionSettings("mei"))

@@ -30,10 +30,10 @@ class Session:
     def record(self, stage: str, milliseconds: float) -> None:
         self.recorded.append(stage)
 
-    def emit(self, index: int) -> None:
+    def emit(self, index: int, ahead: int = 0) -> None:
         video = np.full((SIZE * 3 // 2, SIZE), 100, np.uint8)
         stamps = Stamps(arrived=now(), colour=now())
-        self.queue.put_nowait(Outgoing(index, video, np.zeros(1920, np.int16), True, 0, stamps))
+        self.queue.put_nowait(Outgoing(index, video, np.zeros(1920, np.int16), True, 0, stamps, ahead))
 
 
 class Viewer:
@@ -85,6 +85,16 @@ async def test_both_timestamps_of_an_emission_say_the_same_instant_and_the_voice
     assert sorted(stand.stamps("audio")) == [96_000, 96_960]
     assert stand.stamps("H264") == [180_000]
     assert stand.broadcast.clock.ntp(2.0) is not None
+
+
+async def test_sound_that_is_ahead_of_its_picture_says_so(stand: Stand):
+    stand.add("audio")
+    stand.add("video")
+    await asyncio.sleep(0)
+    stand.session.emit(50, ahead=2880)
+    await stand.until(lambda: len(stand.log) == 3)
+    assert stand.stamps("H264") == [180_000]
+    assert stand.stamps("audio") == [98_880, 99_840]
 
 
 async def test_one_encode_per_codec_whoever_watches(stand: Stand):
