@@ -14,6 +14,7 @@ import hashlib
 import importlib
 import logging
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import DeviceError, MissingDependency, ModelError, OutOfDeviceMemory
+from engine.errors import DeviceError, MissingDependency, OutOfDeviceMemory
 from engine.runtime.model_file import ModelFile
 
 log = logging.getLogger(__name__)
@@ -92,8 +93,7 @@ def build(model: ModelFile, using: Library, progress: Progress = _silent, timing
     """The engine of a network for the GPU in use, and the timing cache as it is then (empty for `tensorrt_rtx`).
 
     Raises:
-        ModelError: if the library does not understand the network.
-        DeviceError: if it cannot build it.
+        DeviceError: if the library does not understand the network, or cannot build it.
     """
     trt, name = using.module, model.spec.name
     using.log.taken()
@@ -103,7 +103,7 @@ def build(model: ModelFile, using: Library, progress: Progress = _silent, timing
     parser = trt.OnnxParser(network, using.log)
     if not parser.parse(model.data):
         why = parser.get_error(0).desc() if parser.num_errors else using.log.taken()
-        raise ModelError(f"{model.path} is nothing for {using.name} {using.version} ({_line(why)}); use --device cpu")
+        raise DeviceError(f"{model.path} is nothing for {using.name} {using.version} ({_line(why)}); use --device cpu")
     config = builder.create_builder_config()
     config.progress_monitor = _monitor_of(trt, lambda share: progress(name, share))
     kept = _timing_cache(config, timing) if using.name == "tensorrt" else None  # the other's do nothing
@@ -129,12 +129,12 @@ class Cache:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             held = self.folder.lstat()
-            if held.st_uid == os.geteuid() and held.st_mode & 0o077:
+            if held.st_uid != os.geteuid() or not stat.S_ISDIR(held.st_mode):
+                raise DeviceError(f"{self.folder} is not your own folder, and engines are programs: remove it")
+            if held.st_mode & 0o077:
                 self.folder.chmod(0o700)
         except OSError as error:
             raise DeviceError(f"engines cannot be kept in {self.folder} ({error.strerror}): set XDG_CACHE_HOME") from error
-        if held.st_uid != os.geteuid() or self.folder.is_symlink():
-            raise DeviceError(f"{self.folder} is somebody else's, and engines are programs: remove it, or set XDG_CACHE_HOME")
 
     def read(self, name: str) -> bytes | None:
         """What was kept under a name; None if nothing was, or it was damaged since."""
@@ -216,6 +216,7 @@ def _monitor_of(trt: Any, report: Callable[[float], None]) -> Any:
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
             self._phases: dict[str, tuple[int, int]] = {}  # steps done, and all; outermost first
+            self._share = 0.0
 
         def phase_start(self, name: str, _parent: str | None, steps: int) -> None:
             self._phases[name] = (0, max(int(steps), 1))
@@ -226,7 +227,8 @@ def _monitor_of(trt: Any, report: Callable[[float], None]) -> Any:
             share, part = 0.0, 1.0
             for done, steps in list(self._phases.values()):
                 share, part = share + part * done / steps, part / steps
-            report(min(share, 1.0))
+            self._share = max(self._share, min(share, 1.0))  # a phase may be gone through twice
+            report(self._share)
             return True
 
         def phase_finish(self, name: str) -> None:

@@ -52,9 +52,9 @@ class TrtGraph:
         """The network of a file on a GPU, its engine built if this is the first time; loaded once per process.
 
         Raises:
-            ModelError: if the file is missing, damaged, of another version, or nothing for TensorRT.
+            ModelError: if the file is missing, damaged or of another version.
             MissingDependency: if the driver or the library is missing.
-            DeviceError: if the GPU cannot be used, or has too little memory.
+            DeviceError: if the GPU cannot be used, has too little memory, or the network is nothing for TensorRT.
         """
         return _load(path.resolve(), index)
 
