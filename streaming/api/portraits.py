@@ -108,6 +108,6 @@ async def prepare(request: web.Request) -> web.Response:
 
 
 async def enrolment(request: web.Request) -> web.Response:
-    """What is being done with a photo: `{"progress": one line}`; 404 when nothing is."""
+    """What is being done with a photo: `{"progress": one line}`; 204 when nothing is, yet or any more."""
     line = request.app[HOUSE].enrolments.get(request.match_info["ticket"])
-    return refused(404, "no photo of that ticket is being prepared") if line is None else web.json_response({"progress": line})
+    return web.Response(status=204) if line is None else web.json_response({"progress": line})

@@ -87,7 +87,7 @@ export async function enrol({ photo, filename, name, consent, onProgress }) {
   form.append("photo", photo, filename);
   const poll = setInterval(async () => {
     const response = await fetch(`/api/enrolments/${ticket}`, { cache: "no-store" }).catch(() => null);
-    if (response?.ok) onProgress((await response.json()).progress);
+    if (response?.status === 200) onProgress((await response.json()).progress);
   }, 700);
   try {
     return await (await ask("/api/portraits", { method: "POST", headers: { "X-Ticket": ticket }, body: form })).json();
