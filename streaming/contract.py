@@ -197,7 +197,7 @@ class LiveSession(Protocol):
         ...
 
     def watched_by(self, viewers: int) -> None:
-        """Note how many viewers it has, for `LiveStatus.viewers`."""
+        """Note how many viewers it has, for `LiveStatus.viewers`; told again whenever one of them is heard of."""
         ...
 
     def status(self) -> LiveStatus:

@@ -20,8 +20,8 @@ from streaming.guard.lease import Leases
 
 log = logging.getLogger(__name__)
 
-ABANDONED_S = 15.0  # a session without page, viewer and voice is closed after this long
-SWEEP_S = 2.0
+ABANDONED_S = 13.0  # a session is closed when so long no page, viewer, voice or camera has been heard of
+SWEEP_S = 1.0
 TELL_S = 1.0
 PACKET_MS = 20
 
@@ -48,7 +48,7 @@ class Seat:
     client: str = ""  # who opened it, as quotas count
     resume: str = ""  # the secret of who may come back to it
     pages: set[web.WebSocketResponse] = field(default_factory=set[web.WebSocketResponse])
-    used_at: float = field(default_factory=now)
+    used_at: float = field(default_factory=now)  # the last sign of life
     speaking: str | None = None  # the sample that is being spoken
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict[str, "asyncio.Task[None]"])
     drawing: set[web.WebSocketResponse] = field(default_factory=set[web.WebSocketResponse])  # pages that want the outline
@@ -104,7 +104,9 @@ class Seat:
         self.live.record(stage, milliseconds)
 
     def watched_by(self, viewers: int) -> None:
-        """See `LiveSession`."""
+        """See `LiveSession`; a viewer that is heard of is a sign of life."""
+        if viewers:
+            self.used_at = now()
         self.live.watched_by(viewers)
 
     def status(self) -> LiveStatus:
@@ -174,11 +176,11 @@ class Seat:
             with contextlib.suppress(ConnectionError):
                 await page.send_json(message)
 
-    def in_use(self) -> bool:
-        """Whether a page is connected, somebody watches, or a peer's voice or pictures arrive."""
+    def hears_of_somebody(self) -> bool:
+        """Whether a peer's voice or pictures arrive; pages and viewers report themselves."""
         status = self.live.status()
         seeing = status.camera.source == "browser" and status.camera.state not in ("off", "gone")
-        return bool(self.pages) or status.viewers > 0 or (status.hearing and self.source == "browser") or seeing
+        return (status.hearing and self.source == "browser") or seeing
 
 
 async def push_in_time(push: Push, pcm: NDArray[np.float32]) -> None:
@@ -272,10 +274,10 @@ class Desk:
         seat = self._seats.pop(session_id, None)
         if seat is None:
             return
+        await seat.close()
         for page in list(seat.pages):
             with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
                 await asyncio.wait_for(page.close(code=4404, message=b"the session ended"), 1)
-        await seat.close()
 
     async def tell_all(self, message: Mapping[str, Any]) -> None:
         """Send a message to every page; one that does not read is not waited for."""
@@ -295,7 +297,7 @@ class Desk:
         """Close what has been abandoned, and what closed itself."""
         instant = now()
         for seat in list(self._seats.values()):
-            if seat.in_use():
+            if seat.hears_of_somebody():
                 seat.used_at = instant
             if seat.status().state == "closed" or instant - seat.used_at > ABANDONED_S:
                 log.info("a session was abandoned", extra={"session": seat.id})

@@ -20,6 +20,10 @@ from streaming.guard.quota import MESSAGES, PAGES_PER_SESSION, Bucket
 from streaming.rtc.hold import PictureHold
 
 STATUS_S: Final = 0.5
+PING_S: Final = 2.0
+"""A page that is alive is heard of at least this often, whatever it has to say."""
+SILENT_S: Final = 10.0
+"""A page that has not answered for one and a half times this long is gone."""
 
 
 class Change(Strict):
@@ -57,7 +61,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     seat = seat_of(request)
     if len(seat.pages) >= PAGES_PER_SESSION:
         return refused(429, f"this session has {PAGES_PER_SESSION} pages open, which is as many as it may")
-    socket = web.WebSocketResponse(heartbeat=10, max_msg_size=JSON_LIMIT, protocols=(SOCKET_PROTOCOL,))
+    socket = web.WebSocketResponse(heartbeat=SILENT_S, autoping=False, max_msg_size=JSON_LIMIT, protocols=(SOCKET_PROTOCOL,))
     await socket.prepare(request)
     seat.pages.add(socket)
     reporter = asyncio.create_task(_report(request.app, seat, socket))
@@ -66,7 +70,6 @@ async def events(request: web.Request) -> web.StreamResponse:
     finally:
         seat.pages.discard(socket)
         seat.show_outline(socket, on=False)
-        seat.used_at = now()
         reporter.cancel()
         await asyncio.gather(reporter, return_exceptions=True)
     return socket
@@ -76,6 +79,9 @@ async def _listen(app: web.Application, seat: Seat, socket: web.WebSocketRespons
     """Obey what comes on a socket until it closes; who says too much is heard slowly."""
     bucket = Bucket(MESSAGES, at=now())
     async for message in socket:
+        seat.used_at = now()
+        if message.type is WSMsgType.PING:
+            await socket.pong(message.data)
         if (wait := bucket.take(at=now())) > 0:
             await asyncio.sleep(wait)
         if message.type is not WSMsgType.TEXT:
@@ -85,8 +91,12 @@ async def _listen(app: web.Application, seat: Seat, socket: web.WebSocketRespons
 
 
 async def _report(app: web.Application, seat: Seat, socket: web.WebSocketResponse) -> None:
+    pinged_at = float("-inf")
     with contextlib.suppress(ConnectionError):
         while not socket.closed:
+            if now() - pinged_at >= PING_S:
+                pinged_at = now()
+                await socket.ping()
             await socket.send_json({"status": status_of(app, seat)})
             await asyncio.sleep(STATUS_S)
 

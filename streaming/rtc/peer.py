@@ -265,7 +265,7 @@ class Peers:
             transceiver.sender.transport,
             broadcast.clock,
             on_ready=broadcast.add,
-            on_feedback=broadcast.feedback,
+            on_feedback=lambda sender: self._heard_of(peer, sender),
             playout_delay_ms=self.config.playout_delay_ms,
         )
         seam.use_sender(transceiver, sender)
@@ -318,6 +318,12 @@ class Peers:
                 other.camera = None
             if other.receiver is None and other.camera is None:
                 self._close(other)
+
+    def _heard_of(self, peer: Peer, sender: MediaSender) -> None:
+        if (broadcast := self._broadcasts.get(peer.session_id)) is not None:
+            broadcast.feedback(sender)
+        if peer.watches:
+            self._tell_viewers(peer.session_id)
 
     def _tell_viewers(self, session_id: str) -> None:
         session = self._find_session(session_id)

@@ -67,8 +67,8 @@ class MediaSender:
     """Sends one kind of medium of a session to one viewer.
 
     `clock` tells which wall-clock time a media instant stands for; `on_ready`
-    is called when packets may flow, `on_feedback` after a key frame was asked
-    for or the viewer's bitrate estimate changed.
+    is called when packets may flow, `on_feedback` after the viewer has reported
+    how it fares, asked for a key frame or changed its bitrate estimate.
     """
 
     def __init__(
@@ -183,6 +183,7 @@ class MediaSender:
             for report in packet.reports:
                 if report.ssrc == self._ssrc:
                     self._take_report(report)
+                    self._on_feedback(self)
         elif isinstance(packet, rtp.RtcpRtpfbPacket) and packet.fmt == rtp.RTCP_RTPFB_NACK:
             for sequence in packet.lost:
                 await self._retransmit(sequence)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from streaming import desk as desk_module
+from streaming.api.events import PING_S
 from streaming.contract import SessionSettings
-from streaming.desk import ABANDONED_S, Desk, Push, Taken, push_in_time
+from streaming.desk import ABANDONED_S, SWEEP_S, Desk, Push, Taken, push_in_time
+from streaming.remote import HEARING_S
 from tests.house import FakeSessions
 
 SETTINGS = SessionSettings("amara")
@@ -33,11 +35,9 @@ async def test_a_session_that_nobody_uses_is_closed(clock: Clock) -> None:
     desk = Desk(sessions)
     seat = await desk.open(SETTINGS)
     session = sessions.opened[seat.id]
-    session.viewers = 1
-    clock.seconds += 10 * ABANDONED_S
-    await desk.sweep()
-    assert desk.get(seat.id) is seat  # somebody watches
-    session.viewers = 0
+    clock.seconds += ABANDONED_S - 0.1
+    seat.watched_by(1)
+    seat.watched_by(0)  # who goes is no sign of life
     clock.seconds += ABANDONED_S - 0.1
     await desk.sweep()
     assert not session.closed
@@ -45,6 +45,11 @@ async def test_a_session_that_nobody_uses_is_closed(clock: Clock) -> None:
     await desk.sweep()
     assert session.closed
     assert desk.get(seat.id) is None
+
+
+def test_a_place_is_free_15_s_after_the_last_sign_of_life_and_a_hole_of_8_s_ends_nothing() -> None:
+    assert ABANDONED_S + SWEEP_S + HEARING_S <= 15
+    assert ABANDONED_S - PING_S > 8
 
 
 async def test_a_session_that_closed_itself_is_forgotten(clock: Clock) -> None:
