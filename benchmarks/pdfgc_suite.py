@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.metrics import Distribution, Metric
 from benchmarks.report import Bar, Outcome, ProgressBar, Row
 from engine.runtime.ort import OrtGraph
-from export.files import write
+from export.files import model_of, save
 from export.pdfgc import steps_of
 from training.networks.pdfgc.config import PDFGC_224, PDFGC_LITE, Widths
 from training.pdfgc.networks import Networks
@@ -95,9 +95,9 @@ def _race(name: str, widths: Widths, folder: Path, seconds: float, outcome: Outc
 
 def _exported(networks: Networks, folder: Path) -> dict[str, OrtGraph]:
     graphs: dict[str, OrtGraph] = {}
-    for name, (step, spec) in steps_of(networks).items():
+    for name, network in steps_of(networks).items():
         if name in PARTS:
-            write(step, spec, folder / f"{name}.onnx")
+            save(model_of(network), folder / f"{name}.onnx")
             graphs[name] = OrtGraph.load(folder / f"{name}.onnx", THREADS)
     return graphs
 

@@ -1,4 +1,4 @@
-"""`python -m export NAME`: a trained network becomes a file that the engine runs."""
+"""`./mien export NAME`: a trained network becomes files that the engine runs."""
 
 import argparse
 import importlib
@@ -8,36 +8,49 @@ from typing import Final
 
 from engine.errors import MienError
 
-NETWORKS: Final[Mapping[str, tuple[str, str]]] = {
-    "voice": ("export.voice", "the mouth network: engine/models/voice.onnx"),
-    "head": ("export.head", "the head motion learner and its encoder: engine/models/head*.onnx"),
-    "face-detector": ("export.face_detector", "the face detector: engine/models/face_detect.onnx"),
-    "face-matte": ("export.face_matte", "the person matte: engine/models/face_matte.onnx"),
-    "pdfgc": ("export.pdfgc", "PD-FGC's networks of a run: the folder that the renderer pdfgc reads"),
-    "import-pdfgc": ("export.import_pdfgc", "the published PD-FGC checkpoints: the same folder"),
-    "pdfgc-bridge": ("export.pdfgc_bridge", "controls to PD-FGC's latents: pdfgc_bridge.onnx beside its networks"),
-    "face": ("export.face", "the face tracker's networks: engine/models/face_*.onnx"),
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "import-pdfgc": ("export.import_pdfgc", "the published PD-FGC checkpoints: the folder that the renderer pdfgc reads"),
+    "verify": ("export.verify", "prove every network equal in PyTorch, ONNX Runtime and TensorRT, and FP16 near enough"),
 }
-"""Module with `add_arguments(parser)` and `main(args) -> int`, and what it makes."""
+"""Module with `add_arguments(parser)` and `main(args) -> int`, and what it does."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Export one network; return the exit status."""
+    """Export networks, or do what a command says; return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] not in NETWORKS:
-        lines = [f"  {name:15}{summary}" for name, (_, summary) in NETWORKS.items()]
-        text = "\n".join(["usage: python -m export NAME [OPTION ...]", "", *lines, ""])
-        asked = bool(words) and words[0] not in ("-h", "--help")
-        (sys.stderr if asked else sys.stdout).write((f"export: there is no network '{words[0]}'\n" if asked else "") + text)
-        return 2 if asked else 0
-    module = importlib.import_module(NETWORKS[words[0]][0])
-    parser = argparse.ArgumentParser(prog=f"python -m export {words[0]}", description=NETWORKS[words[0]][1])
-    module.add_arguments(parser)
+    name = words[0] if words else "--help"
     try:
-        return module.main(parser.parse_args(words[1:]))
+        if name in COMMANDS:
+            module, what = COMMANDS[name]
+            return _run(module, name, what, words[1:])
+        from export.table import rows_of  # with torch: not before it is needed
+
+        if rows_of(name):
+            return _run("export.command", name, "Export; without --run what ships is exported again.", words)
     except MienError as error:
         sys.stderr.write(f"export: {error}\n")
         return 1
+    asked = name not in ("-h", "--help")
+    (sys.stderr if asked else sys.stdout).write((f"export: there is no network '{name}'\n" if asked else "") + usage())
+    return 2 if asked else 0
+
+
+def usage() -> str:
+    """What can be exported."""
+    from export.table import ROWS
+
+    groups = sorted({row.group for row in ROWS if row.group})
+    lines = [f"  {row.name:18}{row.what}" for row in ROWS]
+    lines += [f"  {'all, ' + ', '.join(groups):18}several of these", ""]
+    lines += [f"  {name:18}{what}" for name, (_, what) in COMMANDS.items()]
+    return "\n".join(["usage: ./mien export NAME [OPTION ...]   (./mien export NAME --help)", "", *lines, ""])
+
+
+def _run(module: str, name: str, what: str, words: Sequence[str]) -> int:
+    loaded = importlib.import_module(module)
+    parser = argparse.ArgumentParser(prog=f"./mien export {name}", description=what)
+    loaded.add_arguments(parser)
+    return loaded.main(parser.parse_args(list(words)))
 
 
 if __name__ == "__main__":

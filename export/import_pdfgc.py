@@ -27,6 +27,7 @@ from training.networks.pdfgc.motion import MotionEncoder
 from training.pdfgc.networks import Networks
 
 _torch: Any = torch  # its own annotations of loading are partial
+LICENCE: Final = "that of the published PD-FGC checkpoints"
 _WRAPPERS: Final = ("state_dict", "model", "net", "network", "params", "weights")
 _SHOWN: Final = 3  # keys in an error's line
 
@@ -85,7 +86,7 @@ def convert(folder: Path, out: Path, published: Widths) -> None:
         weights |= {f"{name}.{key}": value for key, value in found.items() if key in kept}
         sys.stdout.write(f"{path}  {len(found)} tensors, {len(kept)} used\n")
         sys.stdout.flush()
-    write_all(Networks.filled(widths, weights, str(folder)), out)
+    write_all(Networks.filled(widths, weights, str(folder)), out, LICENCE)
 
 
 def file_of(folder: Path, name: str) -> Path:

@@ -1,49 +1,103 @@
-"""PD-FGC's networks as ONNX: one folder that the renderer `pdfgc` reads.
+"""PD-FGC's networks as the engine runs them, and the folder that the renderer `pdfgc` reads.
 
-Only what a picture needs is in the files: no classifier of identities, no lip
-head beside the sound's, no mapping network. Normalisations are folded into the
-convolutions before them, noise is the maps that travel with the weights.
+Only what a picture needs is exported: no classifier of identities, no lip head
+beside the sound's, no mapping network. Normalisations are folded into the
+convolutions before them, the modulations of all layers are one matrix with
+their scales in it, noise is the maps that travel with the weights.
 """
 
-import argparse
 import json
-import sys
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from engine.contract.graph import GraphSpec
 from engine.errors import ModelError
 from engine.render.pdfgc.networks import Sizes, specs
-from export.files import prove, store_in_half, write
+from export.bars import Bar, Bars
+from export.exporting import export
+from export.files import Network, list_in_manifest
 from training.networks.pdfgc import bundle
+from training.networks.pdfgc.bridge import Agreed, Bridge
 from training.networks.pdfgc.config import PRESETS, Widths
+from training.pdfgc.codes import code_matrix
 from training.pdfgc.networks import Networks
 from training.pdfgc.train import averaged_weights
+from training.tracker.fitting import averaged
 
-TOLERANCE: Final = 1e-3
-"""Largest difference between PyTorch and a file, of outputs whose deviation is about 1."""
-HALF_TOLERANCE: Final = 0.1
-"""The same for weights of 11 bits."""
-STEPS: Final = 3
+BUNDLE: Final = "pdfgc.safetensors"
+FOLDER: Final = Path("out/pdfgc-networks")
+"""Where the networks are put, and taken from where no run is given."""
+BARS: Final[Mapping[str, Bars]] = {
+    "appearance": {"feature": Bar(0.01), "map": Bar(0.01)},
+    "audio": {"lips": Bar(0.01)},
+    "motion": {"expression": Bar(0.01), "eyes": Bar(0.01), "pose": Bar(0.01)},
+    "generator": {"image": Bar(40, "dB")},
+    "bridge": {"lips": Bar(0.01), "expression": Bar(0.01), "eyes": Bar(0.01), "pose": Bar(0.01)},
+}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `python -m export pdfgc`."""
-    parser.add_argument("--run", type=Path, required=True, help="run folder of python -m training pdfgc")
-    parser.add_argument("--out", type=Path, default=Path("out/pdfgc-networks"), help="folder (default: %(default)s)")
-    parser.add_argument("--half", action="store_true", help="store weights in half: half the size, the same arithmetic")
+def write_all(networks: Networks, folder: Path, licence: str = "Apache-2.0", *, stored_in_half: bool = False) -> None:
+    """Write the bundle and an ONNX file for each network, prove each equal, and say so.
+
+    Raises:
+        ModelError: if a file cannot be written, or differs from its network.
+    """
+    write_bundle(networks, folder)
+    for network in steps_of(networks, licence).values():
+        export(network, folder, stored_in_half=stored_in_half)
 
 
-def main(args: argparse.Namespace) -> int:
-    """Export the averaged weights of a run."""
-    widths = widths_of(args.run)
-    networks = Networks.filled(widths, averaged_weights(args.run), str(args.run))
-    write_all(networks, args.out, half=args.half)
+def write_bundle(networks: Networks, folder: Path) -> None:
+    """Write the weights of all networks as one file, from which they can be exported again."""
+    bundle.save(folder / BUNDLE, networks.widths, networks.state_dict())
+    list_in_manifest(folder / BUNDLE)
+
+
+def of_source(source: Path) -> Networks:
+    """The networks of a run folder, averaged, or of a folder with their bundle.
+
+    Raises:
+        ModelError: if it holds neither.
+    """
+    return _of_source(source.resolve(), str(source))
+
+
+@cache
+def _of_source(source: Path, name: str) -> Networks:
+    if (source / BUNDLE).exists() and not (source / "options.json").exists():
+        widths, weights = bundle.load(source / BUNDLE)
+        return Networks.filled(widths, weights, name)
+    return Networks.filled(widths_of(source), averaged_weights(source), name)
+
+
+def beside(source: Path, folder: Path) -> None:
+    """Write what belongs to the networks of a run besides: their bundle, and the gains of their latents."""
+    if source.resolve() == folder.resolve():
+        return
+    write_bundle(of_source(source), folder)
     # the published gains are those of the published networks; ours are trained at 1
-    (args.out / "pdfgc.json").write_text(json.dumps({"gains": [1.0, 1.0, 1.0, 1.0]}) + "\n")
-    return 0
+    (folder / "pdfgc.json").write_text(json.dumps({"gains": [1.0, 1.0, 1.0, 1.0]}) + "\n")
+
+
+def part(name: str, source: Path) -> Network:
+    """One of the networks of a run folder, or of a folder with their bundle."""
+    return steps_of(of_source(source))[name]
+
+
+def bridge(run: Path | None) -> Network:
+    """The bridge of a run; without one, the agreement that pre-trained networks keep to."""
+    module = Agreed(code_matrix()) if run is None else averaged(run, Bridge(), "pdfgc-bridge")
+    return bridge_network(module)
+
+
+def bridge_network(module: nn.Module) -> Network:
+    """A bridge as it is run."""
+    return Network(module.eval(), specs()["bridge"], BARS["bridge"])
 
 
 def widths_of(run: Path) -> Widths:
@@ -60,29 +114,8 @@ def widths_of(run: Path) -> Widths:
         raise ModelError(f"{run} is no run of python -m training pdfgc ({type(error).__name__}: {error})") from error
 
 
-def write_all(networks: Networks, folder: Path, *, half: bool = False) -> None:
-    """Write the bundle and an ONNX file for each network, prove each equal, and say so.
-
-    Raises:
-        ModelError: if a file cannot be written, or differs from its network.
-    """
-    path = folder / "pdfgc.safetensors"
-    bundle.save(path, networks.widths, networks.state_dict())
-    _say(path)
-    for name, (step, spec) in steps_of(networks).items():
-        path = folder / f"pdfgc_{name}.onnx"
-        try:
-            write(step, spec, path)
-            if half:
-                store_in_half(path)
-        except OSError as error:
-            raise ModelError(f"cannot write {path} ({error.strerror}): is the disk full?") from error
-        worst = prove(step, spec, path, HALF_TOLERANCE if half else TOLERANCE, STEPS)
-        _say(path, f", equal to {worst:.1g}")
-
-
-def steps_of(networks: Networks) -> dict[str, tuple[nn.Module, GraphSpec]]:
-    """What becomes a file, by name, with its signature."""
+def steps_of(networks: Networks, licence: str = "Apache-2.0") -> dict[str, Network]:
+    """What becomes a file, by name."""
     widths = networks.widths
     sizes = Sizes(widths.size, widths.encoder_size, widths.latent.appearance, widths.generator.channels[0], widths.start)
     steps: dict[str, nn.Module] = {
@@ -91,7 +124,7 @@ def steps_of(networks: Networks) -> dict[str, tuple[nn.Module, GraphSpec]]:
         "motion": MotionStep(networks),
         "generator": GeneratorStep(networks),
     }
-    return {name: (step.eval(), specs(sizes)[name]) for name, step in steps.items()}
+    return {name: Network(step.eval(), specs(sizes)[name], BARS[name], licence) for name, step in steps.items()}
 
 
 class AppearanceStep(nn.Module):
@@ -133,18 +166,21 @@ class MotionStep(nn.Module):
 
 
 class GeneratorStep(nn.Module):
-    """Latent and map to a picture, with frozen noise."""
+    """Latent and map to a picture, with frozen noise, and with the styles of all layers by one matrix."""
 
     def __init__(self, networks: Networks) -> None:
         super().__init__()
         self.generator = networks.generator
         self.generator.freeze()
+        modulations = self.generator.modulations()
+        self.lengths = [len(modulation.bias) for modulation in modulations]
+        self.weight: Tensor
+        self.bias: Tensor
+        with torch.no_grad():
+            self.register_buffer("weight", torch.cat([each.weight * each.scale for each in modulations]), persistent=False)
+            self.register_buffer("bias", torch.cat([each.bias for each in modulations]), persistent=False)
 
     def forward(self, latent: Tensor, start: Tensor) -> Tensor:
         """[1, 2590] and [1, 512, 7, 7] to [1, 3, S, S] in -1..1."""
-        return self.generator(latent, start, self.generator.frozen_noise())
-
-
-def _say(path: Path, words: str = "") -> None:
-    sys.stdout.write(f"{path}  {path.stat().st_size / 1e6:.2f} MB{words}\n")
-    sys.stdout.flush()
+        styles = torch.split(functional.linear(latent, self.weight, self.bias), self.lengths, 1)
+        return self.generator.synthesise(styles, start, self.generator.frozen_noise())

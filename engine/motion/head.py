@@ -1,5 +1,6 @@
 """A head that moves with the voice, by a small network; a style says how this person does."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 from zipfile import BadZipFile
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from engine.contract.graph import Graph, GraphSpec, GraphStream, TensorSpec
 from engine.errors import ModelError
 from engine.features.mel import BANDS, FRAMES_PER_STEP, mel_of
+from engine.runtime.model_file import read_listed
 from engine.runtime.ort import OrtGraph
 
 Floats = NDArray[np.float32]
@@ -172,10 +174,11 @@ def load_style(path: Path) -> Floats:
     Raises:
         ModelError: if the file is missing, damaged or holds no style.
     """
+    data, _ = read_listed(path)
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with np.load(BytesIO(data), allow_pickle=False) as file:
             style: Floats = file["style"].astype(np.float32)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except (ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ModelError(f"{path} holds no head style: make one from a clip of a talking person ({error})") from error
     if style.shape != STYLE_SHAPE or not np.isfinite(style).all():
         raise ModelError(f"{path} holds a style of another version: expected {STYLE_SHAPE}, got {style.shape}; make it anew")

@@ -152,11 +152,15 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
 def test_the_exported_head_is_the_network(tmp_path, networks):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from export.head import export_head
+    from export.default_style import put
+    from export.exporting import export
+    from export.shipped import head_network, style_network
 
     style = np.random.default_rng(0).normal(0, 0.3, STYLE_SHAPE).astype(np.float32)
     head, encoder = networks
-    assert export_head(head, encoder, style, tmp_path) < 1e-4
+    export(head_network(head), tmp_path)
+    export(style_network(encoder), tmp_path)
+    put(style, tmp_path)
     graph = OrtGraph.load(tmp_path / "head.onnx")
     assert graph.spec == SPEC
     assert OrtGraph.load(tmp_path / "head_style.onnx").spec == STYLE_SPEC

@@ -14,7 +14,8 @@ from engine.contract import CHANNELS, GROUPS, Channel  # noqa: E402
 from engine.contract.motion import GROUP_OF  # noqa: E402
 from engine.errors import ModelError  # noqa: E402
 from engine.runtime.ort import OrtGraph  # noqa: E402
-from export.pdfgc_bridge import write_bridge  # noqa: E402
+from export.exporting import export  # noqa: E402
+from export.pdfgc import bridge_network  # noqa: E402
 from tests.training.pdfgc_fakes import TINY, stills  # noqa: E402
 from training.networks.pdfgc import bundle  # noqa: E402
 from training.networks.pdfgc.bridge import PARTS, Agreed, Bridge  # noqa: E402
@@ -103,11 +104,11 @@ def test_a_loss_that_is_no_number_is_refused(tmp_path: Path) -> None:
 
 def test_the_agreement_as_a_file_is_the_agreement(tmp_path: Path) -> None:
     path = tmp_path / "pdfgc_bridge.onnx"
-    assert write_bridge(Agreed(code_matrix()), path) < 1e-4
+    assert export(bridge_network(Agreed(code_matrix())), tmp_path) == [path]  # proved equal, or refused
     controls = np.random.default_rng(0).uniform(0, 1, (1, len(CHANNELS))).astype(np.float32)
     said = OrtGraph.load(path).run({"controls": controls})
     assert np.concatenate([said[name] for name in PARTS], axis=1) == pytest.approx(controls @ code_matrix().T, abs=1e-3)
 
 
 def test_a_trained_bridge_as_a_file_is_the_bridge(tmp_path: Path) -> None:
-    assert write_bridge(fitted(tmp_path / "run", 5), tmp_path / "pdfgc_bridge.onnx") < 1e-3
+    export(bridge_network(fitted(tmp_path / "run", 5)), tmp_path)

@@ -31,7 +31,7 @@ def refused(run: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
-@pytest.mark.parametrize(("words", "width"), [([], 4), (["--half"], 2)], ids=["whole", "half"])
+@pytest.mark.parametrize(("words", "width"), [([], 4), (["--store-half"], 2)], ids=["whole", "half"])
 def test_a_run_becomes_what_the_renderer_reads(
     tmp_path: Path, words: list[str], width: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

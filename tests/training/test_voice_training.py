@@ -14,7 +14,7 @@ from engine.features.mel import BANDS, FLOOR_VALUE, FRAMES_PER_STEP  # noqa: E40
 from engine.motion.mouth import SPEC  # noqa: E402
 from engine.motion.visemes import ARTICULATORS  # noqa: E402
 from engine.runtime.ort import OrtGraph  # noqa: E402
-from export import voice as exporting  # noqa: E402
+from export.__main__ import main as export  # noqa: E402
 from training import voice  # noqa: E402
 from training.augment import disturb, faster, in_room, versions  # noqa: E402
 from training.corpus import CLOSE, Example, articulators_of, pairs, real_examples, spoken_examples  # noqa: E402
@@ -139,7 +139,7 @@ def test_a_run_trains_resumes_and_exports(tmp_path: Path, capsys: pytest.Capture
     words = ["--tracks", str(tmp_path / "tracks"), "--speech", str(tmp_path / "speech"), "--out", str(tmp_path / "run")]
     words += ["--batch", "2", "--seconds", "1", "--versions", "1", "--threads", "1"]
     assert voice.main(parser.parse_args([*words, "--steps", "2"])) == 0
-    assert exporting.main(argparse.Namespace(run=tmp_path / "run", out=tmp_path / "voice.onnx")) == 0
+    assert export(["voice", "--run", str(tmp_path / "run"), "--out", str(tmp_path)]) == 0
     assert "equal to" in capsys.readouterr().out
     assert OrtGraph.load(tmp_path / "voice.onnx").spec == SPEC
     assert len(list(versions([example(rng)], [], 3, rng))) == 3

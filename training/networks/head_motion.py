@@ -69,7 +69,7 @@ class HeadMotion(nn.Module):
     def step(
         self, mel: Tensor, noise: Tensor, style: Tensor, hidden: Tensor, drift: Tensor, smooth: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One step of 20 ms: pose [1, 6] and the next hidden, drift and smooth.
+        """One step of 20 ms: pose [1, 6] and the next hidden, drift and smooth. More samples lie where the 1 is.
 
         Args:
             mel: [1, 2, 40].
@@ -82,7 +82,7 @@ class HeadMotion(nn.Module):
         keep, fresh, share = self.wander.unbind()
         rough = keep * drift[:, 0] + fresh * noise
         wander = keep * drift[:, 1] + share * rough
-        goal, hidden = self._goal(mel.reshape(1, 1, 80), wander[:, None], style, hidden)
+        goal, hidden = self._goal(mel.reshape(-1, 1, 80), wander[:, None], style, hidden)
         first = KEEP * smooth[:, 0] + (1 - KEEP) * goal[:, 0]
         second = KEEP * smooth[:, 1] + (1 - KEEP) * first
         return second, hidden, torch.stack([rough, wander], 1), torch.stack([first, second], 1)

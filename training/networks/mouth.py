@@ -120,9 +120,12 @@ class MouthStep(nn.Module):
         self.register_buffer("visemes", visemes)
 
     def forward(self, mel: Tensor, hidden: Tensor, usual: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """float32[2, 40] and the state -> float32[4, A] in 0..1, float32[4, V] probabilities, the next state."""
-        shapes, phones, state = self.network(mel[None, None], (hidden, usual))
-        shapes, odds = shapes[0, 0], torch.softmax(phones[0, 0], -1)
+        """float32[2, 40] and the state -> float32[4, A] in 0..1, float32[4, V] probabilities, the next state.
+
+        Samples of a batch follow each other along the first axis (of the recurrent state: the second).
+        """
+        shapes, phones, state = self.network(mel.view(-1, 1, FRAMES_PER_STEP, BANDS), (hidden, usual))
+        shapes, odds = shapes.flatten(0, 2), torch.softmax(phones.flatten(0, 2), -1)
         closed = torch.sigmoid(shapes[:, self.closing : self.closing + 1])
         shapes = torch.cat((shapes[:, : self.closing], closed, shapes[:, self.closing + 1 :]), 1)
         return shapes.clamp(0, 1), odds @ self.visemes, *state

@@ -45,6 +45,6 @@ def load(path: Path) -> tuple[Widths, dict[str, Tensor]]:
             widths = Widths.from_json(json.loads((file.metadata() or {})[KEY]))
             return widths, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path} cannot be read ({error}): write it by python -m export pdfgc, or import-pdfgc") from error
+        raise ModelError(f"{path} cannot be read ({error}): write it by ./mien export pdfgc, or import-pdfgc") from error
     except (KeyError, ValueError) as error:
-        raise ModelError(f"{path} holds no PD-FGC networks ({error}): write it by python -m export pdfgc") from error
+        raise ModelError(f"{path} holds no PD-FGC networks ({error}): write it by ./mien export pdfgc") from error
