@@ -100,7 +100,8 @@ def workers_of(config: ServerConfig, warm: Path) -> tuple[int | None, WorkerOpti
     workers = config.workers or (1 if config.models else None)
     threads = max(1, available_cores() // workers) if config.models and workers else 1
     models = str(config.models or "")
-    return workers, WorkerOptions(STUDIOS[config.renderer], models, threads, warm=str(warm), sizes=(config.size,))
+    studio = STUDIOS[config.renderer]
+    return workers, WorkerOptions(studio, models, threads, config.device, warm=str(warm), sizes=(config.size,))
 
 
 def own_sources(config: ServerConfig) -> dict[str, Feed]:

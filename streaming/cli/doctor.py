@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from streaming.cli import ice
+from streaming.cli import device, ice
 from streaming.cli.finding import Check, Finding, found, told
 from streaming.config import DEFAULT_PORT
 
@@ -62,6 +62,7 @@ def examine(port: int = DEFAULT_PORT) -> list[Finding]:
         "new photos": new_photos,
         "portraits": portraits,
         "networks": networks,
+        "device": device.finding,
         "browser": browser,
         "machine": machine,
         "port": lambda: port_free(port),

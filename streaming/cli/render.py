@@ -119,7 +119,7 @@ def _studio(drawn: renderer.Choice) -> "Studio":
     from streaming.worker.options import STUDIOS, WorkerOptions
     from streaming.worker.pool import available_cores
 
-    return WorkerOptions(STUDIOS[drawn.renderer], str(drawn.models or ""), available_cores()).make_studio()
+    return WorkerOptions(STUDIOS[drawn.renderer], str(drawn.models or ""), available_cores(), drawn.device).make_studio()
 
 
 def _direct(studio: "Studio", driven: "Driven", canonical: str | None) -> None:

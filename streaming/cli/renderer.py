@@ -1,4 +1,4 @@
-"""`--renderer`, `--models` and `--look-ahead-ms` of `serve` and `render`: what draws, and how far ahead it hears."""
+"""`--renderer`, `--models`, `--device`, `--look-ahead-ms` of `serve` and `render`: what draws, where, what it hears ahead."""
 
 import argparse
 import logging
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from engine.errors import ModelError
+from engine.errors import DeviceError, ModelError
+from streaming.cli import device
 from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ class Choice:
 
     renderer: str
     models: Path | None
+    device: str
     look_ahead_ms: int
 
 
@@ -31,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--renderer", choices=tuple(LOOK_AHEAD_OF), default="mesh", help="what draws; pdfgc needs --models (default mesh)"
     )
     parser.add_argument("--models", type=Path, metavar="DIR", help="networks of pdfgc, see mien export")
+    device.add_argument(parser)
     parser.add_argument(
         "--look-ahead-ms",
         type=int,
@@ -45,22 +48,27 @@ def chosen(args: argparse.Namespace) -> Choice:
 
     Raises:
         ModelError: if the renderer's networks are missing.
+        DeviceError: if they cannot run where they are to.
     """
     name, models = str(args.renderer), args.models
     ahead = LOOK_AHEAD_OF[name] if args.look_ahead_ms is None else int(args.look_ahead_ms)
     if name == "pdfgc":
-        _check_pdfgc(models, ahead)
+        _check_pdfgc(models, args.device, ahead)
+    elif args.device.startswith("cuda"):
+        raise DeviceError(f"--device {args.device} is for --renderer pdfgc; {name} draws on the CPU")
     elif models is not None:
         raise ModelError(f"--models is for --renderer pdfgc; {name} needs no folder of networks")
-    return Choice(name, models, ahead)
+    return Choice(name, models, args.device, ahead)
 
 
-def _check_pdfgc(models: Path | None, look_ahead_ms: int) -> None:
+def _check_pdfgc(models: Path | None, where: str, look_ahead_ms: int) -> None:
     from engine.render.pdfgc.lips import NEEDS_MS  # heavy
     from engine.render.pdfgc.networks import CURE, found
+    from engine.runtime import placement
 
     if models is None:
         raise ModelError(f"--renderer pdfgc needs its networks, --models DIR: {CURE}")
+    log.info("networks run by %s", placement.chosen(where))
     if "bridge" not in found(models):
         log.warning(
             "%s holds no pdfgc_bridge.onnx: sound moves the lips, a clip of --driving the rest, and controls nothing; "

@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         fps=args.fps,
         renderer=drawn.renderer,
         models=drawn.models,
+        device=drawn.device,
         look_ahead_ms=drawn.look_ahead_ms,
         workers=args.workers,
         microphone=args.microphone,

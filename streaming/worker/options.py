@@ -31,6 +31,7 @@ class WorkerOptions:
         studio: "module:callable" that makes the `Studio`, one of `STUDIOS`; tests and benchmarks put their own here.
         models: folder of the networks that the studio is made with, or "" for one that needs none.
         threads: of the networks that are run for every picture.
+        device: where networks run, see `engine.runtime.placement`.
         inject_ppm: run the worker's clock this much too fast, to prove what the drift control does.
         inject_stall_ms: hold up every 25th frame of a session by this much, to prove that the measurements notice.
         warm: portrait file that is loaded and drawn before the worker says it is ready, or "".
@@ -40,6 +41,7 @@ class WorkerOptions:
     studio: str = STUDIOS["mesh"]
     models: str = ""
     threads: int = 1
+    device: str = "cpu"
     inject_ppm: float = 0.0
     inject_stall_ms: float = 0.0
     warm: str = ""
@@ -59,7 +61,7 @@ class WorkerOptions:
         """The studio that these options name."""
         module, _, name = self.studio.partition(":")
         make = getattr(importlib.import_module(module), name)
-        return make(Path(self.models), self.threads) if self.models else make()
+        return make(Path(self.models), self.threads, self.device) if self.models else make()
 
     def period_s(self, fps: int) -> float:
         """Seconds from one frame to the next on the worker's clock."""

@@ -21,11 +21,12 @@ class PdfgcStudio:
 
     Args:
         models: folder of the networks; read when they are needed first.
-        threads: that the generator runs on.
+        threads: that the generator runs on, where that is a CPU.
+        device: where networks run, see `engine.runtime.placement`.
     """
 
-    def __init__(self, models: Path, threads: int = 1) -> None:
-        self._models, self._threads = models, threads
+    def __init__(self, models: Path, threads: int = 1, device: str = "cpu") -> None:
+        self._models, self._threads, self._device = models, threads, device
         self._avatars = Avatars()
         self._appearances: WeakKeyDictionary[Avatar, Appearance] = WeakKeyDictionary()
         self.driven: Mapping[str, Track] = {}
@@ -39,8 +40,9 @@ class PdfgcStudio:
 
         Raises:
             ModelError: if they cannot be used.
+            DeviceError: if the device cannot.
         """
-        return Networks.load(self._models, self._threads)
+        return Networks.load(self._models, self._threads, self._device)
 
     def build(self, settings: SessionSettings, portrait: str, clock: Clock, clip: MotionSource | None = None) -> Performance:
         """See `Studio`."""

@@ -22,7 +22,8 @@ def parsed(*words: str) -> argparse.Namespace:
 def test_every_check_answers_and_names_its_cure() -> None:
     findings = examine()
     assert [finding.name for finding in findings] == [
-        "Python", "libraries", "encoders", "microphone", "new photos", "portraits", "networks", "browser", "machine", "port",
+        "Python", "libraries", "encoders", "microphone", "new photos", "portraits", "networks", "device", "browser", "machine",
+        "port",
     ]  # fmt: skip
     for finding in findings:
         assert finding.detail

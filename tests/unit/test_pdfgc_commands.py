@@ -90,10 +90,11 @@ def test_one_worker_has_all_cores_for_its_networks(tmp_path: Path) -> None:
     assert options.threads == available_cores()
     assert workers_of(replace(config, workers=4 * available_cores()), tmp_path)[1].threads == 1
     assert workers_of(ServerConfig(), tmp_path)[0] is None
+    assert workers_of(replace(config, device="cuda:1"), tmp_path)[1].device == "cuda:1"
 
 
 def test_a_worker_is_told_of_networks_and_threads() -> None:
-    options = WorkerOptions(STUDIOS["pdfgc"], "/models", 3)
+    options = WorkerOptions(STUDIOS["pdfgc"], "/models", 3, "cuda:0")
     assert WorkerOptions.decode(options.encode()) == options
     assert type(options.make_studio()).__name__ == "PdfgcStudio"
     assert type(WorkerOptions().make_studio()).__name__ == "MeshStudio"

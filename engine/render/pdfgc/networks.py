@@ -21,7 +21,7 @@ from engine.contract.motion import CHANNELS
 from engine.errors import ModelError
 from engine.features.pdfgc import BANDS, FRAMES
 from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, MOTION, POSE, Gains
-from engine.runtime.ort import OrtGraph
+from engine.runtime import placement
 
 OPTIONAL: Final = ("bridge", "motion")
 CURE: Final = "make the folder by ./mien export pdfgc, or from the official files by ./mien export import-pdfgc"
@@ -80,15 +80,16 @@ class Networks:
     motion: Graph | None
 
     @classmethod
-    def load(cls, folder: Path, threads: int = 1) -> "Networks":
-        """The networks of a folder; the generator runs on so many threads.
+    def load(cls, folder: Path, threads: int = 1, device: str = placement.CPU) -> "Networks":
+        """The networks of a folder, on a device (`engine.runtime.placement`); on a CPU the generator has so many threads.
 
         Raises:
             ModelError: if a file is missing, damaged or does not fit the others; the line says which and what to do.
             MissingDependency: if ONNX Runtime is not installed.
+            DeviceError: if the device cannot be used.
         """
         graphs: dict[str, Graph] = {
-            name: OrtGraph.load(path, threads if name == "generator" else 1) for name, path in found(folder).items()
+            name: placement.load(path, device, threads if name == "generator" else 1) for name, path in found(folder).items()
         }
         appearance, generator = graphs["appearance"], graphs["generator"]
         sizes = _sizes(folder, appearance.spec, generator.spec)
