@@ -11,6 +11,10 @@ from engine.errors import MienError
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "import-pdfgc": ("export.import_pdfgc", "the published PD-FGC checkpoints: the folder that the renderer pdfgc reads"),
     "verify": ("export.verify", "prove every network equal in PyTorch, ONNX Runtime and TensorRT, and FP16 near enough"),
+    "engines": (
+        "export.engines",
+        "TensorRT's engines of networks, as serve finds them; without a GPU only whether they can be built",
+    ),
 }
 """Module with `add_arguments(parser)` and `main(args) -> int`, and what it does."""
 

@@ -37,7 +37,7 @@ Progress = Callable[[str, float], None]
 """Told a network's name and what share of its engine is built, 0..1."""
 
 
-def _silent(_name: str, _share: float) -> None:
+def silent(_name: str, _share: float) -> None:
     """Nobody is told."""
 
 
@@ -89,7 +89,7 @@ def library() -> Library:
     raise MissingDependency(f"neither {' nor '.join(LIBRARIES)} is installed: {INSTALL}")
 
 
-def build(model: ModelFile, using: Library, progress: Progress = _silent, timing: bytes = b"") -> tuple[bytes, bytes]:
+def build(model: ModelFile, using: Library, progress: Progress = silent, timing: bytes = b"") -> tuple[bytes, bytes]:
     """The engine of a network for the GPU in use, and the timing cache as it is then (empty for `tensorrt_rtx`).
 
     Raises:
