@@ -13,7 +13,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "verify": ("export.verify", "prove every network equal in PyTorch, ONNX Runtime and TensorRT, and FP16 near enough"),
     "engines": (
         "export.engines",
-        "TensorRT's engines of networks, as serve finds them; without a GPU only whether they can be built",
+        "TensorRT's engines of networks, kept for serve; without a GPU, whether they can be built",
     ),
 }
 """Module with `add_arguments(parser)` and `main(args) -> int`, and what it does."""

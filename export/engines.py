@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Build all; 1 if one cannot be built, or takes too long."""
     keep = _gpu(args.device)
-    where = "the user's cache" if keep is not None else "nowhere: there is no GPU to run them on"
-    print(f"engines by {engines.library().name} {engines.library().version}, kept in {where}")
+    where = "the user's cache" if keep is not None else "no place, as there is no GPU to run them on"
+    _say(f"engines by {engines.library().name} {engines.library().version}, kept in {where}")
     failed = 0
     for path in _files(args.models):
         began = time.perf_counter()
@@ -45,11 +45,11 @@ def main(args: argparse.Namespace) -> int:
             size = _build(path, keep)
         except MienError as error:
             failed += 1
-            print(f"{path.name:40} FAILED: {error}")
+            _say(f"{path.name:40} FAILED: {error}")
             continue
         took = time.perf_counter() - began
         failed += took > LIMIT_S
-        print(f"{path.name:40}{took:7.2f} s{size:>10}{'   too long' if took > LIMIT_S else ''}", flush=True)
+        _say(f"{path.name:40}{took:7.2f} s{size:>10}{'   too long' if took > LIMIT_S else ''}")
     return int(failed > 0)
 
 
@@ -86,6 +86,11 @@ def _files(given: list[Path]) -> Iterator[Path]:
     if missing:
         raise ModelError(f"there is no {missing[0]}: ./mien export all makes networks")
     yield from sorted(files, key=lambda path: (path.stat().st_size, path.name))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _show(name: str, share: float) -> None:
