@@ -132,7 +132,9 @@ class Cameras:
 
     async def _bury(self) -> None:
         while self._fallen:
-            await self._fallen.pop().reap()
+            fallen = self._fallen[0]
+            await fallen.reap()  # who is cancelled here leaves it to the next one
+            self._fallen.remove(fallen)
 
     def _hear(self, message: Message) -> None:
         if isinstance(message, Ready):

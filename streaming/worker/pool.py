@@ -159,7 +159,9 @@ class Worker:
 
     async def _bury(self) -> None:
         while self._fallen:
-            await self._fallen.pop().reap()
+            fallen = self._fallen[0]
+            await fallen.reap()  # who is cancelled here leaves it to the next one
+            self._fallen.remove(fallen)
 
     async def close(self) -> None:
         """End the process; returns when it is no more."""
