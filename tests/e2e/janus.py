@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.e2e.relay import free_port
+from tests.e2e.rtc_client import PATIENCE_S
 
 JANUS = shutil.which("janus")
 ROOM = 1234
@@ -68,7 +69,7 @@ class Bridge:
         self.listening.append(asyncio.create_task(self.listen(session, answered)))
         body = {"request": "joinandconfigure", "ptype": "publisher", "room": ROOM}
         await self.ask(self.handle, janus="message", body=body, jsep={"type": "offer", "sdp": offer})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             answer = await answered
         return web.Response(status=201, text=answer, content_type="application/sdp", headers={"Location": "/handle"})
 
@@ -115,11 +116,11 @@ async def bridge(folder: Path) -> AsyncIterator[Bridge]:
                 await runner.cleanup()
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 async def _until_it_answers(one: Bridge, process: "subprocess.Popen[bytes]") -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while process.poll() is None:
             with contextlib.suppress(aiohttp.ClientError):
                 async with one.http.get(f"{one.janus}/info") as response:

@@ -17,7 +17,7 @@ def coturn(folder: Path, *options: str) -> Iterator[int]:
     """A TURN server on loopback; yields its port, for UDP and TCP unless `options` forbid one."""
     assert COTURN, "the test is skipped where coturn is absent"
     port = free_port()
-    relays = free_port()
+    relays = min(free_port(), 65_535 - 200)
     command = (
         COTURN, "-n", "--no-cli", "--no-dtls", "--allow-loopback-peers", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1",
         f"--listening-port={port}", f"--min-port={relays}", f"--max-port={relays + 200}", "--realm=mien", "--use-auth-secret",
@@ -31,7 +31,7 @@ def coturn(folder: Path, *options: str) -> Iterator[int]:
             yield port
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def free_port() -> int:
@@ -43,7 +43,7 @@ def free_port() -> int:
 
 def until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
     """Wait until a server of ours takes TCP connections."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < end:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return

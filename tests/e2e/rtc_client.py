@@ -13,6 +13,7 @@ from av import AudioFrame
 from tests.e2e.rtc_measure import Stand
 
 SDP = {"Content-Type": "application/sdp"}
+PATIENCE_S = 60.0  # a loaded machine is slow, not wrong
 
 
 class Tone(MediaStreamTrack):
@@ -57,7 +58,7 @@ class Client:
             self.location = response.headers["Location"]
             answer = await response.text()
         await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await connected.wait()
         return answer
 
@@ -69,7 +70,7 @@ class Client:
         return next(t.receiver.track for t in self.pc.getTransceivers() if t.kind == kind)
 
     async def picture(self) -> Any:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.track("video").recv()
 
 
@@ -83,7 +84,7 @@ async def client(stand: Stand, *, watches: bool) -> AsyncIterator[Client]:
         await one.pc.close()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)

@@ -27,14 +27,13 @@ from streaming.live import Live
 from streaming.remote import Remote
 from streaming.rtc.routes import add_routes
 from streaming.worker.options import WorkerOptions
-from tests.e2e.rtc_client import SDP, Tone, until
+from tests.e2e.rtc_client import PATIENCE_S, SDP, Tone, until
 from tests.e2e.rtc_measure import CHROMIUM, chromium, served
 from tests.unit.films import BLACK, BLUE, GREEN, RED, bar, coded, film
 
 STUDIO = WorkerOptions(studio="tests.fake_studio:FakeStudio", warm="grey-50", sizes=(256,))
 TRACKER = CameraOptions(tracker="tests.fake_tracker:tracker")
 VP8 = PictureCodec("vp8")
-PATIENCE_S = 60.0  # a loaded machine is slow, not wrong
 
 
 class Pictures(MediaStreamTrack):
@@ -96,7 +95,7 @@ async def sending(url: str, *tracks: MediaStreamTrack, codec: str = "") -> Async
 @pytest.mark.parametrize("codec", ["VP8", "H264"])
 async def test_a_camera_arrives_coded_a_key_frame_first(codec: str):
     async with served() as stand, sending(stand.url, Pictures(), codec=codec):
-        await until(lambda: len(stand.session.pictures) > 20, PATIENCE_S)
+        await until(lambda: len(stand.session.pictures) > 20)
         first, *others = stand.session.pictures
         assert (first.key, first.codec.name) == (True, codec.lower())
         assert not all(picture.key for picture in others)
@@ -119,18 +118,18 @@ async def test_the_answer_prefers_vp8_and_takes_what_it_needs_for_losses():
 
 async def test_a_camera_and_a_voice_replace_only_their_like():
     async with served() as stand, sending(stand.url, Tone()) as voice, sending(stand.url, Pictures()) as first:
-        await until(lambda: len(stand.session.pushed) > 5 and len(stand.session.pictures) > 5, PATIENCE_S)
+        await until(lambda: len(stand.session.pushed) > 5 and len(stand.session.pictures) > 5)
         async with sending(stand.url, Pictures()):
-            await until(lambda: first.pc.connectionState == "closed", PATIENCE_S)
+            await until(lambda: first.pc.connectionState == "closed")
             assert voice.pc.connectionState == "connected"
             async with sending(stand.url, Tone(), Pictures()) as both:
-                await until(lambda: voice.pc.connectionState == "closed", PATIENCE_S)
-                await until(lambda: len(stand.peers.peers("s")) == 1, PATIENCE_S)
+                await until(lambda: voice.pc.connectionState == "closed")
+                await until(lambda: len(stand.peers.peers("s")) == 1)
                 async with sending(stand.url, Tone()):
                     heard = len(stand.session.pushed)
-                    await until(lambda: len(stand.session.pushed) > heard + 5, PATIENCE_S)
+                    await until(lambda: len(stand.session.pushed) > heard + 5)
                     seen = len(stand.session.pictures)
-                    await until(lambda: len(stand.session.pictures) > seen + 5, PATIENCE_S)
+                    await until(lambda: len(stand.session.pictures) > seen + 5)
                     assert both.pc.connectionState == "connected"
 
 
@@ -142,7 +141,7 @@ async def following(options: CameraOptions = TRACKER) -> AsyncIterator[Cameras]:
     cameras = Cameras(options)
     cameras.prepare()
     try:
-        await until(lambda: cameras.ready, PATIENCE_S)
+        await until(lambda: cameras.ready)
         yield cameras
     finally:
         pid = cameras.pid
@@ -175,34 +174,34 @@ async def test_what_one_camera_breaks_is_mended_for_all():
         one, other = cameras.open(good.append), cameras.open(lambda _: None)
         bad = [RED]
         async with filming(one.push, lambda: bar(0.75)):
-            await until(lambda: len(good) > 3, PATIENCE_S)
+            await until(lambda: len(good) > 3)
             async with filming(other.push, lambda: bad[0]):
-                await until(lambda: "a fault inside mien" in other.status("browser").reason, PATIENCE_S)
+                await until(lambda: "a fault inside mien" in other.status("browser").reason)
                 seen, pid = len(good), cameras.pid
-                await until(lambda: len(good) > seen + 3, PATIENCE_S)
+                await until(lambda: len(good) > seen + 3)
                 assert cameras.pid == pid
                 bad[0] = GREEN
-                await until(lambda: cameras.pid not in (pid, None), PATIENCE_S)
+                await until(lambda: cameras.pid not in (pid, None))
                 bad[0] = bar(0.5)
                 seen = len(good)
-                await until(lambda: len(good) > seen + 3, PATIENCE_S)
-                await until(lambda: other.status("browser").state == "following", PATIENCE_S)
+                await until(lambda: len(good) > seen + 3)
+                await until(lambda: other.status("browser").state == "following")
 
 
 async def test_a_process_that_stalls_is_replaced():
     async with following() as cameras:
         camera, shown, pid = cameras.open(lambda _: None), [BLUE], cameras.pid
         async with filming(camera.push, lambda: shown[0]):
-            await until(lambda: cameras.pid not in (pid, None), PATIENCE_S)
+            await until(lambda: cameras.pid not in (pid, None))
             shown[0] = bar(0.5)
-            await until(lambda: camera.status("browser").state == "following", PATIENCE_S)
+            await until(lambda: camera.status("browser").state == "following")
 
 
 async def test_missing_networks_are_said_once_and_the_process_rests(tmp_path: Path):
     cameras = Cameras(CameraOptions(tracker="tests.fake_tracker:broken"))
     camera = cameras.open(lambda _: None)
     try:
-        await until(lambda: camera.status("browser").reason == "there are no networks", PATIENCE_S)
+        await until(lambda: camera.status("browser").reason == "there are no networks")
         assert not cameras.ready
     finally:
         await cameras.close()
@@ -223,7 +222,7 @@ async def live(own_camera: CameraFeed | None = None) -> AsyncIterator[tuple[Live
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        await until(lambda: sessions.ready, PATIENCE_S)
+        await until(lambda: sessions.ready)
         session = await sessions.open(SessionSettings("grey-80", size=256, badge=False), "s")
         session.control(idle=False)
         yield sessions, session, f"http://127.0.0.1:{runner.addresses[0][1]}/"
@@ -255,14 +254,19 @@ async def test_a_browsers_camera_moves_the_face_and_lets_go_of_it():
         track = Pictures()
         async with sending(url, track):
             await greys(session, lambda grey: abs(grey - 95) < 4)
-            status = session.status().camera
-            assert (status.source, status.state, status.faces) == ("browser", "following", 1)
+            await until(lambda: seen_by(session) == ("browser", "following", 1))
             session.control(neutral=True)
             await greys(session, lambda grey: abs(grey - 80) < 4)
             track.shown = BLACK
-            await until(lambda: session.status().camera.state == "dark", PATIENCE_S)
-        await until(lambda: session.status().camera.state in ("off", "gone"), PATIENCE_S)
-        assert sessions.pool.ready
+            await until(lambda: session.status().camera.state == "dark")
+        await until(lambda: session.status().camera.state in ("off", "gone"))
+        await until(lambda: sessions.pool.ready)
+
+
+def seen_by(session: Remote) -> tuple[str, str, int]:
+    """Whose camera it is, how it stands, and how many faces are in view."""
+    camera = session.status().camera
+    return camera.source, camera.state, camera.faces
 
 
 async def test_factors_are_kept_when_the_worker_is_replaced():
@@ -274,7 +278,7 @@ async def test_factors_are_kept_when_the_worker_is_replaced():
         pid = worker.pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        await until(lambda: worker.pid not in (pid, None) and session.state == "live", PATIENCE_S)
+        await until(lambda: worker.pid not in (pid, None) and session.state == "live")
         await greys(session, lambda grey: abs(grey - 80) < 4)
         session.control(factors={"pose": "camera"})
         await greys(session, lambda grey: abs(grey - 95) < 4)
@@ -287,11 +291,11 @@ async def test_this_machines_camera_is_a_film(tmp_path: Path):
         await greys(session, lambda grey: abs(grey - 65) < 4)
         points: list[Any] = []
         session.draw_outline(points.append)
-        await until(lambda: bool(points), PATIENCE_S)
+        await until(lambda: bool(points))
         assert np.allclose(points[0][:, 0], 0.25, atol=0.05)
         session.control(camera="off")
         await greys(session, lambda grey: abs(grey - 80) < 4)
-        assert session.status().camera.state == "off"
+        await until(lambda: session.status().camera.state == "off")
 
 
 CANVAS = """async () => {
@@ -323,8 +327,7 @@ async def test_chromium_as_the_camera_moves_the_face():
     async with live() as (_, session, url), chromium(url, microphone=False) as page:
         await page.evaluate(CANVAS)
         await greys(session, lambda grey: abs(grey - 95) < 5)
-        before = session.status().frames
-        await until(lambda: session.status().frames > before + 25, PATIENCE_S)
-        sent = await page.evaluate(SENT)
-        assert sent["framesEncoded"] > 20
-        assert session.status().camera.state == "following"
+        async with asyncio.timeout(PATIENCE_S):
+            while (await page.evaluate(SENT))["framesEncoded"] <= 20:
+                await asyncio.sleep(0.1)
+        await until(lambda: session.status().camera.state == "following")

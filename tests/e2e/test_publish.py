@@ -18,7 +18,7 @@ from streaming.publish import Publisher
 from streaming.publish_target import Target
 from streaming.rtc.peer import RtcConfig
 from tests.e2e.janus import JANUS, bridge
-from tests.e2e.rtc_client import until
+from tests.e2e.rtc_client import PATIENCE_S, until
 from tests.e2e.rtc_fakes import ClockSession, Sessions
 from tests.e2e.rtc_measure import Stand, served
 
@@ -27,6 +27,7 @@ from tests.e2e.rtc_measure import Stand, served
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "WAITS_S", (0.1,))
     monkeypatch.setattr(publish, "LOOK_S", 0.05)
+    monkeypatch.setattr(publish, "GOODBYE_S", PATIENCE_S)  # but a loaded machine hears it late
 
 
 @contextlib.asynccontextmanager
@@ -95,14 +96,14 @@ async def foreign(status: int = 201, *, leaves: bool = False) -> AsyncIterator[F
 
 async def test_a_session_is_pushed_to_another_server_of_ours_and_again_when_it_is_cut_off():
     async with served(size=256) as here, served() as there, publishing(here, there.url + "whip/s"):
-        await until(lambda: len(there.session.pictures) > 20 and len(there.session.pushed) > 40, 20)
+        await until(lambda: len(there.session.pictures) > 20 and len(there.session.pushed) > 40)
         assert there.session.pictures[0].key
         sound = np.concatenate([samples for samples, _ in there.session.pushed])
         assert np.abs(sound).max() > 0.3  # the clock's clicks
         assert here.session.viewers == 0  # nobody sees it here
         await there.peers.end_session("s")
         seen = len(there.session.pictures)
-        await until(lambda: len(there.session.pictures) > seen + 20, 20)
+        await until(lambda: len(there.session.pictures) > seen + 20)
         assert len(here.peers.peers("s")) == 1
     assert there.peers.peers("s") == []
 
@@ -110,8 +111,8 @@ async def test_a_session_is_pushed_to_another_server_of_ours_and_again_when_it_i
 async def test_a_server_of_others_decodes_what_is_pushed_and_hears_when_it_ends():
     async with served(size=256) as here, foreign() as there:
         async with publishing(here, there.url.replace("/in", "/moved"), "a token"):
-            await until(lambda: len(there.tracks) == 2, 20)
-            async with asyncio.timeout(20):
+            await until(lambda: len(there.tracks) == 2)
+            async with asyncio.timeout(PATIENCE_S):
                 picture = await there.tracks["video"].recv()
                 await there.tracks["audio"].recv()
             assert (picture.width, picture.height) == (256, 256)  # pyright: ignore[reportAttributeAccessIssue]
@@ -124,17 +125,17 @@ async def test_a_server_of_others_decodes_what_is_pushed_and_hears_when_it_ends(
 @pytest.mark.skipif(not JANUS, reason="Janus is not installed: sudo apt-get install janus")
 async def test_janus_receives_what_is_pushed(tmp_path: Path):
     async with served(size=256) as here, bridge(tmp_path) as there, publishing(here, there.url):
-        await until(lambda: there.receiving == {"audio", "video"}, 30)
+        await until(lambda: there.receiving == {"audio", "video"})
         peer = here.peers.peers("s")[0]
         assert peer.connected
-        await until(lambda: all(sender.stats.round_trip_s is not None for sender in peer.senders), 20)  # it reports
+        await until(lambda: all(sender.stats.round_trip_s is not None for sender in peer.senders))  # it reports
 
 
 async def test_every_session_has_an_endpoint_of_its_own_where_the_address_says_so():
     other = ClockSession("other", size=64)
     async with served(size=64) as here, served(size=64) as there, publishing(here, there.url + "whip/{session}", None, other):
-        await until(lambda: bool(here.peers.peers("other")), 20)  # the server there knows no such session, and refuses it
-        await until(lambda: len(there.session.pictures) > 5, 20)
+        await until(lambda: bool(here.peers.peers("other")))  # the server there knows no such session, and refuses it
+        await until(lambda: len(there.session.pictures) > 5)
         await other.close()
 
 
@@ -159,4 +160,4 @@ async def test_a_server_that_is_not_there_or_gives_no_way_for_media_is_said_so(c
     caplog.clear()
     impatient = RtcConfig(connect_timeout_s=0.3)
     async with served(impatient, size=64) as here, foreign(leaves=True) as there, publishing(here, there.url):
-        await until(lambda: "media do not get through" in caplog.text, 20)
+        await until(lambda: "media do not get through" in caplog.text)

