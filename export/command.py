@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from engine.errors import ModelError
-from export.exporting import BATCHES, export
+from engine.runtime.placement import BATCHES
+from export.exporting import export
 from export.table import PUBLISHED, Row, rows_of
 
 

@@ -27,13 +27,12 @@ from export.files import (
 from export.half import halved, rounded, search
 from export.probes import Probes, drawn
 
-BATCHES: Final = (1, 2, 4, 8, 16, 32)
 ISLANDS: Final = "mien.islands"
 """Metadata of FP16 files: JSON list of the nodes that stay in FP32."""
 PARITY: Final = "mien.parity"
 """Metadata of FP16 files: JSON, what FP16 costs each output, in the unit of its bar."""
-STREAMED: Final = 50
-"""Probes of a network with a state: a second of voice, or more."""
+STREAMED: Final = 500
+"""Probes of a network with a state: ten seconds of voice."""
 STILL: Final = 3
 """Probes of one without."""
 

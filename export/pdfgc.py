@@ -8,6 +8,7 @@ their scales in it, noise is the maps that travel with the weights.
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -24,11 +25,13 @@ from export.files import Network, list_in_manifest
 from training.networks.pdfgc import bundle
 from training.networks.pdfgc.bridge import Agreed, Bridge
 from training.networks.pdfgc.config import PRESETS, Widths
+from training.networks.pdfgc.ruled import ruled
 from training.pdfgc.codes import code_matrix
 from training.pdfgc.networks import Networks
 from training.pdfgc.train import averaged_weights
 from training.tracker.fitting import averaged
 
+_torch: Any = torch  # its own annotations of arrays are partial
 BUNDLE: Final = "pdfgc.safetensors"
 FOLDER: Final = Path("out/pdfgc-networks")
 """Where the networks are put, and taken from where no run is given."""
@@ -73,6 +76,17 @@ def _of_source(source: Path, name: str) -> Networks:
         widths, weights = bundle.load(source / BUNDLE)
         return Networks.filled(widths, weights, name)
     return Networks.filled(widths_of(source), averaged_weights(source), name)
+
+
+@cache
+def ruled_networks(widths: Widths) -> Networks:
+    """The networks with weights by rule: of any widths, the same everywhere."""
+    networks = Networks(replace(widths, published=False, appearance=replace(widths.appearance, identities=0)))
+    weights: dict[str, Tensor] = {}
+    for name, network in networks.named_children():
+        drawn = ruled(f"net_{name}", {key: tuple(value.shape) for key, value in network.state_dict().items()})
+        weights |= {f"{name}.{key}": _torch.from_numpy(value) for key, value in drawn.items()}
+    return Networks.filled(networks.widths, weights, "the rule")
 
 
 def beside(source: Path, folder: Path) -> None:

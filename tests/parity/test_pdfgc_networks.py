@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
-from tests.parity.pdfgc_weights import DATA, NETWORKS, digest, published_shapes, ruled  # noqa: E402 - torch first
+from tests.parity.pdfgc_weights import DATA, NETWORKS, published_shapes  # noqa: E402 - torch first
 from training.networks.pdfgc.appearance import AppearanceEncoder  # noqa: E402
 from training.networks.pdfgc.audio import AudioEncoder  # noqa: E402
 from training.networks.pdfgc.config import PDFGC_224, Widths  # noqa: E402
 from training.networks.pdfgc.generator import Generator  # noqa: E402
 from training.networks.pdfgc.motion import MotionEncoder  # noqa: E402
+from training.networks.pdfgc.ruled import digest, ruled  # noqa: E402
 
 CLASSES: dict[str, Any] = dict(zip(NETWORKS, (AppearanceEncoder, MotionEncoder, AudioEncoder, Generator), strict=True))
 USED = replace(PDFGC_224, published=False)

@@ -13,9 +13,9 @@ from engine.errors import ModelError  # noqa: E402 - torch first
 from engine.render.pdfgc import networks as engine  # noqa: E402
 from export import import_pdfgc  # noqa: E402
 from export.__main__ import main  # noqa: E402
-from tests.parity.pdfgc_weights import ruled  # noqa: E402
 from training.networks.pdfgc import bundle  # noqa: E402
 from training.networks.pdfgc.config import PDFGC_LITE, GeneratorWidths, Widths  # noqa: E402
+from training.networks.pdfgc.ruled import ruled  # noqa: E402
 
 SMALL = replace(
     PDFGC_LITE.at(28),

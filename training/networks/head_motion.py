@@ -156,11 +156,15 @@ def wander_constants() -> tuple[Tensor, Tensor, Tensor]:
 
 def wandering_noise(batch: int, steps: int) -> Tensor:
     """[B, T, NOISES] of deviation 1, as `HeadMotion.step` makes it from white noise, already under way for 10 s."""
-    keep, fresh, share = wander_constants()
     warm = 500
-    white = torch.randn(batch, steps + warm, NOISES).numpy()
+    return wandered(torch.randn(batch, steps + warm, NOISES))[:, warm:]
+
+
+def wandered(white: Tensor) -> Tensor:
+    """[B, T, NOISES] of white noise [B, T, NOISES], as `HeadMotion.step` makes it from its start on."""
+    keep, fresh, share = wander_constants()
     columns = [
-        lfilter([s * f], [1, -2 * k, k * k], white[..., n], axis=1)
+        lfilter([s * f], [1, -2 * k, k * k], white[..., n].numpy(), axis=1)
         for n, (k, f, s) in enumerate(zip(keep.tolist(), fresh.tolist(), share.tolist(), strict=True))
     ]
-    return torch.from_numpy(np.stack(columns, -1)[:, warm:].astype(np.float32))
+    return torch.from_numpy(np.stack(columns, -1).astype(np.float32))

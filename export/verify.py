@@ -1,0 +1,169 @@
+"""`./mien export verify`: is a network the same wherever it runs, and FP16 near enough? A table, one line a bar.
+
+PyTorch = ONNX Runtime: float32, on one core each, the same inputs and states.
+streaming = offline: step by step in ONNX Runtime against the whole sound at once in PyTorch.
+batch = one by one: a file for several samples against the file for one.
+FP16: what rounding after every operator costs, FP32 islands apart (`export.half`).
+FP16 file: the file for GPUs, run by ONNX Runtime; its CPU kernels round less.
+TensorRT, ONNX Runtime CUDA: the FP16 file on a GPU, where there is one.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+import torch
+
+from engine.contract.graph import Graph, TensorSpec
+from engine.runtime import placement
+from engine.runtime.model_file import file_name
+from export import offline, pdfgc
+from export.bars import Arrays, Bar, Bars, measured
+from export.exporting import count_of, islands_of
+from export.files import EXACT, Network, Run, answers, by_onnx, exactness, model_of, save
+from export.half import halved
+from export.table import ROWS, Row, rows_of
+from training.networks.pdfgc.config import PRESETS, Widths
+
+BATCH: Final = 4
+STEPS: Final = 20
+"""Of the streams in a batch."""
+OFFLINE: Final[Mapping[str, Callable[[Network, Sequence[Arrays]], list[Arrays]]]] = {
+    "voice": offline.voice,
+    "head": offline.head,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the table."""
+
+    network: str
+    what: str
+    output: str
+    measured: float
+    bar: Bar
+
+    @property
+    def kept(self) -> bool:
+        """Whether the bar is kept; what is no number keeps none."""
+        return self.bar.excess(self.measured) <= 1
+
+    def cells(self) -> tuple[str, ...]:
+        """As words."""
+        return (
+            self.network, self.what, self.output, f"{self.measured:.2g}" if self.bar.unit != "dB" else f"{self.measured:.1f}",
+            str(self.bar), "kept" if self.kept else "MISSED",
+        )  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options."""
+    parser.add_argument("network", nargs="?", default="all", choices=["all", *_names()], metavar="NAME", help="default: all")
+    parser.add_argument("--run", type=Path, help="run folder, or folder of PD-FGC's networks (default: what ships)")
+    parser.add_argument("--widths", choices=sorted(PRESETS), default="pdfgc-lite", help="of PD-FGC, with weights by rule")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--markdown", action="store_true", help="for docs/parity.md")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the table; return 1 if a bar is missed."""
+    torch.set_num_threads(args.threads)
+    checks: list[Check] = []
+    lines = _Lines(markdown=args.markdown)
+    for row in rows_of(args.network):
+        with TemporaryDirectory() as folder:
+            for check in checks_of(row, opened(row, args.run, PRESETS[args.widths]), Path(folder)):
+                checks.append(check)
+                lines.say(check.cells())
+    missed = sum(not check.kept for check in checks)
+    sys.stdout.write(f"\n{len(checks)} bars, {missed} missed\n")
+    return 1 if missed else 0
+
+
+def opened(row: Row, run: Path | None, widths: Widths) -> Network:
+    """The network to verify: of a run, or what ships, or, of PD-FGC, with weights by rule."""
+    if run is None and row.group == "pdfgc":
+        return pdfgc.steps_of(pdfgc.ruled_networks(widths))[row.name.removeprefix("pdfgc-")]
+    return row.open(run)
+
+
+def checks_of(row: Row, network: Network, folder: Path) -> Iterator[Check]:
+    """All checks of a network; files are written into the folder."""
+    spec, probes = network.spec, row.probes(network.spec, count_of(network))
+
+    def checks(what: str, bars: Bars, errors: Mapping[str, float]) -> Iterator[Check]:
+        return (Check(row.name, what, name, errors[name], bar) for name, bar in bars.items())
+
+    model = model_of(network)
+    exact = dict.fromkeys([tensor.name for tensor in (*spec.outputs, *spec.states)], EXACT)
+    yield from checks("PyTorch = ONNX Runtime", exact, exactness(network, model, probes))
+    alone = answers(by_onnx(model), spec, probes)
+    outputs = {tensor.name: EXACT for tensor in spec.outputs}
+    if row.name in OFFLINE:
+        still = [{**probe, **{name: probes[0][name] for name in probe if name == "style"}} for probe in probes]
+        live = answers(by_onnx(model), spec, still)
+        yield from checks("streaming = offline", outputs, measured(outputs, live, OFFLINE[row.name](network, still)))
+    yield from checks(f"batch of {BATCH} = one by one", outputs, batch_errors(row, network, by_onnx(model), outputs))
+    islands, errors = islands_of(network, probes)
+    yield from checks(f"FP16 ({len(islands)} in FP32)", network.bars, errors)
+    half = halved(model, islands)
+    found = answers(by_onnx(half), spec, probes)
+    yield from checks("FP16 file", network.bars, measured(network.bars, found, alone))
+    path = folder / file_name(spec.name, half=True)
+    save(half, path)
+    for backend in placement.backends():
+        if backend.device != placement.CPU and not backend.why_not:
+            found = answers(_as_run(backend.load(path, 1)), spec, probes)
+            yield from checks(backend.name, network.bars, measured(network.bars, found, alone))
+
+
+def batch_errors(row: Row, network: Network, alone: Run, bars: Bars) -> dict[str, float]:
+    """How far a batch is from its samples one by one, each with a state of its own."""
+    one, many = network.spec, network.spec.batched(BATCH)
+    probes = row.probes(many, STEPS if one.states else 1)
+    whole = answers(by_onnx(model_of(network, BATCH)), many, probes)
+    takes, gives = {tensor.name: tensor for tensor in one.inputs}, {tensor.name: tensor for tensor in one.outputs}
+    found, wanted = list[Arrays](), list[Arrays]()
+    for sample in range(BATCH):
+        own = [_sample(probe, takes, sample) for probe in probes]
+        wanted += [{name: said[name] for name in gives} for said in answers(alone, one, own)]
+        found += [_sample(said, gives, sample) for said in whole]
+    return measured(bars, found, wanted)
+
+
+def _sample(arrays: Arrays, tensors: Mapping[str, TensorSpec], number: int) -> Arrays:
+    """One sample of a batch."""
+    return {
+        name: np.ascontiguousarray(np.split(arrays[name], BATCH, axis=tensor.axis)[number]) for name, tensor in tensors.items()
+    }
+
+
+def _as_run(graph: Graph) -> Run:
+    return graph.run
+
+
+def _names() -> list[str]:
+    return [*(row.name for row in ROWS), *sorted({row.group for row in ROWS if row.group})]
+
+
+class _Lines:
+    """A table, line by line."""
+
+    WIDTHS: Final = (18, 24, 12, 10, 18, 6)
+
+    def __init__(self, *, markdown: bool) -> None:
+        self._markdown = markdown
+        self.say(("network", "what", "output", "measured", "bar", ""))
+        if markdown:
+            self.say(("---",) * len(self.WIDTHS))
+
+    def say(self, cells: tuple[str, ...]) -> None:
+        padded = (cell.ljust(width) for cell, width in zip(cells, self.WIDTHS, strict=True))
+        sys.stdout.write((f"| {' | '.join(cells)} |" if self._markdown else "  ".join(padded).rstrip()) + "\n")
+        sys.stdout.flush()
