@@ -25,8 +25,9 @@ class Seen:
     Attributes:
         said: float64[C], clicks that left the source.
         heard: float64[H], clicks that left the loudspeaker.
-        frames: float64[F, 6]: displayed, media instant, latest click (both in `TICK`s), time of day when painted, when
-            its last packet was received (T9), how many ms its decoding took.
+        frames: float64[F, 8]: displayed (T11), media instant, latest click (both in `TICK`s), time of day when painted,
+            when its last packet was received (T9), how many ms its decoding took, RTP timestamp, when it was handed to the
+            compositor (T10).
         origin: time of day of instant 0, ms.
         began, ended: between them things count.
         before, stats: getStats at these instants: "audio", "video", "codec".
@@ -116,10 +117,13 @@ def figures(seen: Seen, fps: int) -> dict[str, Metric]:
         "render_to_screen_ms": Distribution.of(painted),
         "render_to_receiver_ms": Distribution.of(painted - on_screen),
         "display_delay_ms": Distribution.of(on_screen),
+        "stage_jitter_buffer_ms": Distribution.of(displayed[:, 7] - displayed[:, 4]),
         "stage_decode_ms": Distribution.of(displayed[:, 5]),
+        "stage_present_ms": Distribution.of(displayed[:, 0] - displayed[:, 7]),
         "frame_interval_ms": Distribution.of(np.diff(displayed[:, 0])),
         "freeze_count": _counted(seen, "video", "freezeCount"),
         "freezes_recomputed": freezes(displayed[:, 0]),
+        "freezes_per_5_min": freezes(displayed[:, 0]) * 300_000 / (seen.ended - seen.began),
         "concealed_ratio": _ratio(seen, "audio", "concealedSamples", "totalSamplesReceived"),
         "jitter_buffer_video_ms": _mean_ms(seen, "video"),
         "jitter_buffer_audio_ms": _mean_ms(seen, "audio"),
@@ -127,7 +131,8 @@ def figures(seen: Seen, fps: int) -> dict[str, Metric]:
         "frames_dropped_by_browser": _counted(seen, "video", "framesDropped"),
         "clicks": f"{len(clicks.said)}/{int(((seen.said >= seen.began) & (seen.said < seen.ended)).sum())}",
         "video_codec": str(seen.stats.get("codec") or "") or None,
-        "server_stages_p50_ms": _medians(seen.server),
+        "server_stages_p50_ms": _percentiles(seen.server, "p50"),
+        "server_stages_p95_ms": _percentiles(seen.server, "p95"),
         "output_latency_ms": " + ".join(f"{ms:.0f}" for ms in seen.output_ms) or None,
     }
 
@@ -146,8 +151,8 @@ def _moved(at_ms: Floats, values: Floats, window_ms: float) -> float | None:
     return float(np.median(last) - np.median(first))
 
 
-def _medians(server: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(stage["p50"]) for name, stage in dict(server.get("stages_ms") or {}).items()}
+def _percentiles(server: Mapping[str, Any], part: str) -> dict[str, float]:
+    return {name: float(stage[part]) for name, stage in dict(server.get("stages_ms") or {}).items()}
 
 
 def _delta(seen: Seen, kind: str, name: str) -> float | None:

@@ -21,13 +21,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.browser_suite import browser_tools, launched, serving
 from benchmarks.camera_figures import turns
+from benchmarks.chromium import browser_tools, launched
 from benchmarks.engine_suite import settings_json
 from benchmarks.inputs import portraits
 from benchmarks.metrics import Distribution
 from benchmarks.pipeline import PipelineSettings
 from benchmarks.report import Bar, Outcome, ProgressBar, Row
+from benchmarks.serving import serving
 from engine.contract import Motion
 from engine.errors import MienError
 from engine.render.mesh import MeshRenderer

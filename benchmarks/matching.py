@@ -14,7 +14,11 @@ _AUDIBLE = 1e-3  # RMS below which there is nothing to compare
 
 
 def source_positions(
-    source: NDArray[np.float32], heard: NDArray[np.float32], samples_per_frame: int, most_delay: int = 24_000
+    source: NDArray[np.float32],
+    heard: NDArray[np.float32],
+    samples_per_frame: int,
+    most_delay: int = 24_000,
+    newest: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
     """Where in `source` each frame of `heard` begins: float64[frames], NaN where nothing tells.
 
@@ -23,6 +27,7 @@ def source_positions(
         heard: float32[frames * samples_per_frame], as it came out.
         samples_per_frame: cuts `heard` into frames.
         most_delay: the largest delay looked for, in samples.
+        newest: int64[frames], how much of `source` there was when each frame came out, when the two did not begin together.
     """
     frames = len(heard) // samples_per_frame
     found = np.full(frames, np.nan)
@@ -33,7 +38,8 @@ def source_positions(
         if float(np.sqrt(np.mean(pattern**2))) < _AUDIBLE:
             continue
         near = None if delay is None else _best(source, pattern, begin - delay - _NEAR, begin - delay + _NEAR)
-        best = near if near and near[1] > _SURE else _best(source, pattern, begin - most_delay, begin + samples_per_frame)
+        latest = begin if newest is None else int(newest[index])
+        best = near if near and near[1] > _SURE else _best(source, pattern, latest - most_delay, latest + samples_per_frame)
         if best and best[1] > _SURE:
             delay = begin - best[0]
             found[index] = best[0]

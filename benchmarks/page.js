@@ -2,10 +2,10 @@
 //
 // Instants are milliseconds of performance.now(). `bench.said` are the clicks that left the source (T0), `bench.heard`
 // those that left the loudspeaker, `bench.frames` the pictures: [displayed (T11), media instant, click, painted,
-// received (T9), decoding took].
+// received (T9), decoding took, RTP timestamp, handed to the compositor (T10)].
 
 (() => {
-  const { clicks, bits, row, quietS } = __CONFIG__;
+  const { clicks, bits, row, quietS, voice } = __CONFIG__;
   const bench = { peers: [], said: [], heard: [], frames: [], output: null, origin: performance.timeOrigin };
   window.bench = bench;
 
@@ -30,7 +30,7 @@
       const audio = shared();
       await audio.resume();
       const out = audio.createMediaStreamDestination();
-      tone(audio, 200, 0.02).connect(out);
+      (await speech(audio)).connect(out);
       const gate = tone(audio, 2000, 0);
       gate.connect(out);
       let next = audio.currentTime + 1.5;
@@ -50,6 +50,17 @@
     const gain = new GainNode(audio, { gain: level });
     oscillator.connect(gain);
     oscillator.start();
+    return gain;
+  }
+
+  // Quiet speech, again and again: what the browser's coder repeats for lost packets is repeated for speech alone.
+  async function speech(audio) {
+    const bytes = Uint8Array.from(atob(voice), (letter) => letter.charCodeAt(0));
+    const buffer = await audio.decodeAudioData(bytes.buffer);
+    const gain = new GainNode(audio, { gain: 0.12 / buffer.getChannelData(0).reduce((most, x) => Math.max(most, Math.abs(x)), 0) });
+    const source = new AudioBufferSourceNode(audio, { buffer, loop: true });
+    source.connect(gain);
+    source.start();
     return gain;
   }
 
@@ -86,7 +97,8 @@
       picture.drawImage(video, 0, 0, cell * bits, row * 3, 0, 0, bits * 8, 3);
       const pixels = picture.getImageData(0, 0, bits * 8, 3).data;
       const numbers = [0, 1, 2].map((line) => read(pixels, line));
-      bench.frames.push([shown.expectedDisplayTime, ...numbers, shown.receiveTime ?? NaN, 1000 * (shown.processingDuration ?? NaN)]);
+      const received = [shown.receiveTime ?? NaN, 1000 * (shown.processingDuration ?? NaN), shown.rtpTimestamp ?? NaN];
+      bench.frames.push([shown.expectedDisplayTime, ...numbers, ...received, shown.presentationTime]);
       video.requestVideoFrameCallback(next);
     };
     video.requestVideoFrameCallback(next);

@@ -1,5 +1,6 @@
 """Plots of what was measured, as PNG. Needs matplotlib."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 from engine.errors import MissingDependency
 
 if TYPE_CHECKING:
-    from benchmarks.browser_figures import Seen
     from benchmarks.engine_suite import Findings
+    from benchmarks.page import Watched
+    from benchmarks.relay import Crossed
     from benchmarks.soak_suite import Health
 
 COLOURS = ("#3b6ea5", "#e0a030", "#8c8c8c", "#b5432e", "#5a9e6f", "#6b4f8f")
@@ -47,14 +49,15 @@ def soak(found: "Findings", health: "Health", folder: Path) -> list[str]:
     return [drift, _saved(figure, folder / "memory.png")]
 
 
-def browser(seen: "Seen", fps: int, folder: Path) -> list[str]:
-    """Mouth to screen of every click, and the skew of every picture, over time."""
+def browser(watched: "Watched", fps: int, folder: Path) -> list[str]:
+    """Mouth to screen of every click and the skew of every picture over time; and the rate sent, over a line."""
     from benchmarks.browser_figures import matched, skew
 
+    seen = watched.seen
     clicks = matched(seen, fps)
     at, apart = skew(seen, clicks, fps)
     plt = _pyplot()
-    figure, axes = plt.subplots(2, 1, figsize=(9, 6), sharex=True)
+    figure, axes = plt.subplots(2 if watched.crossed is None else 3, 1, figsize=(9, 6), sharex=True)
     axes[0].plot((clicks.said - seen.began) / 1000, clicks.shown - clicks.said, "o-", color=COLOURS[0], ms=4)
     axes[0].axhline(260, color="k", lw=0.8, ls="--")
     axes[0].set_ylim(bottom=0)
@@ -63,8 +66,43 @@ def browser(seen: "Seen", fps: int, folder: Path) -> list[str]:
     for bound in (-60, 40):
         axes[1].axhline(bound, color="k", lw=0.8, ls="--")
     axes[1].set_ylabel("skew, ms (sound early > 0)")
-    axes[1].set_xlabel("seconds")
+    if watched.crossed is not None:
+        _line(axes[2], watched.crossed)
+    axes[-1].set_xlabel("seconds")
     return [_saved(figure, folder / "browser.png")]
+
+
+def graphs(taken_s: Mapping[str, Sequence[float]], folder: Path) -> list[str]:
+    """What the runs of each network took, by name: a histogram each, on one axis of time."""
+    rows = -(-len(taken_s) // 3)
+    figure, axes = _pyplot().subplots(rows, 3, figsize=(12, 2.2 * rows), squeeze=False)
+    for axis in axes.flat[len(taken_s) :]:
+        axis.set_visible(False)
+    for axis, (name, seconds) in zip(axes.flat, taken_s.items(), strict=False):
+        values = np.asarray(seconds) * 1000
+        axis.hist(values[values <= np.percentile(values, 99)], bins=50, color=COLOURS[0])
+        for value in np.percentile(values, (50, 99)):
+            axis.axvline(float(value), color=COLOURS[3], lw=1.2)
+        axis.set_title(f"{name}: p50 {np.median(values):.2f}, p99 {np.percentile(values, 99):.2f} ms", fontsize=7)
+        axis.tick_params(labelsize=7)
+    figure.tight_layout()
+    return [_saved(figure, folder / "graphs.png")]
+
+
+def _line(axis: Any, crossed: "Crossed") -> None:
+    """What was sent, and what the line carries."""
+    from benchmarks.line_figures import rate_kbps
+
+    at, kbps = rate_kbps(crossed)
+    axis.plot(at, kbps, color=COLOURS[0], label="sent")
+    steps = [(begin, conditions.rate or np.nan) for begin, conditions in crossed.course.steps]
+    ends = [*(begin for begin, _ in steps[1:]), float(at.max(initial=0.0))]
+    for (begin, rate), end in zip(steps, ends, strict=True):
+        axis.plot((begin, end), (rate, rate), color="k", lw=0.8, ls="--")
+    for begin, end in crossed.course.dark_spans():
+        axis.axvspan(begin, end, color="#c8c8c8")
+    axis.set_ylim(bottom=0)
+    axis.set_ylabel("sent, kb/s")
 
 
 def _stages(found: "Findings", file: Path) -> str:

@@ -1,9 +1,9 @@
 """A bad line between a browser and a server of this machine: all of the browser's traffic goes through it.
 
 The browser is sent to `Relay.address` and finds there what the server has.
-Of offers, answers and trickled candidates (WHIP, WHEP) the relay leaves out
-the browser's own addresses and puts sockets of its own in the place of the
-server's: so media have no way around it. Datagrams are lost, delayed and held
+In offers, answers and trickled candidates (WHIP, WHEP) the relay puts nowhere in
+the place of the browser's addresses and sockets of its own in the place of
+the server's: so media have no way around it. Datagrams are lost, delayed and held
 back as `benchmarks.link` says. HTTP and WebSockets are delayed as much and
 stand still while the line is dark, but lose nothing: of a real TCP's
 retransmission nothing is seen here, which is kind to the server where a line
@@ -34,6 +34,8 @@ FRONTS_MOST: Final = 64
 BODY_MOST: Final = 1 << 26
 DARK_STEP_S: Final = 0.01
 _CANDIDATE: Final = re.compile(r"^a=candidate:.*(?:\r?\n|$)", re.MULTILINE)
+_NOWHERE: Final = "a=candidate:1 1 udp 2130706431 127.0.0.1 9 typ host\r\n"
+"""In the place of a browser's candidates, for servers that want to have one to check: the discard port."""
 _OF_ONE_HOP: Final = frozenset(
     {hdrs.CONNECTION, hdrs.KEEP_ALIVE, hdrs.TRANSFER_ENCODING, hdrs.CONTENT_LENGTH, hdrs.UPGRADE, hdrs.TE, hdrs.TRAILER}
 )
@@ -129,7 +131,7 @@ class Relay:
             return await self._pass_socket(request, address)
         body = await request.read()
         if request.content_type in SDP_TYPES:
-            body = _CANDIDATE.sub("", body.decode()).encode()
+            body = _CANDIDATE.sub(_NOWHERE, body.decode()).encode()
         async with self._http.request(request.method, address, headers=headers, data=body, allow_redirects=False) as answer:
             data = await answer.read()
             if answer.content_type in SDP_TYPES:

@@ -71,6 +71,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--inject-ppm", type=float, default=0.0, metavar="PPM", help="run the server's media clock this much too fast")
     add("--picture-hold-ms", type=int, metavar="MS", help="browser: hold of the picture, 0 to 50; default: the server's")
     add("--starts", type=int, metavar="N", help="browser: starts of which the time to first frame is taken")
+    links = "browser: the line to the page: clean, 1%%, 5%%, 10%%, bursts, rate-step, blackhole-2, -8, -40, or spelled out"
+    add("--link", type=_link, metavar="LINE", help=f'{links}: "loss=1,delay=25; @10 rate=300" (see benchmarks/link.py)')
+    add("--beside-plain", action="store_true", help="browser: watch a plain aiortc server after it")
     add("--browser", action="store_true", help="soak: watch it in Chromium as well")
     add("--json", type=Path, metavar="FILE", help="write the last line to a file, too")
     add("--plots", type=Path, metavar="DIR", help="draw PNG plots into a folder")
@@ -148,7 +151,10 @@ def _renderer(args: argparse.Namespace) -> "Outcome":
 def _browser(args: argparse.Namespace) -> "Outcome":
     from benchmarks import browser_suite
 
-    return browser_suite.run_suite(_pipeline_settings(args), args.starts or (5 if args.quick else 50), args.plots)
+    usual = 0 if args.link else 5 if args.quick else 50
+    starts = usual if args.starts is None else args.starts
+    settings = _pipeline_settings(args)
+    return browser_suite.run_suite(settings, starts, args.plots, link=args.link, beside_plain=args.beside_plain)
 
 
 def _camera(args: argparse.Namespace) -> "Outcome":
@@ -199,6 +205,16 @@ def _positive(text: str) -> float:
     if not seconds > 0:
         raise argparse.ArgumentTypeError(f"must be positive, got {text}")
     return seconds
+
+
+def _link(text: str) -> str:
+    from benchmarks.link import course
+
+    try:
+        course(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _sessions(text: str) -> int | str:

@@ -22,7 +22,9 @@ def seen(m2s_ms: float = 180.0, skew_ms: float = -30.0, drop: tuple[int, ...] = 
         past = clicks[clicks < (index + 1) * FRAME]
         click = int(past[-1]) if len(past) else 0
         painted = int((shown - 60 + 1e12) * 3) % (1 << BITS)
-        frames.append((shown, (index * FRAME + FRAME // 2) // TICK, click // TICK, painted, shown - 25, 3.0))
+        frames.append(
+            (shown, (index * FRAME + FRAME // 2) // TICK, click // TICK, painted, shown - 25, 3.0, index * 3600, shown - 5)
+        )
     audio = {"concealedSamples": 480, "totalSamplesReceived": 48_000, "jitterBufferDelay": 60, "jitterBufferEmittedCount": 1000}
     return Seen(
         said=said.astype(np.float64),

@@ -1,0 +1,104 @@
+"""What a session of the bench's server was given to hear and what it brought out, for who asks at the end of a run."""
+
+import asyncio
+import io
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.contract import Outgoing
+from streaming.remote import Remote
+
+ROOM_S: Final = 150
+"""The last seconds are kept: a server that is soaked must not seem to leak."""
+PACKETS_PER_S: Final = 60
+
+
+class Push(Protocol):
+    """`LiveSession.push_audio`."""
+
+    def __call__(self, samples: NDArray[np.float32], arrived: float) -> None:
+        """Take sound."""
+        ...
+
+
+class Journal:
+    """Notes of one session."""
+
+    def __init__(self, session: Remote) -> None:
+        fps = session.settings.fps
+        self._samples = 48_000 // fps
+        self._pushes: deque[tuple[NDArray[np.int16], float]] = deque(maxlen=ROOM_S * PACKETS_PER_S)
+        self._frames: deque[tuple[int, float, int, NDArray[np.int16]]] = deque(maxlen=ROOM_S * fps)
+        session.push_audio = self._noting(session.push_audio)
+        self._seeing = asyncio.create_task(self._see_all(session), name=f"journal of {session.id}")
+
+    def document(self) -> bytes:
+        """See `Heard.read`."""
+        pushes, frames = list(self._pushes), list(self._frames)
+        index = np.array([frame[0] for frame in frames], np.int64)
+        first, count = (int(index[0]), int(index[-1] - index[0]) + 1) if len(index) else (0, 0)
+        due, missing = np.full(count, np.nan), np.zeros(count, np.int64)
+        sound = np.zeros((count, self._samples), np.int16)
+        for number, instant, gone, audio in frames:
+            due[number - first], missing[number - first], sound[number - first] = instant, gone, audio
+        out = io.BytesIO()
+        np.savez(
+            out,
+            source=np.concatenate([samples for samples, _ in pushes]) if pushes else np.zeros(0, np.int16),
+            ends=np.cumsum([len(samples) for samples, _ in pushes], dtype=np.int64),
+            arrived=np.array([at for _, at in pushes], np.float64),
+            due=due,
+            missing=missing,
+            sound=sound,
+            wall=np.float64(time.time() - time.monotonic()),
+        )
+        return out.getvalue()
+
+    def _noting(self, push: Push) -> Push:
+        def push_and_note(samples: NDArray[np.float32], arrived: float) -> None:
+            self._pushes.append(((samples * 32767).astype(np.int16), arrived))
+            push(samples, arrived)
+
+        return push_and_note
+
+    async def _see_all(self, session: Remote) -> None:
+        async for outgoing in session.subscribe():
+            self._see(outgoing)
+
+    def _see(self, outgoing: Outgoing) -> None:
+        self._frames.append((outgoing.index, outgoing.stamps.due, outgoing.missing, outgoing.audio))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """A journal as it is read. Instants are seconds of the server's clock.
+
+    Attributes:
+        source: int16[N], the sound that was pushed.
+        ends: int64[P], where in it each push ended.
+        arrived: float64[P], when its packet had arrived (T1).
+        due: float64[F], when each frame was; NaN for one that was not seen.
+        missing: int64[F], samples of it that had not arrived in time.
+        sound: int16[F, S], what was given to the model and left with the frame.
+        wall: what the time of day was ahead of the server's clock.
+    """
+
+    source: NDArray[np.int16]
+    ends: NDArray[np.int64]
+    arrived: NDArray[np.float64]
+    due: NDArray[np.float64]
+    missing: NDArray[np.int64]
+    sound: NDArray[np.int16]
+    wall: float
+
+    @classmethod
+    def read(cls, document: bytes) -> "Heard":
+        """From `Journal.document`."""
+        with np.load(io.BytesIO(document)) as found:
+            parts = {name: found[name] for name in ("source", "ends", "arrived", "due", "missing", "sound")}
+            return cls(**parts, wall=float(found["wall"]))
