@@ -21,6 +21,7 @@ from tests.house import FakeLibrary, FakeSessions
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SPEECH_S = 4
+NOT_OURS = ("Failed to load resource: net::ERR_NETWORK_CHANGED",)  # Chromium's, when an interface comes or goes
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +55,7 @@ def chromium(*more: str) -> Iterator[Any]:
         "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", *more,
     )  # fmt: skip
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(flags))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(flags), timeout=120_000)
         yield browser
         browser.close()
 
@@ -77,6 +78,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self._do(_settled())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -106,7 +108,7 @@ class Server:
         self._loop.call_soon_threadsafe(function, *args)
 
     def _do(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _start(self) -> None:
         def add_peers(app: web.Application, sessions: LiveSessions) -> None:
@@ -119,6 +121,15 @@ class Server:
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()
         self.port = self._runner.addresses[0][1]
+
+
+async def _settled() -> None:
+    """Nothing is left in the running loop that would be destroyed with it."""
+    loop, left = asyncio.get_running_loop(), asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await loop.shutdown_asyncgens()
 
 
 @pytest.fixture
@@ -138,7 +149,7 @@ class Visit:
         self.page = self.context.new_page()
         self.page.set_default_timeout(60_000)  # a loaded machine is slow, not wrong
         self.complaints: list[str] = []
-        self.page.on("console", lambda m: m.type in ("error", "warning") and self.complaints.append(m.text))
+        self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.goto(url)
 
@@ -151,6 +162,10 @@ class Visit:
         """The page, once the picture is there."""
         self.page.wait_for_selector("#stage[data-state=live]")
         return self.page
+
+    def _hear(self, message: Any) -> None:
+        if message.type in ("error", "warning") and message.text not in NOT_OURS:
+            self.complaints.append(f"{message.text} ({message.location['url']})")
 
     def clean(self) -> None:
         """Nothing was logged and no policy was violated."""

@@ -47,8 +47,9 @@ def main() -> None:
             write_voice(voice)
             sitter = write_sitter(Path(folder) / "sitter.mjpeg", args.sitter)
             shots = pictures(server.url, voice, sitter, args.face, args.scheme)
-    finally:
         server.end()
+    finally:
+        server.close()
     for i, (_, shot) in enumerate(shots if args.all else []):
         (args.all / f"{i}.png").write_bytes(shot)
     _, best = min(shots, key=lambda shot: abs(shot[0] - SPEECH_DB)) if args.take is None else shots[args.take]

@@ -15,6 +15,8 @@ from tests.e2e.conftest import Server, Visit
 
 pytestmark = pytest.mark.browser
 
+PATIENCE_S = 60.0
+
 PICTURE = """() => {
   const video = document.getElementById('video'), canvas = new OffscreenCanvas(64, 64), c = canvas.getContext('2d');
   c.drawImage(video, 0, 0, 64, 64);
@@ -23,17 +25,17 @@ PICTURE = """() => {
 }"""
 
 
-def eventually(page: Any, true: Callable[[], Any], what: str, seconds: float = 10) -> None:
-    """Wait until something holds; the page's events keep coming meanwhile."""
-    end = time.monotonic() + seconds
+def eventually(page: Any, true: Callable[[], Any], what: str) -> None:
+    """Wait until something holds; the page's events keep coming meanwhile. A loaded machine is slow, not wrong."""
+    end = time.monotonic() + PATIENCE_S
     while not true():
         assert time.monotonic() < end, what
         page.wait_for_timeout(50)
 
 
-def until(page: Any, expression: str, seconds: float = 10) -> None:
+def until(page: Any, expression: str) -> None:
     """Wait until something holds in the page; its policy forbids Playwright's own way of waiting."""
-    eventually(page, lambda: page.evaluate(expression), expression, seconds)
+    eventually(page, lambda: page.evaluate(expression), expression)
 
 
 def only_session(server: Server) -> Any:
@@ -58,11 +60,13 @@ def test_start_shows_a_moving_picture_and_stop_ends_it(visit: Visit, server: Ser
     visit.live()
     assert only_session(server).settings.portrait == "mei"
     before = page.evaluate(PICTURE)
-    page.wait_for_timeout(1000)
-    after = page.evaluate(PICTURE)
-    assert after["frames"] - before["frames"] > 12
-    assert max(after["pixels"]) - min(after["pixels"]) > 60  # the bar is there ...
-    assert int(np.argmax(before["pixels"])) != int(np.argmax(after["pixels"]))  # ... and moves
+    assert max(before["pixels"]) - min(before["pixels"]) > 60  # the bar is there ...
+
+    def moved() -> bool:
+        after = page.evaluate(PICTURE)
+        return after["frames"] > before["frames"] + 12 and np.argmax(after["pixels"]) != np.argmax(before["pixels"])
+
+    eventually(page, moved, "... and moves")
     eventually(page, lambda: only_session(server).pushed, "the voice arrives")
     assert page.inner_text("#status") == "Live"
     page.click("#start")
@@ -75,9 +79,8 @@ def test_the_display_shows_numbers(visit: Visit) -> None:
     page = visit.ready()
     page.click("#start")
     page.wait_for_selector("#hud:not([hidden])")
-    page.wait_for_timeout(2200)
-    assert 10 <= float(page.inner_text("#hud-fps")) <= 30
-    assert 80 <= float(page.inner_text("#hud-total")) <= 500  # 109 ms are the stand-in's own
+    eventually(page, lambda: 10 <= float(page.inner_text("#hud-fps")) <= 30, "about as many frames as are sent")
+    eventually(page, lambda: 80 <= float(page.inner_text("#hud-total")) <= 500, "109 ms are the stand-in's own")
     assert float(page.inner_text("#hud-first")) > 0
     legend = page.inner_text("#hud-legend")
     assert all(name in legend for name in ("sound held", "look-ahead", "drawing", "encoding"))
@@ -111,7 +114,7 @@ def test_the_own_voice_is_silent_until_asked_for_but_a_sample_is_heard(visit: Vi
     page.click("#say")
     until(page, "!document.getElementById('video').muted")
     eventually(page, lambda: page.inner_text("#say") == "Stop the sample", "the sample is spoken")
-    until(page, "document.getElementById('video').muted", 8)
+    until(page, "document.getElementById('video').muted")
     visit.clean()
 
 
@@ -206,7 +209,7 @@ def test_a_photo_becomes_a_face_only_with_consent(visit: Visit, server: Server, 
     assert "Sign" in page.inner_text("#add-error")
     assert page.evaluate("document.activeElement.id") == "signature"
     assert server.library.photos == []
-    assert server.library.prepared
+    eventually(page, lambda: server.library.prepared, "what a photo needs is made ready")
     page.fill("#signature", "Ada L")
     page.click("#enrol")
     page.wait_for_selector("#add", state="hidden")
@@ -251,7 +254,7 @@ def test_the_page_is_there_while_the_workers_warm_up(browser: Any) -> None:
         page = visit.page
         page.wait_for_selector("#status[data-state=busy]")
         page.wait_for_selector(".face")
-        assert page.inner_text("#status") == "Warming up"
+        eventually(page, lambda: page.inner_text("#status") == "Warming up", "it says what it waits for")
         assert page.is_disabled("#start")
         server.sessions.ready = True
         visit.ready()
@@ -268,7 +271,7 @@ def test_the_page_recovers_when_the_server_was_restarted(visit: Visit, server: S
     server.stop()
     page.wait_for_selector("#status[data-state=busy]")
     server.start()
-    until(page, "document.getElementById('status').dataset.state === 'live'", 20)
+    until(page, "document.getElementById('status').dataset.state === 'live'")
     after = only_session(server)
     assert after is not before
     assert after.id == before.id  # the stage's address stays
@@ -284,8 +287,8 @@ def test_the_page_recovers_when_its_peers_are_lost(visit: Visit, server: Server)
     assert before == "0"
     only_session(server).viewers = 0
     page.evaluate("document.getElementById('video').srcObject.getTracks().forEach(t => t.stop())")
-    until(page, "document.getElementById('status').dataset.state === 'busy'", 10)
-    until(page, "document.getElementById('status').dataset.state === 'live'", 10)
+    until(page, "document.getElementById('status').dataset.state === 'busy'")
+    until(page, "document.getElementById('status').dataset.state === 'live'")
     visit.clean()
 
 
@@ -341,8 +344,8 @@ def test_the_login_page_lets_in_who_knows_the_token(browser: Any) -> None:
     with Server(ServerConfig(token=token)) as server:
         visit = Visit(browser, server.url)
         visit.page.fill("#token", "not the token")
-        visit.page.click("button")
-        visit.page.wait_for_selector("#token")
+        with visit.page.expect_navigation():
+            visit.page.click("button")
         visit.page.fill("#token", token)
         visit.page.click("button")
         page = visit.ready()

@@ -1,6 +1,6 @@
 """The page's camera in a real Chromium: sent over real WebRTC, followed by a stand-in, and once by the real server."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,9 @@ import pytest
 
 from streaming.camera.outline import LENGTHS
 from streaming.contract import CameraStatus
-from tests.e2e import test_page
 from tests.e2e.conftest import Server, Visit, chromium
 from tests.e2e.sitter import write_sitter
-from tests.e2e.test_page import only_session, until
+from tests.e2e.test_page import eventually, only_session, until
 from tests.e2e.test_page_live import ROOT, Serve
 
 pytestmark = pytest.mark.browser
@@ -25,6 +24,11 @@ DOTS = """(() => {  // read off a copy: Chromium complains when a drawn canvas i
   const copy = new OffscreenCanvas(640, 480).getContext('2d', {willReadFrequently: true});
   copy.drawImage(document.getElementById('self-points'), 0, 0);
   return copy.getImageData(0, 0, 640, 480).data.some(value => value > 0);
+})()"""
+PRESS_NEUTRAL = """(() => {  // what it says then is there for a moment only
+  const button = document.getElementById('neutral');
+  button.click();
+  return button.innerText;
 })()"""
 REFUSE = """const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 navigator.mediaDevices.getUserMedia = async wanted => {
@@ -50,11 +54,6 @@ def live_with_camera(visit: Visit) -> Any:
     return page
 
 
-def eventually(page: Any, true: Callable[[], Any], what: str) -> None:
-    """Wait until something holds; a loaded machine is slow, not wrong."""
-    test_page.eventually(page, true, what, 60)
-
-
 def word(page: Any) -> str:
     return page.inner_text("#webcam-state")
 
@@ -62,6 +61,13 @@ def word(page: Any) -> str:
 def told(server: Server, name: str) -> Any:
     """The last value of a control."""
     return next((change[name] for change in reversed(only_session(server).changes) if change.get(name) is not None), None)
+
+
+def outlined(page: Any, server: Server) -> bool:
+    """Tell the page of an outline, as a camera does ten times a second; whether it is drawn by now."""
+    if (draw := only_session(server).draw) is not None:
+        server.soon(draw, np.full((sum(LENGTHS), 2), 0.5, np.float32))
+    return page.evaluate(DOTS)
 
 
 def test_a_camera_is_sent_and_what_it_sees_is_said(visit: Visit, server: Server) -> None:
@@ -76,13 +82,11 @@ def test_a_camera_is_sent_and_what_it_sees_is_said(visit: Visit, server: Server)
     eventually(page, lambda: word(page) == "Following", "it follows")
     assert page.inner_text("#self-line") == "Voice: lips · Camera: expression, eyes, head"
     eventually(page, lambda: session.draw is not None, "the page asks for the outline")
-    server.soon(session.draw, np.full((sum(LENGTHS), 2), 0.5, np.float32))
-    until(page, DOTS, 30)
-    until(page, "!document.getElementById('hud-camera').hidden", 30)
+    eventually(page, lambda: outlined(page, server), "and draws it")
+    until(page, "!document.getElementById('hud-camera').hidden")
     assert float(page.inner_text("#hud-camera-age")) > FOLLOWING.late_ms
-    page.click("#neutral")
+    assert "Taken" in page.evaluate(PRESS_NEUTRAL)
     eventually(page, lambda: told(server, "neutral"), "the neutral face is taken")
-    assert "Taken" in page.inner_text("#neutral")
     page.check("#eye-contact")
     eventually(page, lambda: told(server, "eye_contact"), "eye contact is wanted")
     visit.clean()
@@ -214,7 +218,7 @@ def test_a_face_is_followed_by_the_real_server(browser: Any) -> None:
         visit = Visit(browser, serve.url)
         page = live_with_camera(visit)
         eventually(page, lambda: word(page) in ("Learning", "Following"), "it follows")
-        until(page, DOTS, 30)
+        until(page, DOTS)
         eventually(page, lambda: word(page) == "Following", "the neutral face is learned")
         page.click("#neutral")
         page.click("#factors summary")
@@ -228,5 +232,4 @@ def test_a_face_is_followed_by_the_real_server(browser: Any) -> None:
         visit.context.close()
         assert serve.end() == 0
     finally:
-        serve.process.kill()
-        serve.process.communicate()
+        serve.close()
