@@ -153,7 +153,8 @@ class _Typed:
             self._nodes.append(onnx.helper.make_node("Identity", [f"{name}.half"], [name], name=f"{name}.end"))
 
     def _half_weight(self, name: str) -> Any:
-        values = onnx.numpy_helper.to_array(self._weights[name]).astype(np.float16)
+        with np.errstate(over="ignore"):  # what is too large for FP16 becomes infinite, and the bars see it
+            values = onnx.numpy_helper.to_array(self._weights[name]).astype(np.float16)
         return onnx.numpy_helper.from_array(values.astype(np.float32) if self._visible else values, f"{name}.half")
 
     def _round(self, source: str, name: str) -> None:

@@ -93,9 +93,9 @@ def opened(row: Row, run: Path | None, widths: Widths) -> Network:
     return row.open(run)
 
 
-def checks_of(row: Row, network: Network, folder: Path) -> Iterator[Check]:
-    """All checks of a network; files are written into the folder."""
-    spec, probes = network.spec, row.probes(network.spec, count_of(network))
+def checks_of(row: Row, network: Network, folder: Path, count: int | None = None) -> Iterator[Check]:
+    """All checks of a network, on so many probes; files are written into the folder."""
+    spec, probes = network.spec, row.probes(network.spec, count or count_of(network))
 
     def checks(what: str, bars: Bars, errors: Mapping[str, float]) -> Iterator[Check]:
         return (Check(row.name, what, name, errors[name], bar) for name, bar in bars.items())
