@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.ceilings import Ceilings
+
 
 def measure(torch: Any, work: Callable[[], object], repeats: int, rounds: int = 5) -> float:
     """Seconds per call of `work`, median over `rounds`."""
@@ -31,26 +33,44 @@ def measure(torch: Any, work: Callable[[], object], repeats: int, rounds: int = 
     return statistics.median(seconds)
 
 
+def torch_with_cuda() -> Any:
+    """The module torch, or None and a line on stderr where there is none that sees a GPU."""
+    try:
+        torch: Any = importlib.import_module("torch")
+    except ImportError:
+        print("this benchmark needs torch: pip install torch", file=sys.stderr)
+        return None
+    if not torch.cuda.is_available():
+        print("torch sees no CUDA device; run this on the GPU machine", file=sys.stderr)
+        return None
+    return torch
+
+
+def ceilings(index: int = 0, side: int = 8192, gigabytes: float = 4.0) -> Ceilings | None:
+    """What a GPU can do at most; None where torch sees none."""
+    torch = torch_with_cuda()
+    if torch is None:
+        return None
+    with torch.cuda.device(index):
+        a, b = (torch.randn(side, side, device="cuda", dtype=torch.float16) for _ in range(2))
+        product = measure(torch, lambda: a @ b, 20)
+        source = torch.empty(int(gigabytes * 1e9), dtype=torch.uint8, device="cuda").random_()
+        target = torch.empty_like(source)
+        copy = measure(torch, lambda: target.copy_(source), 5)
+    return Ceilings(2 * side**3 / product, 2 * source.numel() / copy)
+
+
 def main() -> int:
     """Print the ceilings of the first GPU."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=8192, help="N of the matrix product (default 8192)")
     parser.add_argument("--gigabytes", type=float, default=4.0, help="size of the copy (default 4)")
     args = parser.parse_args()
-    try:
-        torch: Any = importlib.import_module("torch")
-    except ImportError:
-        print("this benchmark needs torch: pip install torch", file=sys.stderr)
+    found = ceilings(0, args.side, args.gigabytes)
+    if found is None:
         return 1
-    if not torch.cuda.is_available():
-        print("torch sees no CUDA device; run this on the GPU machine", file=sys.stderr)
-        return 1
-    a, b = (torch.randn(args.side, args.side, device="cuda", dtype=torch.float16) for _ in range(2))
-    product = measure(torch, lambda: a @ b, 20)
-    source = torch.empty(int(args.gigabytes * 1e9), dtype=torch.uint8, device="cuda").random_()
-    target = torch.empty_like(source)
-    copy = measure(torch, lambda: target.copy_(source), 5)
-    metrics = {"matrix_tflops": 2 * args.side**3 / product / 1e12, "copy_tb_per_s": 2 * source.numel() / copy / 1e12}
+    torch: Any = importlib.import_module("torch")
+    metrics = {"matrix_tflops": found.flops_per_s / 1e12, "copy_tb_per_s": found.bytes_per_s / 1e12}
     environment = {"device": torch.cuda.get_device_name(0), "torch": torch.__version__, "cuda": torch.version.cuda}
     print(json.dumps({"suite": "gpu", "environment": environment, "settings": vars(args), "metrics": metrics}))
     return 0

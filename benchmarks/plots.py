@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from benchmarks.page import Watched
     from benchmarks.relay import Crossed
     from benchmarks.soak_suite import Health
+    from benchmarks.starts_suite import Found
 
 COLOURS = ("#3b6ea5", "#e0a030", "#8c8c8c", "#b5432e", "#5a9e6f", "#6b4f8f")
 
@@ -103,6 +104,19 @@ def _line(axis: Any, crossed: "Crossed") -> None:
         axis.axvspan(begin, end, color="#c8c8c8")
     axis.set_ylim(bottom=0)
     axis.set_ylabel("sent, kb/s")
+
+
+def starts(found: "Found", folder: Path) -> list[str]:
+    """Time to first frame of every start, and the server's memory."""
+    figure, axes = _pyplot().subplots(2, 1, figsize=(9, 5), sharex=True)
+    axes[0].plot(found.ttff_ms, ".", color=COLOURS[0], ms=3)
+    axes[0].axhline(700, color="k", lw=0.8, ls="--")
+    axes[0].set_ylim(bottom=0)
+    axes[0].set_ylabel("first picture, ms")
+    axes[1].plot(found.cycles, found.server_mb, "o-", color=COLOURS[3], ms=3)
+    axes[1].set_ylabel("server, MB")
+    axes[1].set_xlabel("starts")
+    return [_saved(figure, folder / "starts.png")]
 
 
 def _stages(found: "Findings", file: Path) -> str:

@@ -17,7 +17,7 @@ def add_argument(parser: argparse.ArgumentParser) -> None:
     """Add the option to a command."""
     parser.add_argument(
         "--device",
-        type=_device,
+        type=device_named,
         default="auto",
         metavar="auto|cpu|cuda:N",
         help="where pdfgc's networks run; auto: on a GPU if there is one that can, see mien doctor (default auto)",
@@ -53,7 +53,8 @@ def _reasons(passed_over: "Sequence[Backend]") -> list[str]:
     return [f"not by {' or '.join(names)}: {reason}" for reason, names in reasons.items()]
 
 
-def _device(text: str) -> str:
+def device_named(text: str) -> str:
+    """A device of the command line, for argparse."""
     from engine.runtime.placement import device_of  # heavy
 
     try:
