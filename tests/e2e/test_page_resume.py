@@ -21,6 +21,9 @@ def test_a_page_that_is_loaded_anew_comes_back_to_its_session_by_itself(visit: V
     page.click("#start")
     visit.live()
     page.fill("#smile", "100")
+    page.fill("#head-x", "-12.5")
+    page.fill("#mouth-gain", "1.5")
+    page.uncheck("#idle", force=True)
     session = only_session(server)
     eventually(page, lambda: session.changes, "the slider reaches the session")
     page.reload()
@@ -30,6 +33,9 @@ def test_a_page_that_is_loaded_anew_comes_back_to_its_session_by_itself(visit: V
     eventually(page, lambda: session.viewers == 1, "the peer before is gone")
     pushed = len(session.pushed)
     eventually(page, lambda: len(session.pushed) > pushed, "the voice is heard again")
+    shown = page.evaluate("['smile', 'head-x', 'mouth-gain', 'roll'].map((id) => Number(document.getElementById(id).value))")
+    assert shown == [100, -12.5, 1.5, 0]
+    assert not page.is_checked("#idle")
     visit.clean()
 
 
