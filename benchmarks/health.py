@@ -58,11 +58,11 @@ def _process(*, settled: bool) -> dict[str, Any]:
     """What the server's process holds; `settled`: after everything that can be freed has been."""
     if settled:
         gc.collect()
-    me = psutil.Process()
+    me, tasks = psutil.Process(), asyncio.all_tasks()
     return {
-        "tasks": len(asyncio.all_tasks()) - 1,  # less the one that answers
+        "tasks": len(tasks) - 1,  # less the one that answers
         "rss_mb": me.memory_info().rss / 2**20,
         "threads": me.num_threads(),
         "descriptors": me.num_fds(),
-        "names": sorted(task.get_name() for task in asyncio.all_tasks()),
+        "names": sorted(getattr(task.get_coro(), "__qualname__", "") for task in tasks),
     }
