@@ -1,0 +1,81 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+pytest.importorskip("onnx")
+
+import engine
+from benchmarks import ceilings, graphs_suite, work
+from benchmarks.ceilings import Ceilings
+from benchmarks.metrics import Distribution
+from benchmarks.work import Work, work_of
+from engine.contract import Graph, GraphSpec
+from engine.errors import DeviceError, ModelError, OutOfDeviceMemory
+from engine.runtime import placement
+from engine.runtime.ort import OrtGraph
+from engine.runtime.placement import Backend
+from tests.unit.tiny_onnx import ADDER, adder
+
+MODELS = Path(engine.__file__).parent / "models"
+TOP = Ceilings(1e12, 1e11)
+
+
+class Wrong:
+    """A graph that says something else."""
+
+    spec: GraphSpec = ADDER
+
+    def run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        return {"y": inputs["x"] + 1, "h": inputs["x"]}
+
+
+def _full(_path: Path, _threads: int) -> Graph:
+    raise OutOfDeviceMemory("the GPU's memory is full")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "adder.onnx").write_bytes(adder())
+    monkeypatch.setattr(ceilings, "of", lambda _device, _threads: TOP)
+    return tmp_path
+
+
+def _put(monkeypatch: pytest.MonkeyPatch, load: Any) -> None:
+    backends = (Backend("TensorRT", "cuda:0", "", load), Backend("ONNX Runtime", "cpu", "", OrtGraph.load))
+    monkeypatch.setattr(placement, "usable", lambda _device: backends)
+
+
+def test_work_is_counted_by_hand_for_the_mouth() -> None:
+    embed, recurrent, heads = 160 * 192 + 192 * 192, 2 * 3 * 192 * (192 + 192), 192 * 176 + 192 * 36 + 4 * 44 * 13
+    found = work_of(MODELS / "voice.onnx")
+    assert found.flops == 2 * (embed + recurrent + heads)
+    assert found.bytes == pytest.approx((MODELS / "voice.onnx").stat().st_size, rel=0.05)
+
+
+def test_convolutions_count_by_what_they_put_out() -> None:
+    class Node:
+        op_type = "Conv"
+        input = ("x", "w")
+        output = ("y",)
+
+    shapes = {"x": (2, 8, 10, 10), "w": (16, 4, 3, 3), "y": (2, 16, 5, 5)}
+    assert work._flops(Node(), shapes) == 2 * (2 * 16 * 5 * 5) * (4 * 3 * 3)  # pyright: ignore[reportPrivateUsage]
+
+
+def test_the_floor_is_the_slower_of_arithmetic_and_traffic() -> None:
+    assert Work(10**9, 10).floor_s(1e12, 1e11) == pytest.approx(1e-3)
+    assert Work(10, 10**9).floor_s(1e12, 1e11) == pytest.approx(1e-2)
+
+
+def test_every_network_is_measured_and_held_against_the_device(folder: Path) -> None:
+    outcome = graphs_suite.run_suite("cpu", 0.01, folders=[folder])
+    found = outcome.metrics["adder_b1_ONNX_Runtime_on_cpu"]
+    assert isinstance(found, dict)
+    taken = found["ms"]
+    assert isinstance(taken, Distribution)
+    assert taken.n >= graphs_suite.LEAST
+    x_h_y_next = 4 * 3 * 4  # bytes, and no weights
+    assert found["floor_ms"] == pytest.approx(1000 * x_h_y_next / TOP.bytes_per_s)
