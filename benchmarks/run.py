@@ -6,6 +6,7 @@
     --suite browser    voice in a headless Chromium -> picture on its screen, through the real server
     --suite camera     a head turned before a camera in a headless Chromium -> the face on its screen turned
     --suite pdfgc      a frame of PD-FGC's networks on two threads, beside how the public code runs them
+    --suite graphs     each network by each backend of --device: cost, and the share of what the device can do
     --suite starts     a page started and stopped again and again: what is left of it, time to the first picture
     --suite soak       the engine's path for minutes: memory, threads, descriptors, drift
 
@@ -27,15 +28,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from streaming.cli.device import device_named
 from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS
 
 if TYPE_CHECKING:
     from benchmarks.pipeline import PipelineSettings
     from benchmarks.report import Outcome
 
-SUITES = ("engine", "voice", "renderer", "browser", "camera", "pdfgc", "starts", "soak")
-SECONDS = {"engine": 30.0, "voice": 60.0, "renderer": 12.0, "browser": 40.0, "camera": 40.0, "pdfgc": 60.0, "soak": 600.0}
-QUICK_SECONDS = {"engine": 5.0, "voice": 4.0, "renderer": 2.0, "browser": 10.0, "camera": 10.0, "pdfgc": 5.0, "soak": 20.0}
+SUITES = ("engine", "voice", "renderer", "browser", "camera", "pdfgc", "graphs", "starts", "soak")
+SECONDS = {
+    "engine": 30.0, "voice": 60.0, "renderer": 12.0, "browser": 40.0, "camera": 40.0, "pdfgc": 60.0, "graphs": 60.0,
+    "soak": 600.0,
+}  # fmt: skip
+QUICK_SECONDS = {
+    "engine": 5.0, "voice": 4.0, "renderer": 2.0, "browser": 10.0, "camera": 10.0, "pdfgc": 5.0, "graphs": 5.0, "soak": 20.0,
+}  # fmt: skip
 SIZES = (256, 384, 512, 768)
 RATES = (25, 30, 50, 60)
 
@@ -62,7 +69,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--sessions", type=_sessions, default=1, metavar="N", help="at once, or auto: how many stay within budget; default 1")
     add("--workers", type=int, metavar="N", help="worker processes; default: as many as use the cores")
     add("--renderer", choices=("mesh", "null"), default="mesh", help="null: nothing is drawn, what is left is the path")
-    add("--device", choices=("cpu",), default="cpu", help="where the renderer runs")
+    add("--device", type=device_named, default="cpu", metavar="auto|cpu|cuda:N", help="graphs: where networks run, default cpu")
+    add("--models", type=Path, nargs="+", metavar="DIR", help="graphs: folders of networks; default: those that are there")
     add("--codec", choices=("H264", "VP8"), default="H264", help="of the picture, default H264")
     add("--portrait", metavar="ID", help="a portrait that ships, or a .mien file; default: the first (renderer: all)")
     add("--audio", type=Path, metavar="FILE", help="the voice; default: the sample that ships")
@@ -71,12 +79,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--inject-stall-ms", type=float, default=0.0, metavar="MS", help="hold up one frame in 25: it must show")
     add("--inject-ppm", type=float, default=0.0, metavar="PPM", help="run the server's media clock this much too fast")
     add("--picture-hold-ms", type=int, metavar="MS", help="browser: hold of the picture, 0 to 50; default: the server's")
-    add(
-        "--starts",
-        type=int,
-        metavar="N",
-        help="browser: of which the time to first frame is taken, default 50; starts: default 500",
-    )
+    starts = "browser: starts to take the time to first frame of, default 50; starts: how many, default 500"
+    add("--starts", type=int, metavar="N", help=starts)
     links = "browser: the line to the page: clean, 1%%, 5%%, 10%%, bursts, rate-step, blackhole-2, -8, -40, or spelled out"
     add("--link", type=_link, metavar="LINE", help=f'{links}: "loss=1,delay=25; @10 rate=300" (see benchmarks/link.py)')
     add("--beside-plain", action="store_true", help="browser: watch a plain aiortc server after it")
@@ -114,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     busy = Busy()
     suites = {
         "engine": _engine, "voice": _voice, "renderer": _renderer, "browser": _browser, "camera": _camera, "pdfgc": _pdfgc,
-        "starts": _starts, "soak": _soak,
+        "graphs": _graphs, "starts": _starts, "soak": _soak,
     }  # fmt: skip
     outcome = suites[args.suite](args)
     report.show(args.suite, outcome, report.document(args.suite, outcome, busy.summary()), args.json)
@@ -173,6 +177,13 @@ def _pdfgc(args: argparse.Namespace) -> "Outcome":
     from benchmarks import pdfgc_suite
 
     return pdfgc_suite.run_suite(_seconds(args))
+
+
+def _graphs(args: argparse.Namespace) -> "Outcome":
+    from benchmarks import graphs_suite
+
+    folders = args.models or graphs_suite.FOLDERS
+    return graphs_suite.run_suite(args.device, _seconds(args), folders=folders, plots=args.plots)
 
 
 def _starts(args: argparse.Namespace) -> "Outcome":
