@@ -79,3 +79,41 @@ def test_every_network_is_measured_and_held_against_the_device(folder: Path) -> 
     assert taken.n >= graphs_suite.LEAST
     x_h_y_next = 4 * 3 * 4  # bytes, and no weights
     assert found["floor_ms"] == pytest.approx(1000 * x_h_y_next / TOP.bytes_per_s)
+    assert outcome.metrics["cpu_matrix_gflops"] == 1000
+    assert not outcome.failures
+
+
+def test_what_answers_otherwise_than_the_cpu_is_a_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _put(monkeypatch, lambda _path, _threads: Wrong())
+    outcome = graphs_suite.run_suite("auto", 0.01, folders=[folder])
+    (line,) = outcome.failures
+    assert line.startswith("adder, batch 1: TensorRT on cuda:0 differs from the CPU by")
+
+
+def test_what_a_backend_refuses_is_said_and_the_others_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _put(monkeypatch, _full)
+    outcome = graphs_suite.run_suite("auto", 0.01, folders=[folder])
+    assert outcome.lines == ["adder, batch 1: not by TensorRT on cuda:0: the GPU's memory is full"]
+    assert "adder_b1_ONNX_Runtime_on_cpu" in outcome.metrics
+
+
+def test_a_picture_is_drawn(folder: Path) -> None:
+    pytest.importorskip("matplotlib")
+    outcome = graphs_suite.run_suite("cpu", 0.01, folders=[folder], plots=folder)
+    assert outcome.lines == [f"plot: {folder / 'graphs.png'}"]
+    assert (folder / "graphs.png").stat().st_size > 1000
+
+
+def test_no_networks_and_no_device_are_named(folder: Path) -> None:
+    with pytest.raises(ModelError, match="there are no networks in"):
+        graphs_suite.run_suite("cpu", 0.01, folders=[folder / "nothing"])
+    with pytest.raises(DeviceError, match="cuda:99 cannot be used"):
+        graphs_suite.run_suite("cuda:99", 0.01, folders=[folder])
+
+
+def test_this_machine_has_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ceilings, "SIDE", 64)
+    monkeypatch.setattr(ceilings, "MEGABYTES", 1)
+    flops, copied = ceilings.here()
+    assert np.isfinite((flops, copied)).all()
+    assert min(flops, copied) > 0
