@@ -99,11 +99,16 @@ def test_suite_soak(capsys: pytest.CaptureFixture[str], voice: Path, tmp_path: P
     assert {file.name for file in tmp_path.iterdir()} == {"drift.png", "memory.png"}
 
 
-@pytest.mark.browser
-def test_suite_browser(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def chromium() -> None:
     pytest.importorskip("playwright")
     if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         pytest.skip("needs Chromium")
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium")
+def test_suite_browser(capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--seconds", "8", "--size", "256", "--starts", "1", "--renderer", "null")
     status, metrics, _ = measured(capsys, "--suite", "browser", "--quick", *words)
     assert status == 0
@@ -114,6 +119,36 @@ def test_suite_browser(capsys: pytest.CaptureFixture[str]) -> None:
     assert metrics["admitted_sessions"] == 64 or metrics["refusal_ms"]["n"] == 5
 
 
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium")
+def test_suite_browser_over_a_bad_line_and_beside_a_plain_server(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--seconds", "8", "--size", "256", "--renderer", "null", "--link", "loss=3,delay=10", "--beside-plain")
+    _, metrics, printed = measured(capsys, "--suite", "browser", "--quick", *words)
+    for found in (metrics, metrics["plain"]):
+        assert set(found["display_delay_ms"]) == DISTRIBUTION
+        assert found["display_delay_ms"]["p1"] >= 10  # of the line alone
+        assert found["stage_network_ms"]["p1"] >= 9.5
+        assert set(found["stage_audio_hold_ms"]) == DISTRIBUTION
+        assert 0 < found["real_samples_ratio"] <= 1
+        assert 0 < found["line_lost_ratio"] < 0.2
+        assert found["frames_decoded"] > 10
+    assert "plain: m2s_ms" in printed
+    assert metrics["ttff_ms"] is None
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium")
+def test_suite_starts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import starts_suite
+
+    monkeypatch.setattr(starts_suite, "SETTLE_S", 1)
+    status, metrics, _ = measured(capsys, "--suite", "starts", "--quick", "--size", "256", "--renderer", "null")
+    assert status == 0
+    assert metrics["ttff_ms"]["n"] == metrics["cycles"] == 10
+    for name in ("mb_per_cycle", "rss_growth_mb", "tasks_left", "threads_left", "descriptors_left"):
+        assert isinstance(metrics[name], int | float), name
+
+
 @pytest.mark.parametrize("words", [["--portrait", "nobody"], ["--audio", "/nowhere.wav"]])
 def test_what_is_not_there_is_said_in_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["--suite", "renderer", "--quick", *words]) == 1
@@ -122,7 +157,7 @@ def test_what_is_not_there_is_said_in_one_line(words: list[str], capsys: pytest.
     assert "\n" not in error
 
 
-@pytest.mark.parametrize("words", [["--seconds", "0"], ["--sessions", "many"], ["--size", "500"]])
+@pytest.mark.parametrize("words", [["--seconds", "0"], ["--sessions", "many"], ["--size", "500"], ["--link", "los=1"]])
 def test_wrong_options_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run.main(words)
