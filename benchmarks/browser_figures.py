@@ -103,7 +103,7 @@ def figures(seen: Seen, fps: int) -> dict[str, Metric]:
     clicks = matched(seen, fps)
     at, apart = skew(seen, clicks, fps)
     displayed = seen.frames[(seen.frames[:, 0] >= seen.began) & (seen.frames[:, 0] < seen.ended)]
-    painted = _since_painted(displayed, seen.origin)
+    painted = since_painted(displayed, seen.origin)
     on_screen = displayed[:, 0] - displayed[:, 4]
     window = min(60_000.0, (seen.ended - seen.began) / 4)
     return {
@@ -137,7 +137,7 @@ def figures(seen: Seen, fps: int) -> dict[str, Metric]:
     }
 
 
-def _since_painted(frames: Floats, origin: float) -> Floats:
+def since_painted(frames: Floats, origin: float) -> Floats:
     """Ms from the painting of each picture to its display, by the time of day both were noted in."""
     span = (1 << BITS) * TICK / _PER_MS
     apart = (frames[:, 0] + origin - frames[:, 3] * TICK / _PER_MS) % span
@@ -156,8 +156,9 @@ def _percentiles(server: Mapping[str, Any], part: str) -> dict[str, float]:
 
 
 def _delta(seen: Seen, kind: str, name: str) -> float | None:
-    after, before = seen.stats.get(kind, {}).get(name), seen.before.get(kind, {}).get(name, 0)
-    return None if after is None else float(after) - float(before or 0)
+    """By how much a count of getStats rose; one that fell is of another connection."""
+    after, before = seen.stats.get(kind, {}).get(name), float(seen.before.get(kind, {}).get(name) or 0)
+    return None if after is None else float(after) - (before if after >= before else 0)
 
 
 def _counted(seen: Seen, kind: str, name: str) -> int | None:

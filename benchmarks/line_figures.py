@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.browser_figures import Seen
+from benchmarks.browser_figures import Seen, since_painted
 from benchmarks.metrics import Distribution, Metric
 from benchmarks.relay import Crossed
 
@@ -85,11 +85,15 @@ def settled_s(crossed: Crossed) -> list[float | None]:
 
 
 def resumed_ms(seen: Seen, crossed: Crossed) -> list[float | None]:
-    """For each time the line was dark: ms from its end to the first picture on the screen; None if none came."""
+    """For each time the line was dark: ms from its end to the first picture on the screen that was made after it.
+
+    None if none came. What is shown meanwhile and was made before is sent again by the server, and old.
+    """
+    made = seen.frames[:, 0] - since_painted(seen.frames, seen.origin)
     found: list[float | None] = []
     for _, end in crossed.course.dark_spans():
         light = crossed.began_ms + end * 1000 - seen.origin
-        shown = seen.frames[seen.frames[:, 0] > light, 0]
+        shown = seen.frames[made > light, 0]
         found.append(float(shown[0] - light) if len(shown) else None)
     return found
 

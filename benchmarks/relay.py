@@ -124,15 +124,18 @@ class Relay:
     # -- HTTP --------------------------------------------------------------------------------------------------------
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
-        await self._cross()
-        address = self._target + str(request.rel_url)
-        headers = [(name, value) for name, value in request.headers.items() if name.title() not in _OF_ONE_HOP]
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
-            return await self._pass_socket(request, address)
+            return await self._pass_socket(request)
         body = await request.read()
         if request.content_type in SDP_TYPES:
             body = _CANDIDATE.sub(_NOWHERE, body.decode()).encode()
-        async with self._http.request(request.method, address, headers=headers, data=body, allow_redirects=False) as answer:
+        await self._cross()
+        if request.transport is None:  # the browser has given up waiting
+            return web.Response(status=408)
+        headers = [(name, value) for name, value in request.headers.items() if name.title() not in _OF_ONE_HOP]
+        address = self._target + str(request.rel_url)
+        asking = self._http.request(request.method, address, headers=headers, data=body, allow_redirects=False)
+        async with asking as answer:
             data = await answer.read()
             if answer.content_type in SDP_TYPES:
                 data = _CANDIDATE.sub(self._fronted, data.decode()).encode()
@@ -144,11 +147,12 @@ class Relay:
                     response.headers.add(name, value)
             return response
 
-    async def _pass_socket(self, request: web.Request, address: str) -> web.StreamResponse:
+    async def _pass_socket(self, request: web.Request) -> web.StreamResponse:
+        await self._cross()
         offered = [word.strip() for word in request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").split(",") if word.strip()]
         kept = {name: request.headers[name] for name in (hdrs.HOST, hdrs.ORIGIN, hdrs.COOKIE) if name in request.headers}
         try:
-            server = await self._http.ws_connect(address, protocols=offered, headers=kept)
+            server = await self._http.ws_connect(self._target + str(request.rel_url), protocols=offered, headers=kept)
         except WSServerHandshakeError as error:
             return web.Response(status=error.status)
         browser = web.WebSocketResponse(protocols=[server.protocol] if server.protocol else [])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.browser_figures import Seen
+from benchmarks.clock import BITS
 from benchmarks.line_figures import figures, freed_s, rate_kbps, resumed_ms, sent_at, settled_s
 from benchmarks.link import course
 from benchmarks.metrics import Distribution
@@ -29,9 +30,10 @@ def crossed(text: str = "", until: float = np.inf) -> Crossed:
     return Crossed(course(text), ORIGIN, packets(until=until))
 
 
-def seen(shown: np.ndarray, stamps: np.ndarray) -> Seen:
+def seen(shown: np.ndarray, stamps: np.ndarray, age_ms: float = 60.0) -> Seen:
     frames = np.zeros((len(shown), 8))
     frames[:, 0], frames[:, 4], frames[:, 6] = shown, shown - 10, stamps
+    frames[:, 3] = ((shown + ORIGIN - age_ms) * 3) % (1 << BITS)
     nothing = np.zeros(0)
     return Seen(nothing, nothing, frames, ORIGIN, 0.0, 40_000.0, {}, {}, {})
 
@@ -80,7 +82,8 @@ def test_a_step_down_is_settled_when_no_more_is_sent_than_passes() -> None:
 def test_a_page_has_resumed_with_the_first_picture_after_the_dark() -> None:
     line = crossed("blackhole-2")
     shown = np.concatenate([np.arange(0, 10_000, 40.0), np.arange(12_700, 40_000, 40.0)])
-    assert resumed_ms(seen(shown, shown), line) == [pytest.approx(700)]
+    assert resumed_ms(seen(shown, shown), line) == [pytest.approx(700, abs=1)]
+    assert resumed_ms(seen(shown, shown, age_ms=900), line) == [pytest.approx(940, abs=1)]  # those before are old
     assert resumed_ms(seen(shown[:200], shown[:200]), line) == [None]
 
 
