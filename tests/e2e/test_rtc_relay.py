@@ -1,12 +1,12 @@
 """A server whose own UDP is blocked: it is reached through a relay that it asks over TCP."""
 
-import asyncio
 import re
 from pathlib import Path
 
 import pytest
 from aiortc import RTCSessionDescription
 
+from streaming.contract import now
 from streaming.rtc.peer import RtcConfig
 from streaming.rtc.servers import IceServers
 from tests.e2e.relay import COTURN, SECRET, coturn
@@ -46,8 +46,12 @@ async def test_a_relay_that_does_not_answer_costs_a_second_at_most():
         viewer = Client(watches=True)
         try:
             await viewer.pc.setLocalDescription(await viewer.pc.createOffer())
-            async with asyncio.timeout(4):  # aioice would wait for 5 s
+            took: list[float] = []
+            while not took or (min(took) > 4 and len(took) < 5):  # aioice would wait for 5 s each time, a busy machine not
+                began = now()
                 status, _, _ = await request(stand, "POST", "whep/s", data=viewer.pc.localDescription.sdp, headers=SDP)
-            assert status == 201
+                took.append(now() - began)
+                assert status == 201
+            assert min(took) <= 4
         finally:
             await viewer.pc.close()
