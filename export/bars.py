@@ -20,12 +20,12 @@ class Bar:
     Attributes:
         limit: of what `unit` says.
         unit: "relative", the largest difference over the largest value, of each channel of the last axis if `channels`;
-            "dB", the PSNR of a picture in -1..1; anything else ("px", "of 1") is the largest difference itself.
+            "dB", the PSNR of a picture in -1..1; anything else ("px", "levels") is the largest difference itself.
         channels: see unit.
     """
 
     limit: float
-    unit: Literal["relative", "dB", "px", "of 1", "cells"] = "relative"
+    unit: Literal["relative", "dB", "px", "of 1", "cells", "levels"] = "relative"
     channels: bool = False
 
     def measure(self, found: NDArray[Any], wanted: NDArray[Any]) -> float:
@@ -50,6 +50,8 @@ class Bar:
 
 Bars = Mapping[str, Bar]
 """By the output's name."""
+EXACT: Final = Bar(1e-4)
+"""The same sums in float32 in another order: PyTorch against ONNX Runtime, of every output and state."""
 
 
 def measured(bars: Bars, found: Sequence[Arrays], wanted: Sequence[Arrays]) -> dict[str, float]:

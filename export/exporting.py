@@ -10,7 +10,6 @@ from engine.errors import ModelError
 from engine.runtime.model_file import PRECISION, file_name
 from export.bars import Arrays, excess, measured
 from export.files import (
-    EXACT,
     Network,
     about,
     answers,
@@ -92,9 +91,9 @@ def proved(network: Network, model: Any, probes: Sequence[Arrays]) -> str:
     """
     errors = exactness(network, model, probes)
     worst = max(errors, key=lambda name: errors[name])
-    if not errors[worst] <= EXACT.limit:
+    if network.exact.excess(errors[worst]) > 1:
         raise ModelError(
-            f"{network.spec.name}: {worst} of the file differs from PyTorch's by {errors[worst]:.2g} of it; {EXACT} is allowed"
+            f"{network.spec.name}: {worst} of the file is {errors[worst]:.2g} away from PyTorch's; {network.exact} is allowed"
         )
     return f"equal to {errors[worst]:.1g}"
 

@@ -19,7 +19,7 @@ from engine.errors import ModelError
 from engine.runtime import model_file
 from engine.runtime.model_file import MANIFEST, OPSET, VERSION, manifest_of
 from engine.runtime.signature import KEY, NEXT, encode
-from export.bars import Arrays, Bar, Bars, measured
+from export.bars import EXACT, Arrays, Bar, Bars, measured
 
 _LARGE: Final = 1024  # weights from which on a tensor is worth storing in half
 _torch: Any = torch  # its own annotations of arrays are partial
@@ -37,6 +37,8 @@ class Network:
     bars: Bars
     """What rounding to FP16 may cost each output; of states there are none, the outputs of a stream tell."""
     licence: str = "Apache-2.0"
+    exact: Bar = EXACT
+    """What the order of sums may cost an output."""
 
 
 def model_of(network: Network, batch: int = 1) -> Any:
@@ -207,13 +209,9 @@ def answers(run: Run, spec: GraphSpec, probes: Sequence[Arrays]) -> list[Arrays]
     return said
 
 
-EXACT: Final = Bar(1e-4)
-"""PyTorch against ONNX Runtime, float32 both, of every output and state: sums in another order."""
-
-
 def exactness(network: Network, model: Any, probes: Sequence[Arrays]) -> dict[str, float]:
-    """How far each output and state of a model is from its network's, by `EXACT`."""
-    bars = {tensor.name: EXACT for tensor in (*network.spec.outputs, *network.spec.states)}
+    """How far each output and state of a model is from its network's, in the unit of `network.exact`."""
+    bars = dict.fromkeys([tensor.name for tensor in (*network.spec.outputs, *network.spec.states)], network.exact)
     wanted, found = (answers(run, network.spec, probes) for run in (by_torch(network), by_onnx(model)))
     return measured(bars, found, wanted)
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.contract.graph import GraphSpec, TensorSpec
 from engine.errors import ModelError
 from engine.render.pdfgc.networks import Sizes, specs
 from export.bars import Bar, Bars
@@ -35,11 +36,14 @@ _torch: Any = torch  # its own annotations of arrays are partial
 BUNDLE: Final = "pdfgc.safetensors"
 FOLDER: Final = Path("out/pdfgc-networks")
 """Where the networks are put, and taken from where no run is given."""
+FILES: Final = ("appearance", "audio", "motion", "generator")
+"""What the renderer reads; the generator with coded pictures is for GPUs, and asked for by its name."""
 BARS: Final[Mapping[str, Bars]] = {
     "appearance": {"feature": Bar(0.01), "map": Bar(0.01)},
     "audio": {"lips": Bar(0.01)},
     "motion": {"expression": Bar(0.01), "eyes": Bar(0.01), "pose": Bar(0.01)},
     "generator": {"image": Bar(40, "dB")},
+    "generator-i420": {"i420": Bar(2, "levels")},
     "bridge": {"lips": Bar(0.01), "expression": Bar(0.01), "eyes": Bar(0.01), "pose": Bar(0.01)},
 }
 
@@ -51,8 +55,9 @@ def write_all(networks: Networks, folder: Path, licence: str = "Apache-2.0", *, 
         ModelError: if a file cannot be written, or differs from its network.
     """
     write_bundle(networks, folder)
-    for network in steps_of(networks, licence).values():
-        export(network, folder, stored_in_half=stored_in_half)
+    for name, network in steps_of(networks, licence).items():
+        if name in FILES:
+            export(network, folder, stored_in_half=stored_in_half)
 
 
 def write_bundle(networks: Networks, folder: Path) -> None:
@@ -138,7 +143,11 @@ def steps_of(networks: Networks, licence: str = "Apache-2.0") -> dict[str, Netwo
         "motion": MotionStep(networks),
         "generator": GeneratorStep(networks),
     }
-    return {name: Network(step.eval(), specs(sizes)[name], BARS[name], licence) for name, step in steps.items()}
+    networks_of = {name: Network(step.eval(), specs(sizes)[name], BARS[name], licence) for name, step in steps.items()}
+    generator, coded = networks_of["generator"], TensorSpec("i420", (1, widths.size * 3 // 2, widths.size), "uint8")
+    spec = GraphSpec(f"{generator.spec.name}_i420", generator.spec.inputs, (coded,))
+    module = CodedStep(generator.module).eval()
+    return {**networks_of, "generator-i420": Network(module, spec, BARS["generator-i420"], licence, Bar(1, "levels"))}
 
 
 class AppearanceStep(nn.Module):
@@ -198,3 +207,29 @@ class GeneratorStep(nn.Module):
         """[1, 2590] and [1, 512, 7, 7] to [1, 3, S, S] in -1..1."""
         styles = torch.split(functional.linear(latent, self.weight, self.bias), self.lengths, 1)
         return self.generator.synthesise(styles, start, self.generator.frozen_noise())
+
+
+class CodedStep(nn.Module):
+    """A generator whose pictures leave it as encoders take them, so that no float leaves a GPU."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, latent: Tensor, start: Tensor) -> Tensor:
+        """[B, 2590] and [B, 512, 7, 7] to I420 uint8[B, S * 3 / 2, S], BT.601 limited range as `engine.render.colour`."""
+        levels = torch.floor((self.generator(latent, start).clamp(-1, 1) + 1) / 2 * 255)  # `to_8bit`
+        corners = levels[:, :, ::2, ::2]  # OpenCV takes the colour of four pixels from the first
+        planes = [_plane(levels, _Y, 16), _plane(corners, _U, 128), _plane(corners, _V, 128)]
+        side = levels.shape[3]
+        return torch.cat(planes, 1).view(-1, side * 3 // 2, side).to(torch.uint8)
+
+
+_Y, _U, _V = (269484, 528482, 102760), (-155188, -305135, 460324), (460324, -385875, -74448)
+"""Shares of red, green and blue in 2**20."""
+
+
+def _plane(levels: Tensor, shares: tuple[int, int, int], zero: int) -> Tensor:
+    """[B, H * W] of [B, 3, H, W], rounded."""
+    parts = [levels[:, colour] * (share / (1 << 20)) for colour, share in enumerate(shares)]
+    return torch.floor(parts[0] + parts[1] + parts[2] + (zero + 0.5)).flatten(1)

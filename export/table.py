@@ -1,7 +1,7 @@
 """All networks that can be exported, one row each; a new one is a new row."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -80,6 +80,7 @@ ROWS: Final = (
     _pdfgc("audio", "PD-FGC: sound to lips"),
     _pdfgc("motion", "PD-FGC: a driving picture to its motion"),
     _pdfgc("generator", "PD-FGC: latent to picture"),
+    replace(_pdfgc("generator-i420", "PD-FGC: latent to picture, as encoders take it"), group=""),
     Row("pdfgc-bridge", "", "PD-FGC: controls to latents", pdfgc.bridge, ships=False, folder=pdfgc.FOLDER),
 )
 

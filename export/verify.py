@@ -25,7 +25,7 @@ from engine.runtime.model_file import file_name
 from export import offline, pdfgc
 from export.bars import Arrays, Bar, Bars, measured
 from export.exporting import count_of, islands_of
-from export.files import EXACT, Network, Run, answers, by_onnx, exactness, model_of, save
+from export.files import Network, Run, answers, by_onnx, exactness, model_of, save
 from export.half import halved
 from export.table import ROWS, Row, rows_of
 from training.networks.pdfgc.config import PRESETS, Widths
@@ -88,7 +88,7 @@ def main(args: argparse.Namespace) -> int:
 
 def opened(row: Row, run: Path | None, widths: Widths) -> Network:
     """The network to verify: of a run, or what ships, or, of PD-FGC, with weights by rule."""
-    if run is None and row.group == "pdfgc":
+    if run is None and row.source is not None:
         return pdfgc.steps_of(pdfgc.ruled_networks(widths))[row.name.removeprefix("pdfgc-")]
     return row.open(run)
 
@@ -101,10 +101,10 @@ def checks_of(row: Row, network: Network, folder: Path, count: int | None = None
         return (Check(row.name, what, name, errors[name], bar) for name, bar in bars.items())
 
     model = model_of(network)
-    exact = dict.fromkeys([tensor.name for tensor in (*spec.outputs, *spec.states)], EXACT)
+    exact = dict.fromkeys([tensor.name for tensor in (*spec.outputs, *spec.states)], network.exact)
     yield from checks("PyTorch = ONNX Runtime", exact, exactness(network, model, probes))
     alone = answers(by_onnx(model), spec, probes)
-    outputs = {tensor.name: EXACT for tensor in spec.outputs}
+    outputs = dict.fromkeys([tensor.name for tensor in spec.outputs], network.exact)
     if row.name in OFFLINE:
         still = [{**probe, **{name: probes[0][name] for name in probe if name == "style"}} for probe in probes]
         live = answers(by_onnx(model), spec, still)

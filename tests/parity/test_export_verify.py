@@ -3,14 +3,18 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from engine.runtime import placement  # noqa: E402 - torch first
+from engine.render.colour import to_i420  # noqa: E402 - torch first
+from engine.render.pdfgc.latent import to_8bit  # noqa: E402
+from engine.runtime import placement  # noqa: E402
 from export.__main__ import main  # noqa: E402
 from export.files import Network, by_torch, model_of  # noqa: E402
+from export.pdfgc import ruled_networks, steps_of  # noqa: E402
 from export.table import ROWS, Row  # noqa: E402
 from export.verify import Check, checks_of, opened  # noqa: E402
 from training.networks.pdfgc.config import PDFGC_LITE  # noqa: E402
@@ -65,3 +69,17 @@ def test_a_missed_bar_is_the_exit_status(monkeypatch: pytest.MonkeyPatch, capsys
         monkeypatch.setattr("export.verify.checks_of", lambda *_, limit=limit: [Check("n", "w", "o", 0.05, Bar(limit))])
         assert main(["verify", "head-style"]) == status
         assert f"1 bars, {status} missed" in capsys.readouterr().out
+
+
+@torch.no_grad()
+def test_coded_pictures_are_those_that_are_coded_after() -> None:
+    networks = ruled_networks(TINY)
+    steps = steps_of(networks)
+    inputs = steps["generator"].spec.fake_inputs(4)
+    image = by_torch(steps["generator"])(inputs)["image"]
+    rgb = np.ascontiguousarray(to_8bit(image)[0])
+    wanted = np.empty((42, 28), np.uint8)
+    to_i420(rgb, wanted)
+    found = by_torch(steps["generator-i420"])(inputs)["i420"][0]
+    assert rgb.std() > 10
+    np.testing.assert_array_equal(found, wanted)
