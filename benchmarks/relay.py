@@ -152,10 +152,11 @@ class Relay:
         offered = [word.strip() for word in request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").split(",") if word.strip()]
         kept = {name: request.headers[name] for name in (hdrs.HOST, hdrs.ORIGIN, hdrs.COOKIE) if name in request.headers}
         try:
-            server = await self._http.ws_connect(self._target + str(request.rel_url), protocols=offered, headers=kept)
+            address = self._target + str(request.rel_url)
+            server = await self._http.ws_connect(address, protocols=offered, headers=kept, autoping=False)
         except WSServerHandshakeError as error:
             return web.Response(status=error.status)
-        browser = web.WebSocketResponse(protocols=[server.protocol] if server.protocol else [])
+        browser = web.WebSocketResponse(protocols=[server.protocol] if server.protocol else [], autoping=False)
         await browser.prepare(request)
         await _first_to_end(self._carry(browser, server), self._carry(server, browser))
         return browser
@@ -168,6 +169,10 @@ class Relay:
                 await sink.send_str(message.data)
             elif message.type is WSMsgType.BINARY:
                 await sink.send_bytes(message.data)
+            elif message.type is WSMsgType.PING:  # or each side would take the relay for the other
+                await sink.ping(message.data)
+            elif message.type is WSMsgType.PONG:
+                await sink.pong(message.data)
         await sink.close(code=source.close_code or 1000)
 
     # -- UDP ---------------------------------------------------------------------------------------------------------
