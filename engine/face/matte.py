@@ -19,8 +19,8 @@ SPEC: Final = GraphSpec(
 
 Plane = NDArray[np.float32]
 
-_RADIUS: Final = 4  # px of the network's picture, of the guided filter
-_EPSILON: Final = 1e-3  # squared share of the grey scale: edges weaker than its root do not guide
+_RADIUS: Final = 2  # px of the network's picture, of the guided filter
+_EPSILON: Final = 1e-4  # squared share of the scale of a colour: edges weaker than its root do not guide
 
 
 class Matting:
@@ -48,24 +48,28 @@ class Matting:
 def refine(rgb: NDArray[np.uint8], small: NDArray[np.uint8], coarse: Plane) -> Plane:
     """float32[H, W]: `coarse` float32[h, w] of the shrunk picture `small` brought to the full picture's edges.
 
-    The fast guided filter (He and Sun, Fast guided filter, 2015) with a grey
-    guide: the matte is a local linear function of the picture, fitted where it
-    is small and applied where it is large.
+    The fast guided filter (He and Sun, Fast guided filter, 2015) with all three
+    colours for a guide (He, Sun and Tang, Guided image filtering, 2013,
+    equation 19; an ear and the leaves behind it may be equally bright): the
+    matte is a local linear function of the picture, fitted where it is small
+    and applied where it is large.
     """
-    guide = _grey(small)
+    guide = _scaled(small)
     mean_g, mean_p = _mean(guide), _mean(coarse)
-    slope = np.asarray((_mean(guide * coarse) - mean_g * mean_p) / (_mean(guide * guide) - mean_g**2 + _EPSILON), np.float32)
+    products = _mean((guide[..., :, None] * guide[..., None, :]).reshape(*guide.shape[:2], 9))
+    covariance = products.reshape(*guide.shape, 3) - mean_g[..., :, None] * mean_g[..., None, :]
+    across = _mean(guide * coarse[..., None]) - mean_g * mean_p[..., None]
+    slope = np.linalg.solve(covariance + _EPSILON * np.eye(3, dtype=np.float32), across[..., None])[..., 0]
+    offset = mean_p - (slope * mean_g).sum(2)
     size = (rgb.shape[1], rgb.shape[0])
-    lifted, offset = (
-        np.asarray(cv2.resize(_mean(plane), size, interpolation=cv2.INTER_LINEAR), np.float32)
-        for plane in (slope, np.asarray(mean_p - slope * mean_g, np.float32))
-    )
-    return np.clip(lifted * _grey(rgb) + offset, 0, 1)
+    lifted = cv2.resize(_mean(np.dstack([slope, offset])), size, interpolation=cv2.INTER_LINEAR)
+    return np.clip((lifted[..., :3] * _scaled(rgb)).sum(2) + lifted[..., 3], 0, 1)
 
 
-def _grey(rgb: NDArray[np.uint8]) -> Plane:
-    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
+def _scaled(rgb: NDArray[np.uint8]) -> Plane:
+    return rgb.astype(np.float32) / np.float32(255)
 
 
-def _mean(plane: Plane) -> Plane:
-    return np.asarray(cv2.blur(plane, (2 * _RADIUS + 1, 2 * _RADIUS + 1)), np.float32)
+def _mean(planes: Plane) -> Plane:
+    """Of float32[H, W] or [H, W, C], over squares about each pixel."""
+    return np.asarray(cv2.blur(planes, (2 * _RADIUS + 1, 2 * _RADIUS + 1)), np.float32)

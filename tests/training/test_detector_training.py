@@ -131,11 +131,21 @@ def test_mattes_move_with_their_pictures() -> None:
     )
     agree: list[float] = []
     for _ in range(8):
-        view, plane = examples.draw(64)
+        view, plane, outline = examples.draw(64)
         assert view.shape == (64, 64, 3)
-        assert plane.shape == (64, 64)
+        assert plane.shape == outline.shape == (64, 64)
         agree.append(float(np.corrcoef(view.mean(-1).ravel(), plane.ravel())[0, 1]))
     assert np.median(agree) > 0.5
+
+
+def test_what_counts_more_is_the_outline_of_the_head_not_of_the_shoulders() -> None:
+    plane = np.zeros((matte.CROP, matte.CROP), np.uint8)
+    plane[100:, 120:260] = 255
+    outline = matte.outline_of(plane)
+    assert outline[200, 120] > 240
+    assert outline[100, 190] > 240
+    assert outline[200, 190] == outline[200, 60] == 0
+    assert not outline[300:].any()
 
 
 def test_the_bound_of_none_in_n_is_three_in_n() -> None:

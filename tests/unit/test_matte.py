@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.contract.graph import GraphSpec
-from engine.face.matte import SIDE, SPEC, Matting
+from engine.face.matte import SIDE, SPEC, Matting, refine
 from engine.runtime.ort import OrtGraph
 
 MODELS = Path(__file__).parents[2] / "engine" / "models"
@@ -51,6 +51,19 @@ def test_edges_are_sharper_than_the_network_draws_them() -> None:
     lifted = cv2.resize(np.asarray(coarse["matte"], np.float32)[0, 0], (512, 512))
     closer = np.abs(matte - person).mean() < np.abs(lifted - person).mean()
     assert closer
+
+
+def test_an_edge_between_colours_of_the_same_brightness_is_found() -> None:
+    y, x = np.mgrid[:512, :512]
+    person = np.hypot(x - 256, y - 256) < 150
+    rgb = np.where(person[..., None], np.uint8([200, 97, 120]), np.uint8([80, 158, 120]))
+    small = np.asarray(cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    coarse = cv2.GaussianBlur(cv2.resize(person.astype(np.float32), (SIDE, SIDE)), (0, 0), 1.5)
+
+    def error(rgb: NDArray[np.uint8], small: NDArray[np.uint8]) -> float:
+        return float(np.abs(refine(rgb, small, coarse) - person).mean())
+
+    assert error(rgb, small) < 0.7 * error(np.full_like(rgb, 128), np.full_like(small, 128))
 
 
 @pytest.mark.parametrize("name", ["amara", "edith", "marco", "mei", "ravi", "samuel"])
