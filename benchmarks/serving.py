@@ -46,6 +46,7 @@ def serving(settings: PipelineSettings, *more: str) -> Generator[str]:
             process.wait(15)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
         if process.stdout is not None:
             process.stdout.close()
 
