@@ -48,6 +48,7 @@ pc.ontrack = ({ track }) => {
     return;
   }
   new nonstandard.RTCVideoSink(track).onframe = ({ frame }) => {
+    if (seen.state) return; // it says goodbye
     seen.pictures += 1;
     seen.width = frame.width;
     if (seen.pictures === Number(frames)) restart();

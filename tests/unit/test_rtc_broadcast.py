@@ -58,7 +58,7 @@ class Stand:
         return viewer
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0)
 
@@ -135,13 +135,13 @@ async def test_without_listeners_nothing_is_spoken(stand: Stand):
 
 async def test_it_ends_with_its_session_and_says_so(stand: Stand):
     stand.session.queue.put_nowait(None)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await stand.ended.wait()
 
 
 async def test_a_failing_session_ends_its_own_broadcast(stand: Stand, caplog: pytest.LogCaptureFixture):
     stand.add("audio")
     stand.session.queue.put_nowait("nonsense")  # type: ignore[arg-type]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await stand.ended.wait()
     assert "the broadcast of session s failed" in caplog.text
