@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, help="run folder, or folder of PD-FGC's networks (default: what ships)")
     parser.add_argument("--widths", choices=sorted(PRESETS), default="pdfgc-lite", help="of PD-FGC, with weights by rule")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--markdown", action="store_true", help="for docs/parity.md")
+    parser.add_argument("--markdown", action="store_true", help="as a table of Markdown")
 
 
 def main(args: argparse.Namespace) -> int:
