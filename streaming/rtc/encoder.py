@@ -16,11 +16,11 @@ from engine.timeline import SAMPLE_RATE_HZ
 from streaming.rtc.packets import h264_payloads, vp8_payloads
 
 VIDEO_CLOCK_HZ = 90_000
-BITRATE_FLOOR_BPS = 300_000
+BITRATE_FLOOR_BPS = 100_000  # with the voice and headers 200 kb/s
 BITRATE_CEILING_BPS = 6_000_000
 VBV_S = 0.15  # what a key frame may borrow; shorter starves it, longer delays it on a thin line
 VP8_LOWER, VP8_RAISE = 0.7, 1.4  # libvpx must be reopened to follow, at the price of a key frame
-VP8_PATIENCE_FRAMES = 125
+VP8_LOWER_FRAMES, VP8_RAISE_FRAMES = 25, 125  # and not sooner than so many frames after the last time
 VOICE_BPS = 48_000
 VOICE_PACKET = SAMPLE_RATE_HZ // 50  # samples, 20 ms
 _BT601 = 6  # SMPTE 170M in every table of ITU-T H.273
@@ -127,8 +127,7 @@ class Vp8Encoder:
     def encode(self, picture: NDArray[np.uint8], index: int, *, key: bool) -> EncodedPicture | None:
         """See `PictureEncoder`."""
         self._age += 1
-        ratio = self._target_bps / self._opened_bps
-        if not VP8_LOWER < ratio < VP8_RAISE and self._age >= VP8_PATIENCE_FRAMES:
+        if self._is_far_off():
             self._opened_bps = self._target_bps
             self._codec = self._reopened()
         packets = self._codec.encode(_frame(picture, index, key=key))
@@ -137,6 +136,11 @@ class Vp8Encoder:
         self._picture_id = (self._picture_id + 1) & 0x7FFF
         payloads = vp8_payloads(b"".join(bytes(packet) for packet in packets), self._picture_id)
         return EncodedPicture(index, _timestamp(index, self._fps), any(p.is_keyframe for p in packets), tuple(payloads))
+
+    def _is_far_off(self) -> bool:
+        ratio = self._target_bps / self._opened_bps
+        too_much, too_little = ratio <= VP8_LOWER, ratio >= VP8_RAISE
+        return (too_much and self._age >= VP8_LOWER_FRAMES) or (too_little and self._age >= VP8_RAISE_FRAMES)
 
     def _reopened(self) -> VideoCodecContext:
         self._age = 0

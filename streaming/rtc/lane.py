@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from streaming.rtc.sender import MediaSender
 log = logging.getLogger(__name__)
 
 KEY_INTERVAL_S = 0.3  # requests for a key frame are answered at most this often, except a newcomer's
-BITRATE_GRACE_S = 3.0  # a receiver's first estimates know nothing but the first packets
+THIN_KEY_INTERVAL_S = 1.0  # on a line that has complained, which a key frame fills for as long
 HOLD_ROOM = 8  # pictures waiting for their time; more than the longest hold at the highest rate
 
 Record = Callable[[str, float], None]
@@ -50,7 +51,6 @@ class Lane:
         self._pool, self._hold, self._record = pool, hold, record
         self._newcomer = False
         self._key_at = 0.0
-        self._opened_at = now()
         self._control = BitrateControl(encoder.bitrate)
         self._offered: tuple[Outgoing, float] | None = None
         self._wake = asyncio.Event()
@@ -69,11 +69,13 @@ class Lane:
         self._wake.set()
 
     def take_feedback(self) -> None:
-        """Follow the weakest viewer's line, but not its receiver's first guesses."""
+        """Follow the weakest viewer's line."""
         at = now()
-        if at - self._opened_at >= BITRATE_GRACE_S:
-            reports = [LineReport(v.stats.allowed_bps, v.stats.sent_bps, v.stats.fraction_lost) for v in self.viewers]
-            self.encoder.set_bitrate(self._control.update(reports, at))
+        each = [viewer.stats for viewer in self.viewers]
+        reports = [LineReport(v.allowed_bps, v.sent_bps, v.fraction_lost, v.round_trip.queued_s) for v in each]
+        self.encoder.set_bitrate(self._control.update(reports, at))
+        for viewer in self.viewers:
+            viewer.line_bps = self._control.line_bps
 
     def close(self) -> None:
         """End the encoder; pictures under way are dropped."""
@@ -119,11 +121,11 @@ class Lane:
 
     async def _deliver(self, waiting: _Waiting) -> None:
         picture, begun = waiting.picture, now()
-        for viewer in tuple(self.viewers):
-            if picture.key:
+        if picture.key:
+            for viewer in self.viewers:
                 viewer.wants_key, viewer.started = False, True
-            if viewer.started:
-                await viewer.transmit(picture.payloads, picture.timestamp)
+        started = [viewer for viewer in self.viewers if viewer.started]
+        await asyncio.gather(*(viewer.transmit(picture.payloads, picture.timestamp) for viewer in started))
         sent = now()
         self._record("send", (sent - begun) * 1000)
         if waiting.arrived:
@@ -132,7 +134,8 @@ class Lane:
 
     def _key_due(self) -> bool:
         wanted = any(viewer.wants_key for viewer in self.viewers)
-        due = self._newcomer or (wanted and now() - self._key_at >= KEY_INTERVAL_S)
+        interval_s = KEY_INTERVAL_S if math.isinf(self._control.line_bps) else THIN_KEY_INTERVAL_S
+        due = self._newcomer or (wanted and now() - self._key_at >= interval_s)
         if due:
             self._newcomer, self._key_at = False, now()
         return due

@@ -13,10 +13,11 @@ RTCRtpTransceiver and RTCDtlsTransport use, see `streaming.rtc.aiortc_seam`.
 
 import asyncio
 import contextlib
+import math
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from struct import pack
 
 from aiortc import rtp
@@ -28,6 +29,8 @@ from aiortc.utils import random16, random32
 
 from streaming.contract import now
 from streaming.rtc.clock import MediaClock, ntp
+from streaming.rtc.history import History, Sent
+from streaming.rtc.round_trip import RoundTrip
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
@@ -35,8 +38,7 @@ PLAYOUT_DELAY_URI = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 
 REPORT_INTERVALS_S = (0.0, 0.1, 0.3)  # the first reports come early: a browser syncs only after two
 REPORT_INTERVAL_S = 1.0
-HISTORY = 512  # packets kept for retransmission
-RETRANSMIT_GAP_S = 0.02  # the same packet is not repeated sooner
+PACE = 2.5  # times its rate is what a line that has complained is sent a picture at, as libwebrtc does
 
 
 @dataclass(slots=True)
@@ -45,22 +47,14 @@ class SenderStats:
 
     packets: int = 0
     octets: int = 0
-    sent_bps: float = 0.0  # payload; the lower of the last two seconds, so that a key frame is no rate
+    sent_bps: float = 0.0  # payload, repetitions too; the lower of the last two seconds: a key frame is no rate
     retransmitted: int = 0
+    repeated_octets: int = 0
     key_requests: int = 0
-    round_trip_s: float | None = None
+    round_trip: RoundTrip = field(default_factory=RoundTrip)
     fraction_lost: float = 0.0
     jitter_s: float = 0.0
     allowed_bps: int | None = None  # the viewer's estimate of what its line bears (REMB)
-
-
-@dataclass(slots=True)
-class _Sent:
-    sequence: int
-    timestamp: int
-    marker: bool
-    payload: bytes
-    at: float
 
 
 class MediaSender:
@@ -86,6 +80,7 @@ class MediaSender:
         self.stats = SenderStats()
         self.wants_key = False  # a key frame was asked for and has not left yet
         self.started = kind == "audio"  # a picture decoder can only start on a key frame
+        self.line_bps = math.inf  # what its line bears, once it has complained
         self.codec_name = ""
         self._clock = clock
         self._on_ready, self._on_feedback = on_ready, on_feedback
@@ -103,7 +98,7 @@ class MediaSender:
         self._sequence, self._rtx_sequence = random16() % 32768, random16() % 32768
         self._origin = random32()
         self._last_timestamp: int | None = None
-        self._history: list[_Sent | None] = [None] * HISTORY
+        self._history = History()
         self._reported: dict[int, float] = {}  # middle 32 bits of a report's NTP time -> when it left
         self._reports: asyncio.Task[None] | None = None
         self._first_packet = asyncio.Event()
@@ -155,22 +150,27 @@ class MediaSender:
     # what a Broadcast calls
 
     async def transmit(self, payloads: Sequence[bytes], timestamp: int) -> None:
-        """Send the payloads of one frame; `timestamp` counts the media clock in the codec's units from 0."""
+        """Send the payloads of one frame; `timestamp` counts the media clock in the codec's units from 0.
+
+        A thin line is given them one by one, so that sound gets through between them.
+        """
         if self._stopped or not self._enabled:
             return
         wire_timestamp = (self._origin + timestamp) & 0xFFFFFFFF
         last = len(payloads) - 1
-        sent_at = now()
         try:
             for i, payload in enumerate(payloads):
                 marker = self.kind == "video" and i == last
-                packet = _Sent(self._sequence, wire_timestamp, marker, payload, sent_at)
-                self._history[self._sequence % HISTORY] = packet
+                sent_at = now()
+                packet = Sent(self._sequence, wire_timestamp, marker, payload, sent_at, sent_at)
+                self._history.keep(packet)
                 self._sequence = (self._sequence + 1) & 0xFFFF
                 data = self._serialised(packet, self._payload_type, packet.sequence, self._ssrc, payload)
                 await self.transport._send_rtp(data)
                 self.stats.packets += 1
                 self.stats.octets += len(payload)
+                if i < last and self.line_bps < math.inf:
+                    await asyncio.sleep(8 * len(payload) / (PACE * self.line_bps))
         except ConnectionError:
             return  # the connection's own state tells its peer
         self._last_timestamp = timestamp
@@ -201,7 +201,7 @@ class MediaSender:
             self._static_extensions.append((ids[PLAYOUT_DELAY_URI], (least << 12 | most).to_bytes(3, "big")))
         self._send_time_id = ids.get(SEND_TIME_URI, 0)
 
-    def _serialised(self, packet: _Sent, payload_type: int, sequence: int, ssrc: int, payload: bytes) -> bytes:
+    def _serialised(self, packet: Sent, payload_type: int, sequence: int, ssrc: int, payload: bytes) -> bytes:
         extensions = self._static_extensions
         if self._send_time_id:
             send_time = ntp(time.time()) >> 14 & 0xFFFFFF  # 6.18 fixed point
@@ -214,12 +214,13 @@ class MediaSender:
         return header + payload
 
     async def _retransmit(self, sequence: int) -> None:
-        packet = self._history[sequence % HISTORY]
         at = now()
-        if packet is None or packet.sequence != sequence or at - packet.at < RETRANSMIT_GAP_S:
+        packet = self._history.again(sequence, at, self.stats.round_trip.smoothed_s or 0.0, self.line_bps)
+        if packet is None:
+            self.wants_key = self.wants_key or self._history.is_past(sequence, at)
             return
-        packet.at = at
         self.stats.retransmitted += 1
+        self.stats.repeated_octets += len(packet.payload)
         if self._rtx_payload_type is None:
             data = self._serialised(packet, self._payload_type, sequence, self._ssrc, packet.payload)
         else:
@@ -234,9 +235,8 @@ class MediaSender:
         self.stats.jitter_s = report.jitter / self._clock_rate_hz
         left_at = self._reported.get(report.lsr)
         if left_at is not None:
-            round_trip = max(0.0, now() - left_at - report.dlsr / 65536)
-            before = self.stats.round_trip_s
-            self.stats.round_trip_s = round_trip if before is None else 0.8 * before + 0.2 * round_trip
+            at = now()
+            self.stats.round_trip.add(max(0.0, at - left_at - report.dlsr / 65536), at)
 
     def _take_feedback(self, packet: rtp.RtcpPsfbPacket) -> None:
         if packet.fmt in (rtp.RTCP_PSFB_PLI, rtp.RTCP_PSFB_FIR):
@@ -258,13 +258,17 @@ class MediaSender:
         for interval in REPORT_INTERVALS_S:
             await asyncio.sleep(interval)
             await self._send_report()
-        octets, at, before_bps = self.stats.octets, now(), 0.0
+        octets, at, before_bps = self._octets, now(), math.inf
         while True:
             await asyncio.sleep(REPORT_INTERVAL_S)
             await self._send_report()
-            sent_bps = 8 * (self.stats.octets - octets) / (now() - at)
+            sent_bps = 8 * (self._octets - octets) / (now() - at)
             self.stats.sent_bps = min(before_bps, sent_bps)
-            octets, at, before_bps = self.stats.octets, now(), sent_bps
+            octets, at, before_bps = self._octets, now(), sent_bps
+
+    @property
+    def _octets(self) -> int:
+        return self.stats.octets + self.stats.repeated_octets
 
     async def _send_report(self) -> None:
         assert self._last_timestamp is not None

@@ -22,7 +22,7 @@ class PeerStats:
     @property
     def round_trip_ms(self) -> float | None:
         """The latest round trip, from the viewer's reports."""
-        times = [stats.round_trip_s for stats in self.sent.values() if stats.round_trip_s is not None]
+        times = [seconds for stats in self.sent.values() if (seconds := stats.round_trip.smoothed_s) is not None]
         return 1000 * min(times) if times else None
 
 

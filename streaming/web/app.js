@@ -124,10 +124,11 @@ async function start({ withMicrophone = true, controls = {} } = {}) {
 
 // A page that was loaded anew goes on where it was.
 async function comeBack() {
-  const { request, controls } = before;
+  const { request, controls, shown } = before;
   before = null;
   for (const [id, value] of [["size", request.size], ["fps", request.fps], ["look-ahead", request.look_ahead_ms]]) $(id).value = value;
   if (request.source !== "browser") $("microphone").value = request.source;
+  if (shown) motion.show(shown);
   await start({ controls });
 }
 
@@ -335,7 +336,7 @@ $("pip").addEventListener("click", async () => {
     toast("This browser keeps the picture in the page");
   }
 });
-addEventListener("pagehide", () => live.leave());
+addEventListener("pagehide", () => live.leave(motion.shown));
 
 // -- the beginning ----------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ const PARTS = ["down", "up", "eye"]; // the picture's and the voice's connection
 const TRACE = "mien.live"; // of this tab: what it was doing when it was left
 const BACK_MS = 12_000; // the server keeps a session that nobody uses a little longer
 
-// What this tab's session was when the page was left a moment ago: {request, controls}; null if there was none.
+// What this tab's session was when the page was left a moment ago: {request, controls, shown}; null if there was none.
 export function interrupted() {
   const trace = JSON.parse(sessionStorage.getItem(TRACE));
   sessionStorage.removeItem(TRACE);
@@ -82,10 +82,10 @@ export class Live extends EventTarget {
   }
 
   // The browser's last words when the page is closed or loaded anew: the peers end; the session ends soon, unless the
-  // page comes back to it.
-  leave() {
+  // page comes back to it. `shown` is what the page's own controls show.
+  leave(shown) {
     if (!this.session) return;
-    sessionStorage.setItem(TRACE, JSON.stringify({ at: Date.now(), request: this.#request, controls: this.#controls }));
+    sessionStorage.setItem(TRACE, JSON.stringify({ at: Date.now(), request: this.#request, controls: this.#controls, shown }));
     for (const part of PARTS) this[part]?.close();
   }
 

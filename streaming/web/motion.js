@@ -1,6 +1,7 @@
 // Sliders, pads and presets. Signs as the viewer sees them: right is the person's left, up is up.
 
 const SEND_MS = 33;
+const RANGES = "#roll, #head-gain, #mouth-gain, #expressions input";
 
 // Each slider drives channels: [channel, weight] for its positive and its negative half.
 const EXPRESSIONS = [
@@ -44,6 +45,23 @@ export class Motion {
     const moves = (id) => /^(look|nod|shake)/.test(id);
     document.getElementById("looks").replaceChildren(...this.#presets.filter(({ dataset }) => moves(dataset.id)));
     document.getElementById("presets").replaceChildren(...this.#presets.filter(({ dataset }) => !moves(dataset.id)));
+  }
+
+  // Where everything stands, for a page that is loaded anew: nothing is sent, as the session stands there already.
+  get shown() {
+    return {
+      ranges: Object.fromEntries(Array.from(document.querySelectorAll(RANGES), ({ id, value }) => [id, Number(value)])),
+      pads: Object.fromEntries(Object.entries(this.pads).map(([name, pad]) => [name, pad.at])),
+      idle: document.getElementById("idle").checked,
+      preset: this.#presets.find((button) => button.getAttribute("aria-pressed") === "true")?.dataset.id,
+    };
+  }
+
+  show({ ranges, pads, idle, preset }) {
+    for (const range of document.querySelectorAll(RANGES)) show(range, ranges[range.id] ?? range.defaultValue);
+    for (const [name, pad] of Object.entries(this.pads)) pad.show(...(pads[name] ?? [0, 0]));
+    document.getElementById("idle").checked = idle;
+    this.#press(this.#presets.find((button) => button.dataset.id === preset) ?? null);
   }
 
   #preset({ id, gesture }) {
@@ -163,6 +181,8 @@ class Pad {
     const snap = (value) => (Math.abs(value) < 0.06 ? 0 : value);
     this.set(snap(x) * Number(this.#x.max), snap(y) * Number(this.#y.max));
   }
+
+  get at() { return [Number(this.#x.value), Number(this.#y.value)]; }
 
   set(x, y) {
     this.show(x, y);

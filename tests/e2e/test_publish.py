@@ -128,7 +128,7 @@ async def test_janus_receives_what_is_pushed(tmp_path: Path):
         await until(lambda: there.receiving == {"audio", "video"})
         peer = here.peers.peers("s")[0]
         assert peer.connected
-        await until(lambda: all(sender.stats.round_trip_s is not None for sender in peer.senders))  # it reports
+        await until(lambda: all(sender.stats.round_trip.smoothed_s is not None for sender in peer.senders))  # it reports
 
 
 async def test_every_session_has_an_endpoint_of_its_own_where_the_address_says_so():

@@ -97,7 +97,7 @@ def test_vp8_changes_its_bitrate_rarely():
 
 
 def test_bitrates_grow_with_the_picture_and_stay_between_floor_and_ceiling():
-    rates = [start_bitrate(size, 25) for size in (64, 256, 512, 768)]
+    rates = [start_bitrate(size, 25) for size in (32, 256, 512, 768)]
     assert rates == sorted(rates)
     assert rates[0] == BITRATE_FLOOR_BPS
     assert rates[2] == 2_500_000

@@ -8,7 +8,7 @@ import pytest
 
 from streaming.contract import Outgoing, Stamps, now
 from streaming.rtc import lane as module
-from streaming.rtc.encoder import EncodedPicture
+from streaming.rtc.encoder import VOICE_BPS, EncodedPicture
 from streaming.rtc.lane import Lane, LaneStats
 from streaming.rtc.sender import SenderStats
 
@@ -36,6 +36,7 @@ class Viewer:
     def __init__(self) -> None:
         self.stats = SenderStats()
         self.wants_key = self.started = False
+        self.line_bps = float("inf")
         self.seen: list[int] = []
 
     async def transmit(self, payloads: Any, timestamp: int) -> None:
@@ -129,12 +130,9 @@ async def test_a_failure_costs_one_picture(stand: Stand, caplog: pytest.LogCaptu
     assert "could not be encoded" in caplog.text
 
 
-async def test_the_weakest_line_sets_the_bitrate_after_a_grace(stand: Stand, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "BITRATE_GRACE_S", 3600.0)
+async def test_the_weakest_line_sets_the_bitrate(stand: Stand):
+    stand.viewer()
     viewer = stand.viewer()
-    viewer.stats.allowed_bps, viewer.stats.sent_bps = 1_000_000, 1_900_000
+    viewer.stats.allowed_bps, viewer.stats.sent_bps, viewer.stats.round_trip.queued_s = 1_000_000, 1_900_000, 0.2
     stand.lane.take_feedback()
-    assert stand.encoder.bitrate == 2_000_000
-    monkeypatch.setattr(module, "BITRATE_GRACE_S", 0.0)
-    stand.lane.take_feedback()
-    assert stand.encoder.bitrate == 900_000
+    assert stand.encoder.bitrate == viewer.line_bps == 900_000 - VOICE_BPS

@@ -1,0 +1,61 @@
+"""What was sent lately, and what of it is worth sending again. Pure: instants are arguments."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+ROOM: Final = 512  # packets
+GAP_S: Final = 0.02
+"""The same packet is not repeated sooner; nor sooner than the line's round trip, as the repetition may be under way."""
+LATE_S: Final = 0.6
+"""A packet so old is not repeated: its picture is past, and a key frame is sooner there."""
+SHARE: Final = 0.3
+"""Of a line's rate may go into repetitions: what is lost for want of room is not mended by sending more."""
+SAVED_S: Final = 0.25
+"""What was not repeated in so long may be made up for at once."""
+MOST_BPS: Final = 4_000_000
+"""What is taken for the rate of a line that has not complained."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """A packet as it was sent; `at` is when last."""
+
+    sequence: int
+    timestamp: int
+    marker: bool
+    payload: bytes
+    first: float
+    at: float
+
+
+class History:
+    """The last `ROOM` packets of one stream."""
+
+    def __init__(self) -> None:
+        self._packets: list[Sent | None] = [None] * ROOM
+        self._room = math.inf  # bytes that may be repeated now
+        self._filled_at = 0.0
+
+    def keep(self, packet: Sent) -> None:
+        """A packet has been sent; the oldest is forgotten."""
+        self._packets[packet.sequence % ROOM] = packet
+
+    def is_past(self, sequence: int, at: float) -> bool:
+        """Whether a packet will not be repeated any more."""
+        packet = self._packets[sequence % ROOM]
+        return packet is None or packet.sequence != sequence or at - packet.first > LATE_S
+
+    def again(self, sequence: int, at: float, round_trip_s: float, line_bps: float) -> Sent | None:
+        """The packet to repeat now, counted as repeated; None when it is forgotten, under way, too late or too much."""
+        packet = self._packets[sequence % ROOM]
+        if packet is None or self.is_past(sequence, at) or at - packet.at < max(GAP_S, round_trip_s):
+            return None
+        rate = SHARE * min(line_bps, MOST_BPS) / 8
+        self._room = min(self._room + rate * (at - self._filled_at), rate * SAVED_S)
+        self._filled_at = at
+        if self._room < len(packet.payload):
+            return None
+        self._room -= len(packet.payload)
+        packet.at = at
+        return packet
