@@ -2,12 +2,12 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import ModelError
-from engine.runtime.model_file import PRECISION, file_name
+from engine.runtime.model_file import PRECISION, file_name, manifest_of
 from export.bars import Arrays, excess, measured
 from export.files import (
     Network,
@@ -22,6 +22,7 @@ from export.files import (
     onnx,
     save,
     store_in_half,
+    unlist,
 )
 from export.half import halved, rounded, search
 from export.probes import Probes, drawn
@@ -47,10 +48,12 @@ def export(
 ) -> list[Path]:
     """Write a network's files and say so; the one in float32 for one sample is always among them.
 
+    Files of the same network that are there with other weights are removed: a GPU would take them in its place.
+
     Args:
         network: what to write.
         folder: made if it is not there; what it holds is vouched for in its manifest.
-        batches: sizes, of `BATCHES`.
+        batches: sizes, of `placement.BATCHES`.
         probes: inputs on which a file is proved equal.
         half: FP16 in the graph for these sizes, instead of float32.
         stored_in_half: keep large weights of float32 files in half: half the size, the same arithmetic.
@@ -59,23 +62,13 @@ def export(
         ModelError: if a file cannot be written, or differs from its network by more than its bars allow.
     """
     seen = probes(network.spec, count_of(network))
-    paths: list[Path] = []
-    for batch in sorted({1, *(() if half else batches)}):
-        model = model_of(network, batch)
-        words = [proved(network, model, seen)] if batch == 1 else []
-        if stored_in_half:
-            whole, model = model, store_in_half(model)
-            if batch == 1:
-                words.append(_kept_by(network, by_onnx(whole), by_onnx(model), seen, "stored in half"))
-        paths.append(_put(model, folder / file_name(network.spec.name, batch), words))
+    known = known_islands(network, folder)
+    first = _first(network, folder, seen, stored_in_half=stored_in_half)
+    _remove_others(network, folder)
+    sizes = sorted(set(batches))
     if half:
-        islands, errors = islands_of(network, seen, known_islands(network, folder))
-        for batch in sorted(set(batches)):
-            model = halved(model_of(network, batch), islands)
-            label(model, {PRECISION: "half", ISLANDS: json.dumps(islands), PARITY: json.dumps(errors)})
-            words = [f"FP16 but for {len(islands)} of {len(model.graph.node)} nodes", said(network, errors)]
-            paths.append(_put(model, folder / file_name(network.spec.name, batch, half=True), words))
-    return paths
+        return [first, *_halves(network, folder, sizes, islands_of(network, seen, known))]
+    return [first, *_wholes(network, folder, [size for size in sizes if size > 1], stored_in_half=stored_in_half)]
 
 
 def count_of(network: Network) -> int:
@@ -120,6 +113,47 @@ def known_islands(network: Network, folder: Path) -> list[str]:
 def said(network: Network, errors: dict[str, float]) -> str:
     """Errors in the units of their bars."""
     return ", ".join(f"{name} {errors[name]:.3g} ({bar})" for name, bar in network.bars.items())
+
+
+def _first(network: Network, folder: Path, probes: Sequence[Arrays], *, stored_in_half: bool) -> Path:
+    """The float32 file for one sample, proved equal to its network."""
+    model = model_of(network)
+    words = [proved(network, model, probes)]
+    if stored_in_half:
+        whole, model = by_onnx(model), store_in_half(model)
+        words.append(_kept_by(network, whole, by_onnx(model), probes, "stored in half"))
+    return _put(model, folder / file_name(network.spec.name), words)
+
+
+def _wholes(network: Network, folder: Path, sizes: Sequence[int], *, stored_in_half: bool) -> Iterator[Path]:
+    """The float32 files for several samples."""
+    for size in sizes:
+        model = model_of(network, size)
+        yield _put(store_in_half(model) if stored_in_half else model, folder / file_name(network.spec.name, size), ())
+
+
+def _halves(network: Network, folder: Path, sizes: Sequence[int], found: tuple[list[str], dict[str, float]]) -> Iterator[Path]:
+    """The FP16 files, with the islands that were found and what the rest costs."""
+    islands, errors = found
+    for size in sizes:
+        model = halved(model_of(network, size), islands)
+        label(model, {PRECISION: "half", ISLANDS: json.dumps(islands), PARITY: json.dumps(errors)})
+        words = [f"FP16 but for {len(islands)} of {len(model.graph.node)} nodes", said(network, errors)]
+        yield _put(model, folder / file_name(network.spec.name, size, half=True), words)
+
+
+def _remove_others(network: Network, folder: Path) -> None:
+    listed = manifest_of(folder) or {}
+    ours = listed[file_name(network.spec.name)]
+    others = [
+        name
+        for name, entry in listed.items()
+        if entry.get("network") == ours["network"] and entry["source"] != ours["source"] and (folder / name).exists()
+    ]
+    for name in others:
+        (folder / name).unlink()
+        sys.stdout.write(f"{folder / name}  removed: it had other weights\n")
+    unlist(folder, others)
 
 
 def _kept_by(network: Network, whole: Any, other: Any, probes: Sequence[Arrays], what: str) -> str:

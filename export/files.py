@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,14 +78,21 @@ def save(model: Any, path: Path) -> None:
 
 
 def list_in_manifest(path: Path, about: Mapping[str, str] | None = None) -> None:
-    """Vouch for a file in its folder's manifest, by its SHA-256; the manifest is replaced whole."""
+    """Vouch for a file in its folder's manifest, by its SHA-256."""
     data = path.read_bytes()
-    files = {name: dict(entry) for name, entry in (manifest_of(path.parent) or {}).items()}
-    files[path.name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **(about or {})}
-    whole = {"version": VERSION, "files": dict(sorted(files.items()))}
-    part = path.parent / f"{MANIFEST}.part"
-    part.write_text(json.dumps(whole, indent=1) + "\n")
-    part.replace(path.parent / MANIFEST)
+    entry = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **(about or {})}
+    _replace_manifest(path.parent, {**(manifest_of(path.parent) or {}), path.name: entry})
+
+
+def unlist(folder: Path, names: Collection[str]) -> None:
+    """Vouch no more for these files."""
+    _replace_manifest(folder, {name: entry for name, entry in (manifest_of(folder) or {}).items() if name not in names})
+
+
+def _replace_manifest(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+    part = folder / f"{MANIFEST}.part"
+    part.write_text(json.dumps({"version": VERSION, "files": dict(sorted(files.items()))}, indent=1) + "\n")
+    part.replace(folder / MANIFEST)
 
 
 def about(model: Any) -> dict[str, str]:

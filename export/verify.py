@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from engine.contract.graph import Graph, TensorSpec
+from engine.contract.graph import TensorSpec
 from engine.runtime import placement
 from engine.runtime.model_file import file_name
 from export import offline, pdfgc
@@ -95,32 +95,49 @@ def opened(row: Row, run: Path | None, widths: Widths) -> Network:
 
 def checks_of(row: Row, network: Network, folder: Path, count: int | None = None) -> Iterator[Check]:
     """All checks of a network, on so many probes; files are written into the folder."""
-    spec, probes = network.spec, row.probes(network.spec, count or count_of(network))
+    judged = _Judged(row, network, row.probes(network.spec, count or count_of(network)))
+    for what, bars, errors in (*judged.whole(), *judged.in_half(folder)):
+        yield from (Check(row.name, what, name, errors[name], bar) for name, bar in bars.items())
 
-    def checks(what: str, bars: Bars, errors: Mapping[str, float]) -> Iterator[Check]:
-        return (Check(row.name, what, name, errors[name], bar) for name, bar in bars.items())
 
-    model = model_of(network)
-    exact = dict.fromkeys([tensor.name for tensor in (*spec.outputs, *spec.states)], network.exact)
-    yield from checks("PyTorch = ONNX Runtime", exact, exactness(network, model, probes))
-    alone = answers(by_onnx(model), spec, probes)
-    outputs = dict.fromkeys([tensor.name for tensor in spec.outputs], network.exact)
-    if row.name in OFFLINE:
-        still = [{**probe, **{name: probes[0][name] for name in probe if name == "style"}} for probe in probes]
-        live = answers(by_onnx(model), spec, still)
-        yield from checks("streaming = offline", outputs, measured(outputs, live, OFFLINE[row.name](network, still)))
-    yield from checks(f"batch of {BATCH} = one by one", outputs, batch_errors(row, network, by_onnx(model), outputs))
-    islands, errors = islands_of(network, probes)
-    yield from checks(f"FP16 ({len(islands)} in FP32)", network.bars, errors)
-    half = halved(model, islands)
-    found = answers(by_onnx(half), spec, probes)
-    yield from checks("FP16 file", network.bars, measured(network.bars, found, alone))
-    path = folder / file_name(spec.name, half=True)
-    save(half, path)
-    for backend in placement.backends():
-        if backend.device != placement.CPU and not backend.why_not:
-            found = answers(_as_run(backend.load(path, 1)), spec, probes)
-            yield from checks(backend.name, network.bars, measured(network.bars, found, alone))
+Result = tuple[str, Bars, Mapping[str, float]]
+"""What was compared, the bars, and the errors of each."""
+
+
+class _Judged:
+    """A network, its float32 model, and what that says of the probes."""
+
+    def __init__(self, row: Row, network: Network, probes: Sequence[Arrays]) -> None:
+        self._row, self._network, self._probes = row, network, probes
+        self._model = model_of(network)
+        self._run = by_onnx(self._model)
+
+    def whole(self) -> Iterator[Result]:
+        """In float32."""
+        row, network, spec = self._row, self._network, self._network.spec
+        outputs = dict.fromkeys([tensor.name for tensor in spec.outputs], network.exact)
+        every = outputs | dict.fromkeys([tensor.name for tensor in spec.states], network.exact)
+        yield "PyTorch = ONNX Runtime", every, exactness(network, self._model, self._probes)
+        if row.name in OFFLINE:
+            still = [{**probe, **{name: self._probes[0][name] for name in probe if name == "style"}} for probe in self._probes]
+            live = answers(self._run, spec, still)
+            yield "streaming = offline", outputs, measured(outputs, live, OFFLINE[row.name](network, still))
+        yield f"batch of {BATCH} = one by one", outputs, batch_errors(row, network, self._run, outputs)
+
+    def in_half(self, folder: Path) -> Iterator[Result]:
+        """In FP16 against float32, on every device that there is."""
+        bars, spec = self._network.bars, self._network.spec
+        wanted = answers(self._run, spec, self._probes)
+        islands, errors = islands_of(self._network, self._probes)
+        yield f"FP16 ({len(islands)} in FP32)", bars, errors
+        half = halved(self._model, islands)
+        yield "FP16 file", bars, measured(bars, answers(by_onnx(half), spec, self._probes), wanted)
+        path = folder / file_name(spec.name, half=True)
+        save(half, path)
+        for backend in placement.backends():
+            if backend.device != placement.CPU and not backend.why_not:
+                found = answers(backend.load(path, 1).run, spec, self._probes)
+                yield backend.name, bars, measured(bars, found, wanted)
 
 
 def batch_errors(row: Row, network: Network, alone: Run, bars: Bars) -> dict[str, float]:
@@ -142,10 +159,6 @@ def _sample(arrays: Arrays, tensors: Mapping[str, TensorSpec], number: int) -> A
     return {
         name: np.ascontiguousarray(np.split(arrays[name], BATCH, axis=tensor.axis)[number]) for name, tensor in tensors.items()
     }
-
-
-def _as_run(graph: Graph) -> Run:
-    return graph.run
 
 
 def _names() -> list[str]:

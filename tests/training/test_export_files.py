@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 onnx = pytest.importorskip("onnx")
@@ -64,6 +65,26 @@ def test_every_file_says_what_it_is_and_is_vouched_for(tmp_path: Path) -> None:
         assert file.metadata[SOURCE] == listed["small.onnx"]["source"] == digest(network.module)
         assert OrtGraph.load(tmp_path / name).spec == file.spec
     assert json.loads(read_model(tmp_path / "small.half.onnx").metadata[ISLANDS]) == []
+
+
+def test_files_with_other_weights_do_not_stay_beside_new_ones(tmp_path: Path) -> None:
+    export(small(1), tmp_path, (1, 2))
+    export(small(1), tmp_path, (2,), half=True)
+    assert len(list(tmp_path.glob("*.onnx"))) == 3
+    export(small(2), tmp_path)
+    assert [path.name for path in tmp_path.glob("*.onnx")] == ["small.onnx"]
+    assert set(manifest_of(tmp_path) or ()) == {"small.onnx"}
+    read_model(tmp_path / "small.onnx")
+
+
+def test_what_ships_is_exported_again_for_another_batch(tmp_path: Path) -> None:
+    assert main(["head-style", "--half", "--batch", "2", "--out", str(tmp_path)]) == 0
+    before = read_model(MODELS / "head_style.onnx").spec
+    assert read_model(tmp_path / "head_style.onnx").spec == before
+    assert read_model(tmp_path / "head_style.b2.half.onnx").spec == before.batched(2)
+    graphs = [OrtGraph.load(folder / "head_style.onnx") for folder in (MODELS, tmp_path)]
+    one, other = (graph.run(before.fake_inputs(0))["style"].astype(np.float32) for graph in graphs)
+    np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_a_graph_is_static_and_has_no_dead_branch() -> None:
