@@ -22,6 +22,7 @@ from engine.features.pdfgc import BEFORE, FIRST_PICTURE, FRAMES, HOP, PER_PICTUR
 from engine.motion.visemes import controls_of
 from engine.rig.topology import LID_LOWER, LID_UPPER, LIP_LOWER_OUTER, LIP_UPPER_OUTER, SIDES
 from training.data.splits import Split
+from training.pdfgc import heatmaps
 from training.pdfgc.augment import discoloured, hued
 from training.speech.utterances import Utterance
 from training.synthesis.data import Clips, Sharing, Stills
@@ -81,19 +82,22 @@ class Stars:
             drivers: uint8[6, E, E, 3], the same pictures in other colours, for a motion encoder.
             identities: uint8[6, E, E, 3], the person of each target in another picture.
             focus: uint8[6, S, S], see `focus`.
+            marks: float32[6, 478, 2], the landmarks of each in sides of the picture.
             motion: float32[6, 58].
             away: int64[6, 5], for each factor how many rows further on is a picture, of somebody else, that shares it;
                 0 where there is none.
         """
         rows, away = self._star(rng)
         others = np.array([self._another(rng, row) for row in rows])
+        marks = self._stills.marks(rows)
         targets, identities = self._stills.read(rows, self._size), self._stills.read(others, self._seen)
         colours = np.zeros(STAR, np.int64) if self._plain else rng.integers(2**32, size=STAR)
         star = {
             "targets": recoloured(targets, colours),
             "identities": recoloured(identities, colours),
             "drivers": np.stack([discoloured(picture, rng) for picture in self._stills.read(rows, self._seen)]),
-            "focus": np.stack([focus(marks, self._size) for marks in self._stills.marks(rows)]),
+            "focus": np.stack([focus(face, self._size) for face in marks]),
+            "marks": marks,
             "motion": self._stills.motion[rows],
             "away": away,
         }
@@ -126,7 +130,7 @@ def recoloured(pictures: Image, seeds: NDArray[np.int64]) -> Image:
 def in_mirror(star: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """A star of `Stars.draw` as a mirror shows it."""
     pictures = {name: star[name][:, :, ::-1].copy() for name in ("targets", "identities", "drivers", "focus")}
-    return {**star, **pictures, "motion": mirrored(star["motion"])}
+    return {**star, **pictures, "marks": heatmaps.in_mirror(star["marks"]), "motion": mirrored(star["motion"])}
 
 
 class FactorialSpeech:

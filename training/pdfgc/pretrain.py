@@ -1,7 +1,8 @@
 """Pre-training on the factorial set: every factor gets its place in the latent, with labels, before stages 1 to 3.
 
 Not in the paper, which has no such data. The heads learn to say what was drawn
-in the terms of `training.pdfgc.codes`, the audio encoder to say the lips of
+in the terms of `training.pdfgc.codes`, over heatmaps that learn where
+landmarks are (`training.pdfgc.heatmaps`), the audio encoder to say the lips of
 its sound in the same terms, and the generator to draw a person from another
 picture and five factors. Each factor comes, by chance, from its label or from
 what the motion encoder sees in a picture of somebody else who shares it and
@@ -20,6 +21,7 @@ from torch.nn import functional
 from training.networks.pdfgc.layers import sized
 from training.pdfgc.codes import code_matrix
 from training.pdfgc.factorial import STAR, FactorialSpeech, Stars
+from training.pdfgc.heatmaps import heatmap_error
 from training.pdfgc.losses import feature_difference
 from training.pdfgc.networks import Networks, Parts, pictures
 from training.pdfgc.stage import Batch, Outcome, joined
@@ -29,7 +31,7 @@ from training.synthesis.factors import FACTORS
 
 WEIGHTS: Final[Mapping[str, float]] = {
     "pixels": 4.0, "perceptual": 1.0,
-    "lip": 2.0, "expression": 1.0, "gaze": 1.0, "blink": 0.5, "pose": 0.5, "heard": 2.0,
+    "landmarks": 3.0, "lip": 2.0, "expression": 1.0, "gaze": 1.0, "blink": 0.5, "pose": 0.5, "heard": 2.0,
     "adversarial": 0.05, "matching": 1.0,
 }  # fmt: skip
 SEES_EVERY: Final = 2
@@ -90,10 +92,11 @@ class Pretrain:
         said = driven = self._code(batch["motion"])
         losses: dict[str, Tensor] = {}
         if step % SEES_EVERY == 0:
-            seen = Parts.seen(self.networks.motion(pictures(batch["drivers"])))
+            heatmaps = self.networks.motion.heatmaps(pictures(batch["drivers"]))
+            seen = Parts.seen(self.networks.motion.features(heatmaps))
             told = max(TOLD[0], 1 - (1 - TOLD[0]) * step / TOLD[1])
             driven = mixed(said, seen, batch["away"], batch["chance"] < told)
-            losses = heads_error(seen, said)
+            losses = {"landmarks": heatmap_error(heatmaps, batch["marks"]), **heads_error(seen, said)}
         made = self.networks.draw(pictures(batch["identities"]), driven.joined())
         target = pictures(batch["targets"])
         losses["pixels"] = focused_error(made, target, batch["focus"])

@@ -100,10 +100,17 @@ class AlignmentNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """[B, 3, S, S] to [B, 512]."""
+        return self.summed_up(self.heatmaps(image))
+
+    def heatmaps(self, image: Tensor) -> Tensor:
+        """[B, 3, S, S] to [B, M, S / 4, S / 4]."""
         x = functional.relu(self.bn1(self.conv1(image)))
         x = functional.max_pool2d(self.conv2(x), 2)
         x = self.top_m_0(self.m0(self.conv4(self.conv3(x))))
-        heatmaps = self.l0(functional.relu(self.bn_end0(self.conv_last0(x))))
+        return self.l0(functional.relu(self.bn_end0(self.conv_last0(x))))
+
+    def summed_up(self, heatmaps: Tensor) -> Tensor:
+        """[B, M, S / 4, S / 4] to [B, 512]."""
         small = functional.relu(self.conv6(functional.relu(self.bn5(heatmaps))))
         return self.fc(small.flatten(1))
 
@@ -123,7 +130,15 @@ class MotionEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> MotionFeatures:
         """What `image`, RGB in -1..1 [B, 3, S, S], says of a face's motion."""
-        unified = self.unify(image)
+        return self.features(self.heatmaps(image))
+
+    def heatmaps(self, image: Tensor) -> Tensor:
+        """[B, M, E / 4, E / 4]: what the encoder, which sees an image at `size` E, first makes of it."""
+        return self.model.heatmaps(sized(image, self.size))
+
+    def features(self, heatmaps: Tensor) -> MotionFeatures:
+        """What heatmaps say of a face's motion."""
+        unified = self.model.summed_up(heatmaps)
         return MotionFeatures(unified, self.pose(unified), self.eye(unified), self.expression(unified), self.lip(unified))
 
     def unify(self, image: Tensor) -> Tensor:

@@ -1,0 +1,40 @@
+"""Heatmaps of landmarks: where they lie, in a mirror, and what they are compared with."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from engine.rig.topology import IRIS  # noqa: E402
+from training.pdfgc.heatmaps import MARKED, heatmap_error, heatmaps, in_mirror  # noqa: E402
+
+
+def test_no_landmark_is_taught_twice() -> None:
+    assert len(set(MARKED)) == len(MARKED)
+    assert max(MARKED) < 478
+
+
+def test_a_spot_lies_on_its_landmark() -> None:
+    marks = torch.tensor([[[0.25, 0.5], [0.875, 0.125]]])
+    made = heatmaps(marks, 16)
+    assert made.shape == (1, 2, 16, 16)
+    x, y = ((made * (torch.arange(16) + 0.5).view(shape)).sum((2, 3)) / made.sum((2, 3)) for shape in ((1, 16), (16, 1)))
+    torch.testing.assert_close(torch.stack([x, y], -1)[0, 0], marks[0, 0] * 16, atol=0.05, rtol=0)
+    assert float(made.max()) <= 1
+
+
+def test_nothing_said_is_an_error_of_one_and_the_truth_of_none() -> None:
+    marks = torch.rand(2, 478, 2)
+    truth = heatmaps(marks[:, MARKED[:8]], 8)
+    assert float(heatmap_error(torch.zeros(2, 8, 8, 8), marks)) == pytest.approx(1)
+    assert float(heatmap_error(truth, marks)) == pytest.approx(0, abs=1e-6)
+    beyond = torch.cat([heatmaps(marks[:, MARKED], 8), torch.ones(2, 4, 8, 8)], 1)
+    assert float(heatmap_error(beyond, marks)) == pytest.approx(0, abs=1e-6)
+
+
+def test_in_a_mirror_the_right_eye_is_the_left_one() -> None:
+    marks = np.random.default_rng(0).random((3, 478, 2), np.float32)
+    turned = in_mirror(marks)
+    assert turned[:, IRIS["Left"], 0] == pytest.approx(1 - marks[:, IRIS["Right"], 0])
+    assert turned[:, 33, 1] == pytest.approx(marks[:, 263, 1])
+    assert in_mirror(turned) == pytest.approx(marks, abs=1e-6)
