@@ -32,6 +32,8 @@ from engine.runtime.placement import Backend
 
 FOLDERS: Final = (Path("engine/models"), Path("out/networks"), Path("out/pdfgc-networks"))
 """Where networks are looked for; those that are missing are left out."""
+FRAME: Final = ("pdfgc_audio", "pdfgc_motion", "pdfgc_generator")
+"""A frame of PD-FGC; appearance is encoded once per identity."""
 WARM: Final = 5
 LEAST: Final = 20
 """Runs of each at least, else there is no p99 to speak of."""
@@ -48,14 +50,14 @@ class Contest:
     Attributes:
         name: of the network.
         batch: samples in one run.
-        work: of its float32 file.
+        works: by backend, of the file that it runs: in half precision on a GPU, where there is one.
         graphs: by backend.
         taken_s: likewise, what each run took.
     """
 
     name: str
     batch: int
-    work: Work
+    works: Mapping[str, Work]
     graphs: Mapping[str, Graph]
     taken_s: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
@@ -97,6 +99,7 @@ def run_suite(
             contests.append(contest)
             _report(outcome, contest, {str(backend): tops[backend.device] for backend in able})
         progress((n + 1) / len(sizes))
+    _report_frames(outcome, contests)
     if plots is not None and contests:
         from benchmarks.plots import graphs
 
@@ -120,21 +123,24 @@ def networks(folders: Sequence[Path]) -> list[Path]:
 
 def _contest(path: Path, batch: int, able: Sequence[Backend], threads: int, outcome: Outcome) -> Contest:
     """What can run, with a line for what cannot; and the control."""
-    plain = placement.variant(path, batch)
-    judge, graphs = OrtGraph.load(plain, threads), dict[str, Graph]()
+    judge = OrtGraph.load(placement.variant(path, batch), threads)
+    works, graphs = dict[str, Work](), dict[str, Graph]()
     inputs = judge.spec.fake_inputs(1)
     wanted = judge.run(inputs)
     for backend in able:
+        file = placement.variant(path, batch, half=backend.half)
+        if not backend.half and ".half" in file.name:
+            continue  # a CPU is no faster for it, and would be judged by itself
         try:
-            graph = backend.load(placement.variant(path, batch, half=backend.half), threads)
+            graph = backend.load(file, threads)
             differs = _difference(wanted, graph.run(inputs))
         except DeviceError as error:
             outcome.lines.append(f"{path.stem}, batch {batch}: not by {backend}: {error}")
             continue
-        graphs[str(backend)] = graph
+        graphs[str(backend)], works[str(backend)] = graph, work_of(file)
         if not differs <= TOLERANCE:
             outcome.failures.append(f"{path.stem}, batch {batch}: {backend} differs from the CPU by {differs:.2g}")
-    return Contest(path.stem, batch, work_of(plain), graphs)
+    return Contest(path.stem, batch, works, graphs)
 
 
 def _difference(wanted: Arrays, found: Arrays) -> float:
@@ -163,10 +169,24 @@ def _report(outcome: Outcome, contest: Contest, tops: Mapping[str, Ceilings | No
         found: dict[str, Metric] = {"ms": taken, "per_s": contest.batch / middle_s}
         note = f"{contest.batch / middle_s:.0f}/s"
         if top is not None:
-            floor_s = contest.work.floor_s(top.flops_per_s, top.bytes_per_s)
-            arithmetic = contest.work.flops / middle_s / top.flops_per_s
-            traffic = contest.work.bytes / middle_s / top.bytes_per_s
+            work = contest.works[by]
+            floor_s = work.floor_s(top.flops_per_s, top.bytes_per_s)
+            arithmetic, traffic = work.flops / middle_s / top.flops_per_s, work.bytes / middle_s / top.bytes_per_s
             found |= {"floor_ms": 1000 * floor_s, "matrix_share": arithmetic, "copy_share": traffic}
             note += f", floor {1000 * floor_s:.3g} ms; {arithmetic:.0%} of the matrix rate, {traffic:.0%} of the bandwidth"
         outcome.rows.append(Row(f"{contest.name}, batch {contest.batch}, {by}, ms", taken, (), note))
         outcome.metrics[f"{contest.name}_b{contest.batch}_{by.replace(' ', '_')}"] = found
+
+
+def _report_frames(outcome: Outcome, contests: Sequence[Contest]) -> None:
+    """What a whole frame of PD-FGC costs: its networks one after the other, the medians added."""
+    middle_ms: dict[tuple[str, int], dict[str, float]] = {}
+    for contest in contests:
+        for by, taken_s in contest.taken_s.items():
+            middle_ms.setdefault((by, contest.batch), {})[contest.name] = 1000 * float(np.median(taken_s))
+    for (by, batch), parts in middle_ms.items():
+        if not parts.keys() >= set(FRAME):
+            continue
+        whole = sum(parts[name] for name in FRAME)
+        outcome.rows.append(Row(f"PD-FGC frame, batch {batch}, {by}, ms", whole, (), f"{1000 * batch / whole:.0f} frames/s"))
+        outcome.metrics[f"pdfgc_frame_b{batch}_{by.replace(' ', '_')}_ms"] = whole
