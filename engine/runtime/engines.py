@@ -89,8 +89,17 @@ def library() -> Library:
     raise MissingDependency(f"neither {' nor '.join(LIBRARIES)} is installed: {INSTALL}")
 
 
-def build(model: ModelFile, using: Library, progress: Progress = silent, timing: bytes = b"") -> tuple[bytes, bytes]:
-    """The engine of a network for the GPU in use, and the timing cache as it is then (empty for `tensorrt_rtx`).
+def build(
+    model: ModelFile, using: Library, progress: Progress = silent, timing: bytes = b"", target: str = ""
+) -> tuple[bytes, bytes]:
+    """The engine of a network, and the timing cache as it is then (empty for `tensorrt_rtx`).
+
+    Args:
+        model: the network.
+        using: what builds.
+        progress: told how far it is.
+        timing: the cache that an earlier building gave.
+        target: a member of the `ComputeCapability` of `tensorrt_rtx`; by default the library's own choice.
 
     Raises:
         DeviceError: if the library does not understand the network, or cannot build it.
@@ -106,6 +115,9 @@ def build(model: ModelFile, using: Library, progress: Progress = silent, timing:
         raise DeviceError(f"{model.path} is nothing for {using.name} {using.version} ({_line(why)}); use --device cpu")
     config = builder.create_builder_config()
     config.progress_monitor = _monitor_of(trt, lambda share: progress(name, share))
+    if target:
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(getattr(using.module.ComputeCapability, target), 0)
     kept = _timing_cache(config, timing) if using.name == "tensorrt" else None  # the other's do nothing
     built = builder.build_serialized_network(network, config)
     if built is None:
