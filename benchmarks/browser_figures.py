@@ -13,6 +13,8 @@ from engine.timeline import SAMPLE_RATE_HZ
 
 REACH_MS = 1150.0
 """A click's picture is looked for this long: less than the shortest pause between two clicks."""
+BACK = SAMPLE_RATE_HZ / TICK
+"""A second: no picture is that much older than the one before it."""
 _PER_MS = SAMPLE_RATE_HZ / 1000
 
 Floats = NDArray[np.float64]
@@ -85,10 +87,11 @@ def matched(seen: Seen, fps: int) -> Matched:
 def skew(seen: Seen, clicks: Matched, fps: int) -> tuple[Floats, Floats]:
     """When each picture was displayed, and how much later than its sound was heard, in ms.
 
-    The loudspeaker's clock is known at clicks; between them it is taken to run straight.
+    The loudspeaker's clock is known at clicks; between them it is taken to run straight. A session that was opened anew
+    counts from 0 again: then nothing is known.
     """
     known = np.isfinite(clicks.heard)
-    if known.sum() < 2:
+    if known.sum() < 2 or (np.diff(seen.frames[:, 1]) < -BACK).any():
         return np.zeros(0), np.zeros(0)
     at, lead = clicks.sample[known], clicks.heard[known] - clicks.sample[known] / _PER_MS
     samples_per_frame = SAMPLE_RATE_HZ // fps

@@ -1,5 +1,6 @@
 """The table of suite `browser`: each figure with what it is held against on the line that it was measured over."""
 
+import math
 from typing import Final
 
 from benchmarks.browser_figures import Seen
@@ -104,9 +105,9 @@ def rows(found: dict[str, Metric], link: str | None, seconds: float) -> list[Row
 
 def _judged(value: Metric) -> Metric:
     """What a bar is held against: of several steps of a line the worst, and one that never came is worse than any."""
-    if isinstance(value, list):
-        return max((float("inf") if part is None else float(part) for part in value), default=None)  # type: ignore[arg-type]
-    return value
+    if not isinstance(value, list):
+        return value
+    return max((part if isinstance(part, int | float) else math.inf for part in value), default=None)
 
 
 def check(outcome: Outcome, seen: Seen) -> None:
@@ -116,5 +117,5 @@ def check(outcome: Outcome, seen: Seen) -> None:
         outcome.failures.append(
             f"no click came back in the picture ({len(seen.frames)} pictures, {len(seen.said)} clicks spoken)"
         )
-    if not isinstance(skew, Distribution):
+    if not isinstance(skew, Distribution) and len(seen.heard) < 2:
         outcome.failures.append(f"no click was heard in the sound that came back ({len(seen.heard)} heard)")

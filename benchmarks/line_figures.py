@@ -13,8 +13,6 @@ from benchmarks.relay import Crossed
 WINDOW_MS = 1000.0
 """Over which a rate is counted."""
 STEP_MS = 100.0
-OLDEST_MS = 10_000.0
-"""A picture that seems older shows no clock: a video element is black before its first picture."""
 
 Floats = NDArray[np.float64]
 
@@ -91,9 +89,7 @@ def resumed_ms(seen: Seen, crossed: Crossed) -> list[float | None]:
 
     None if none came. What is shown meanwhile and was made before is sent again by the server, and old.
     """
-    age = since_painted(seen.frames, seen.origin)
-    known = np.isfinite(seen.frames[:, 6]) & (age > 0) & (age < OLDEST_MS)
-    made = np.where(known, seen.frames[:, 0] - age, -np.inf)
+    made = seen.frames[:, 0] - since_painted(seen.frames, seen.origin)
     found: list[float | None] = []
     for _, end in crossed.course.dark_spans():
         light = crossed.began_ms + end * 1000 - seen.origin

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import clock, inputs
 from benchmarks.browser_figures import Seen
@@ -94,7 +95,7 @@ def watch(browser: Any, server: str, seconds: float, line: Course | None, what: 
     seen = Seen(
         said=np.array(bench["said"], np.float64),
         heard=np.array(bench["heard"], np.float64),
-        frames=np.array(bench["frames"], np.float64).reshape(-1, COLUMNS),
+        frames=_received(np.array(bench["frames"], np.float64).reshape(-1, COLUMNS)),
         origin=float(bench["origin"]),
         began=float(began),
         ended=float(ended),
@@ -105,6 +106,11 @@ def watch(browser: Any, server: str, seconds: float, line: Course | None, what: 
         output_ms=tuple(map(float, bench["output"] or ())),
     )
     return Watched(seen, crossed, Heard.read(journal) if journal else None, health)
+
+
+def _received(frames: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The pictures that came over the network: a video element is black before its first one, and that has no RTP timestamp."""
+    return frames[np.isfinite(frames[:, 6])]
 
 
 def _health(server: str, session: str) -> dict[str, Any]:

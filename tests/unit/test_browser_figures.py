@@ -87,3 +87,10 @@ def test_a_page_that_heard_nothing_has_no_skew() -> None:
     page = seen()
     deaf = Seen(page.said, np.zeros(0), page.frames, page.origin, page.began, page.ended, {}, {}, {})
     assert figures(deaf, 25)["av_skew_ms"] is None
+
+
+def test_a_session_that_was_opened_anew_has_no_skew() -> None:
+    page = seen()
+    page.frames[700:, 1] -= page.frames[700, 1]
+    assert figures(page, 25)["av_skew_ms"] is None
+    assert distribution(page, "frame_interval_ms").n > 1000
