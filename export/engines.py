@@ -6,6 +6,7 @@ built; they are thrown away then. With a GPU they go to the user's cache, where
 """
 
 import argparse
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Build all; 1 if one cannot be built, or takes too long."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # how far an engine for a GPU is
     keep = _gpu(args.device)
     where = "the user's cache" if keep is not None else "no place, as there is no GPU to run them on"
     _say(f"engines by {engines.library().name} {engines.library().version}, kept in {where}")

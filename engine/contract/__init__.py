@@ -1,6 +1,6 @@
 """What the parts of the engine promise each other: motion, sources, renderers, graphs."""
 
-from engine.contract.graph import Graph, GraphRequest, GraphSpec, GraphStream, TensorSpec
+from engine.contract.graph import Graph, GraphRequest, GraphSpec, GraphStream, Stream, TensorSpec, open_stream
 from engine.contract.motion import (
     ARKIT,
     CHANNELS,
@@ -27,5 +27,7 @@ __all__ = [
     "Motion",
     "MotionSource",
     "Renderer",
+    "Stream",
     "TensorSpec",
+    "open_stream",
 ]

@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract.graph import Graph, GraphSpec, GraphStream, TensorSpec
+from engine.contract.graph import Graph, GraphSpec, TensorSpec, open_stream
 from engine.errors import ModelError
 from engine.features.mel import BANDS, FRAMES_PER_STEP, mel_of
 from engine.runtime.model_file import read_listed
@@ -84,7 +84,7 @@ class HeadMotion:
     """
 
     def __init__(self, graph: Graph, style: Floats, seed: int = 0, gain: float = 1.0) -> None:
-        self._stream = GraphStream(graph)
+        self._stream = open_stream(graph)
         self._seed = seed
         self.style = style
         self.gain = gain
@@ -230,7 +230,7 @@ def calibrated(head: Graph, style: Floats, mel: Floats, deviation: Floats) -> Fl
     steps = len(mel) // FRAMES_PER_STEP
     warm, made = -(-_WARM_STEPS // steps), list[Floats]()
     for seed in range(_TRIES):
-        stream, noise = GraphStream(head), np.random.default_rng(seed)
+        stream, noise = open_stream(head), np.random.default_rng(seed)
         poses = [
             stream.step({
                 "mel": mel[None, FRAMES_PER_STEP * (n % steps) :][:, :FRAMES_PER_STEP],

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract.graph import Graph, GraphSpec, GraphStream, TensorSpec
+from engine.contract.graph import Graph, GraphSpec, TensorSpec, open_stream
 from engine.features.mel import BANDS, FLOOR_VALUE, FRAMES_PER_STEP
 from engine.motion.visemes import ARTICULATORS, VISEMES
 
@@ -74,7 +74,7 @@ class Mouth:
             raise ValueError(f"the voice looks ahead by {', '.join(map(str, LOOK_AHEADS_MS))} ms, got {look_ahead_ms:g}")
         self._head = LOOK_AHEADS_MS.index(int(look_ahead_ms))
         self._ahead = int(look_ahead_ms) // 20
-        self._stream = GraphStream(graph)
+        self._stream = open_stream(graph)
         self.reset()
 
     def reset(self) -> None:

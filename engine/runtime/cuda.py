@@ -79,7 +79,7 @@ class Driver:
         if code == _OUT_OF_MEMORY:
             raise OutOfDeviceMemory("the GPU's memory is full: end what uses it (nvidia-smi lists it), or use --device cpu")
         if code:
-            raise DeviceError(f"the GPU cannot be used: {name} says {self._words(code)} ({code}); {_CURE}")
+            raise DeviceError(f"the GPU cannot be used ({name} says {self._words(code)}, {code}): {_CURE}")
 
     @property
     def version(self) -> tuple[int, int]:
@@ -113,7 +113,7 @@ class Gpu:
     def __init__(self, driver: Driver, index: int) -> None:
         count = driver.count
         if not 0 <= index < count:
-            raise DeviceError(f"there is no GPU {index}: this machine has {count or 'none'}; mien doctor lists them")
+            raise DeviceError(f"there is no GPU {index}, this machine has {count or 'none'}: choose another --device")
         self.driver, self.index = driver, index
         device, text, self._context = c_int(), ctypes.create_string_buffer(256), c_void_p()
         driver("cuDeviceGet", device, index)

@@ -182,7 +182,7 @@ def refuse_old_driver(using: Library, driver: cuda.Driver) -> None:
     if using.cuda > driver.version[0]:
         known = ".".join(map(str, driver.version))
         raise DeviceError(
-            f"NVIDIA's driver is too old: it knows CUDA {known}, {using.name} {using.version} needs {using.cuda}: update it"
+            f"NVIDIA's driver is too old: it knows CUDA {known}, {using.name} {using.version} needs {using.cuda}: update the driver"
         )
 
 
@@ -198,6 +198,7 @@ def _engine(model: ModelFile, using: Library, kept: Cache, name: str, timing: st
         if isinstance(failure, OutOfDeviceMemory):
             raise failure
         log.warning("%s; it is built again", failure)
+    log.warning("the engine of %s is built for this GPU, once", model.spec.name)
     built, times = engines.build(model, using, _told(), kept.read(timing) or b"")
     engine = runtime.deserialize_cuda_engine(built)
     if engine is None:

@@ -10,7 +10,7 @@ from typing import Any
 from engine.runtime.cuda import PROTOTYPES
 
 OUT_OF_MEMORY, NOT_RECORDABLE, INVALID = 2, 900, 1
-WORDS = {NOT_RECORDABLE: b"not permitted when the stream is capturing"}
+WORDS = {NOT_RECORDABLE: b"not permitted when the stream is capturing", 100: b"no CUDA-capable device is detected"}
 LARGEST = 1 << 20
 """Bytes that one allocation may have."""
 
@@ -42,6 +42,10 @@ class FakeLibrary:
         for name, arguments in PROTOTYPES.items():
             call = ctypes.CFUNCTYPE(ctypes.c_int, *arguments)
             setattr(self, name, call(does.get(name, lambda *_: 0)))
+
+    def refuse(self, name: str, code: int) -> None:
+        """Let a function fail from now on."""
+        setattr(self, name, ctypes.CFUNCTYPE(ctypes.c_int, *PROTOTYPES[name])(lambda *_: code))
 
     def queue(self, work: Callable[[], object]) -> None:
         """Do it, or keep it if a stream is being recorded."""

@@ -75,7 +75,7 @@ def test_a_full_memory_is_named(gpu: Gpu) -> None:
 
 
 def test_a_gpu_that_is_not_there_is_named() -> None:
-    with pytest.raises(DeviceError, match="there is no GPU 1: this machine has 1"):
+    with pytest.raises(DeviceError, match="there is no GPU 1, this machine has 1: choose another --device"):
         Gpu(Driver(FakeLibrary()), 1)
     with pytest.raises(DeviceError, match="this machine has none"):
         Gpu(Driver(FakeLibrary(gpus=0)), 0)
@@ -85,3 +85,10 @@ def test_a_machine_without_a_driver_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(cuda, "LIBRARY", "libnothing-of-that-name.so")
     with pytest.raises(MissingDependency, match="install NVIDIA's driver"):
         cuda.driver.__wrapped__()
+
+
+def test_a_driver_that_finds_no_gpu_is_told_in_one_line() -> None:
+    library = FakeLibrary()
+    library.refuse("cuInit", 100)
+    with pytest.raises(DeviceError, match=r"^the GPU cannot be used \(cuInit says no CUDA-capable device.*, 100\): nvidia-smi"):
+        Driver(library)

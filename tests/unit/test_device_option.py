@@ -72,7 +72,9 @@ def test_doctor_names_the_cure_of_a_gpu_that_idles(tensorrt: FakeTensorRt, monke
     assert "not by TensorRT: neither" in found.detail
     assert "not by ONNX Runtime CUDA: ONNX Runtime is installed without its CUDA provider" in found.detail
     monkeypatch.setattr(engines, "library", lambda: tensorrt.library(made_for=14))
-    assert "NVIDIA's driver is too old: it knows CUDA 13.0, tensorrt 11.0 needs 14: update it" in device.finding().detail
+    assert (
+        "NVIDIA's driver is too old: it knows CUDA 13.0, tensorrt 11.0 needs 14: update the driver" in device.finding().detail
+    )
 
 
 @pytest.mark.usefixtures("tensorrt")

@@ -136,7 +136,7 @@ def test_timings_are_handed_to_the_next_building(machine: Machine) -> None:
 
 def test_a_driver_that_is_too_old_is_named(machine: Machine) -> None:
     machine.library = machine.tensorrt.library(made_for=14)
-    with pytest.raises(DeviceError, match=r"too old: it knows CUDA 13\.0, tensorrt 11\.0 needs 14: update it"):
+    with pytest.raises(DeviceError, match=r"too old: it knows CUDA 13\.0, tensorrt 11\.0 needs 14: update the driver"):
         machine.load()
 
 
