@@ -182,7 +182,8 @@ def refuse_old_driver(using: Library, driver: cuda.Driver) -> None:
     if using.cuda > driver.version[0]:
         known = ".".join(map(str, driver.version))
         raise DeviceError(
-            f"NVIDIA's driver is too old: it knows CUDA {known}, {using.name} {using.version} needs {using.cuda}: update the driver"
+            f"NVIDIA's driver is too old: it knows CUDA {known}, "
+            f"{using.name} {using.version} needs {using.cuda}: update the driver"
         )
 
 
