@@ -53,6 +53,7 @@ PRESETS: Mapping[str, Preset] = {
 COMMANDS: Mapping[str, Preset] = {
     "prepare": Preset("training.data.prepare", "folders of talking video -> aligned tracks"),
     "prepare-faces": Preset("training.tracker.prepare", "photos and video -> faces with landmarks, for the face tracker"),
+    "pack-faces": Preset("training.tracker.pack", "a small copy of those faces, for another machine, and faces of a copy"),
     "prepare-factorial": Preset(
         "training.synthesis.prepare", "enrolled portraits -> faces that differ in one factor at a time"
     ),
