@@ -25,6 +25,7 @@ from streaming.rtc.reception import StreamReceiver
 from streaming.rtc.voice import PATIENCE_S, OpusStream
 
 REPORT_INTERVAL_S = 1.0
+PIECE = SAMPLE_RATE_HZ // 50  # samples: what a packet brings for those lost before it must not look like one long packet
 
 Push = Callable[[NDArray[np.float32], float], None]
 
@@ -76,8 +77,8 @@ class VoiceReceiver(StreamReceiver):
     # private
 
     def _give(self, sound: NDArray[np.float32], arrived: float) -> None:
-        if len(sound):
-            self._push(sound, arrived)
+        for start in range(0, len(sound), PIECE):
+            self._push(sound[start : start + PIECE], arrived)
         if self._giving_up is not None:
             self._giving_up.cancel()
             self._giving_up = None

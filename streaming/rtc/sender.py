@@ -30,6 +30,7 @@ from aiortc.utils import random16, random32
 from streaming.contract import now
 from streaming.rtc.clock import MediaClock, ntp
 from streaming.rtc.history import History, Sent
+from streaming.rtc.playout import PlayoutDelay
 from streaming.rtc.round_trip import RoundTrip
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
@@ -84,7 +85,8 @@ class MediaSender:
         self.codec_name = ""
         self._clock = clock
         self._on_ready, self._on_feedback = on_ready, on_feedback
-        self._playout_delay_ms = playout_delay_ms
+        self._playout = PlayoutDelay(*playout_delay_ms) if playout_delay_ms else None
+        self._playout_id = 0
         self._ssrc, self._rtx_ssrc = random32(), random32()
         self._stream_id, self._track_id = str(uuid.uuid4()), str(uuid.uuid4())
         self._enabled = True
@@ -196,16 +198,16 @@ class MediaSender:
         ids = {extension.uri: extension.id for extension in parameters.headerExtensions}
         if parameters.muxId and MID_URI in ids:
             self._static_extensions.append((ids[MID_URI], parameters.muxId.encode()))
-        if self._playout_delay_ms is not None and PLAYOUT_DELAY_URI in ids:
-            least, most = (ms // 10 for ms in self._playout_delay_ms)  # 12 bits each, in 10 ms
-            self._static_extensions.append((ids[PLAYOUT_DELAY_URI], (least << 12 | most).to_bytes(3, "big")))
+        self._playout_id = ids.get(PLAYOUT_DELAY_URI, 0)
         self._send_time_id = ids.get(SEND_TIME_URI, 0)
 
     def _serialised(self, packet: Sent, payload_type: int, sequence: int, ssrc: int, payload: bytes) -> bytes:
-        extensions = self._static_extensions
+        extensions = list(self._static_extensions)
+        if self._playout_id and self._playout is not None:
+            extensions.append((self._playout_id, self._playout.encoded(packet.at)))
         if self._send_time_id:
             send_time = ntp(time.time()) >> 14 & 0xFFFFFF  # 6.18 fixed point
-            extensions = [*extensions, (self._send_time_id, send_time.to_bytes(3, "big"))]
+            extensions.append((self._send_time_id, send_time.to_bytes(3, "big")))
         profile, value = rtp.pack_header_extensions(extensions)
         first = 0x90 if value else 0x80
         header = pack("!BBHLL", first, packet.marker << 7 | payload_type, sequence, packet.timestamp, ssrc)
@@ -214,8 +216,10 @@ class MediaSender:
         return header + payload
 
     async def _retransmit(self, sequence: int) -> None:
-        at = now()
-        packet = self._history.again(sequence, at, self.stats.round_trip.smoothed_s or 0.0, self.line_bps)
+        at, round_trip_s = now(), self.stats.round_trip.smoothed_s or 0.0
+        if self._playout is not None:
+            self._playout.lose(at, round_trip_s)
+        packet = self._history.again(sequence, at, round_trip_s, self.line_bps)
         if packet is None:
             self.wants_key = self.wants_key or self._history.is_past(sequence, at)
             return
