@@ -3,8 +3,11 @@
 import math
 from typing import Final
 
-SHARE: Final = 0.5
+SHARE, SHARE_MOST = 0.5, 2.0
 """Of a round trip; the rest is an uneven interval and no freeze, and all of it would be latency."""
+LOST_ONCE, SHARE_PER_LOST = 0.01, 25.0
+"""Where more is lost than this, repetitions are, too: 1.5 round trips at 5 %, 2 from 7 % on."""
+SMOOTH: Final = 0.1  # of each second's report
 MARGIN_MS: Final = 15.0
 """What is lost is asked for when the next packet comes."""
 CALM_S: Final = 10.0
@@ -14,7 +17,7 @@ STEP_MS: Final = 10.0
 
 
 class PlayoutDelay:
-    """Nothing to wait for on a line that loses nothing; where packets have to be repeated, half as long as that takes.
+    """Nothing to wait for on a line that loses nothing; where packets have to be repeated, as long as that takes.
 
     With a least delay of 0 Chromium shows pictures as they come, and a packet
     that is lost is a gap; with more it plays them evenly.
@@ -28,13 +31,19 @@ class PlayoutDelay:
         self._least_ms, self._most_ms = least_ms, most_ms
         self._lost_at = -math.inf
         self._waited_ms = 0.0
+        self._lost = 0.0  # share of the packets, smoothed
+
+    def report(self, fraction_lost: float) -> None:
+        """The viewer's report of a second."""
+        self._lost += SMOOTH * (fraction_lost - self._lost)
 
     def lose(self, at: float, round_trip_s: float) -> None:
         """A packet had to be repeated at the instant `at`. What is asked for only grows until the line is calm."""
         if at - self._lost_at > CALM_S:
             self._waited_ms = 0.0
         self._lost_at = at
-        needed = min(STEP_MS * round((1000 * SHARE * round_trip_s + MARGIN_MS) / STEP_MS), self._most_ms)
+        share = min(SHARE + SHARE_PER_LOST * max(0.0, self._lost - LOST_ONCE), SHARE_MOST)
+        needed = min(STEP_MS * round((1000 * share * round_trip_s + MARGIN_MS) / STEP_MS), self._most_ms)
         self._waited_ms = max(self._waited_ms, needed)
 
     def at(self, instant: float) -> tuple[int, int]:

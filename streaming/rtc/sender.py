@@ -236,6 +236,8 @@ class MediaSender:
 
     def _take_report(self, report: rtp.RtcpReceiverInfo) -> None:
         self.stats.fraction_lost = report.fraction_lost / 256
+        if self._playout is not None:
+            self._playout.report(self.stats.fraction_lost)
         self.stats.jitter_s = report.jitter / self._clock_rate_hz
         left_at = self._reported.get(report.lsr)
         if left_at is not None:

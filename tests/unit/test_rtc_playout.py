@@ -28,3 +28,11 @@ def test_it_is_bounded():
     delay = PlayoutDelay(0, 200)
     delay.lose(100.0, 3.0)
     assert delay.at(100.0) == (200, 400)
+
+
+def test_where_repetitions_are_lost_too_it_is_longer():
+    delay = PlayoutDelay(0, 200)
+    for _ in range(60):
+        delay.report(0.05)
+    delay.lose(100.0, 0.052)
+    assert delay.at(100.0) == (90, 290)
