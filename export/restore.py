@@ -8,7 +8,7 @@ weight went. What ships can thus be exported again for another batch size or
 precision, without the run that it came from.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,39 +21,37 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from engine.errors import ModelError
 from engine.runtime.model_file import read_model
-from export.files import Network, model_of, onnx
+from export.bars import Arrays
+from export.files import Network, exactness, model_of, onnx
 
 _EXACT = 1 << 24
 """float32 counts so far."""
+_FIRST = 1 << 20
+"""The first number: a graph has constants, too, but none so large."""
 _torch: Any = torch  # its own annotations of arrays are partial
 
 
-def restored(blank: Network, path: Path) -> Network:
-    """`blank` with the weights of a file.
+def restored(blank: Network, path: Path, probes: Sequence[Arrays]) -> Network:
+    """`blank` with the weights of a file, proved equal to it on some inputs.
 
     Raises:
         ModelError: if the file cannot be read, or holds another network.
     """
     held = onnx.load_from_string(read_model(path).data)
-    module = folded(blank.module).eval()
-    places = [tensor for tensor in module.state_dict().values() if tensor.dtype == torch.float32]
-    offsets = np.cumsum([1, *(tensor.numel() for tensor in places)])
+    network = replace(blank, module=folded(blank.module).eval())
+    places = [tensor for tensor in network.module.state_dict().values() if tensor.dtype == torch.float32]
+    offsets = np.cumsum([_FIRST, *(tensor.numel() for tensor in places)]).tolist()
     assert offsets[-1] < _EXACT, "float32 does not count so far"
-    found = np.full(offsets[-1], np.nan, np.float32)
     with torch.no_grad():
-        for tensor, offset in zip(places, offsets[:-1].tolist(), strict=True):
+        for tensor, offset in zip(places, offsets, strict=False):
             tensor.copy_(torch.arange(offset, offset + tensor.numel(), dtype=torch.float32).view(tensor.shape))
-        counted = model_of(replace(blank, module=module))
-        for numbers, values in _pairs(counted, held, path):
-            which = numbers.astype(np.int64)
-            if numbers.size and (which == numbers).all() and which.min() > 0 and which.max() < offsets[-1]:
-                found[which.ravel()] = values.ravel()
-        for tensor, offset in zip(places, offsets[:-1].tolist(), strict=True):
-            values = found[offset : offset + tensor.numel()]
-            if np.isnan(values).any():
-                raise ModelError(f"{path} does not hold all weights of its network: give the run it came from (--run)")
-            tensor.copy_(_torch.from_numpy(values).view(tensor.shape))
-    return replace(blank, module=module)
+        found = _found(_weights(model_of(network)), _weights(held), offsets[-1])
+        for tensor, offset in zip(places, offsets, strict=False):
+            tensor.copy_(_torch.from_numpy(found[offset : offset + tensor.numel()]).view(tensor.shape))
+    missing = bool(np.isnan(found[_FIRST:]).any())
+    if missing or max(map(network.exact.excess, exactness(network, held, probes).values())) > 1:
+        raise ModelError(f"{path} was exported by another version of its network: give the run it came from (--run)")
+    return network
 
 
 def folded(module: nn.Module) -> nn.Module:
@@ -69,31 +67,25 @@ def folded(module: nn.Module) -> nn.Module:
     return module
 
 
-def _pairs(counted: Any, held: Any, path: Path) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Weights in the same places of two graphs.
+def _found(counted: Sequence[NDArray[Any]], held: Sequence[NDArray[Any]], end: int) -> NDArray[np.float32]:
+    """float32[end]: the weight of each number, by what is in the same place of both; NaN where there is none."""
+    found = np.full(end, np.nan, np.float32)
+    if [values.shape for values in counted] != [values.shape for values in held]:
+        return found
+    for numbers, values in zip(counted, held, strict=True):
+        which = numbers.astype(np.int64)
+        if numbers.size and (which == numbers).all() and which.min() >= _FIRST and which.max() < end:
+            found[which.ravel()] = values.ravel()
+    return found
 
-    Raises:
-        ModelError: if they are not the same graph.
-    """
-    ours, theirs = _weights(counted), _weights(held)
-    if [place for place, _ in ours] != [place for place, _ in theirs]:
-        raise ModelError(f"{path} was exported by another version of its network: give the run it came from (--run)")
-    for (_, numbers), (_, values) in zip(ours, theirs, strict=True):
-        yield numbers, values.astype(np.float32)
 
-
-def _weights(model: Any) -> list[tuple[tuple[int, str, int, tuple[int, ...]], NDArray[Any]]]:
-    """Float weights with their places: number and operator of the node, number of its input, shape."""
+def _weights(model: Any) -> list[NDArray[Any]]:
+    """Float weights, single numbers left out, in the order of the nodes that take them."""
     values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    nodes: list[Any] = []
+    taken: list[NDArray[Any]] = []
     for node in model.graph.node:
         if node.op_type == "Cast" and node.input[0] in values:  # stored in half
             values[node.output[0]] = values[node.input[0]].astype(np.float32)
-        else:
-            nodes.append(node)
-    return [
-        ((number, node.op_type, index, values[name].shape), values[name])
-        for number, node in enumerate(nodes)
-        for index, name in enumerate(node.input)
-        if name in values and values[name].dtype == np.float32
-    ]
+            continue
+        taken += [values[name] for name in node.input if name in values]
+    return [value for value in taken if value.dtype == np.float32 and value.ndim]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import ModelError
+from engine.runtime.model_file import file_name
 from export import default_style, pdfgc, shipped
 from export.files import Network
 from export.probes import MODELS, Probes, drawn, faces, spoken
@@ -50,7 +51,8 @@ class Row:
             ModelError: if there are none.
         """
         if run is None and self.ships:
-            return restored(self.of(None), MODELS / f"{self.name.replace('-', '_')}.onnx")
+            blank = self.of(None)
+            return restored(blank, MODELS / file_name(blank.spec.name), self.probes(blank.spec, 2))
         return self.of(run or self.source)
 
     def has_weights(self) -> bool:
