@@ -6,6 +6,7 @@ primary context. Names as in the CUDA driver API's reference.
 """
 
 import ctypes
+import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from ctypes import POINTER, c_char_p, c_int, c_size_t, c_ubyte, c_uint, c_uint64, c_void_p
@@ -56,6 +57,11 @@ _NO_DEVICE: Final = 100
 _NON_BLOCKING: Final = 1  # CU_STREAM_NON_BLOCKING
 _THREAD_LOCAL: Final = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do meanwhile does not spoil it
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
+
+
+def is_out_of_memory(words: str) -> bool:
+    """Whether a library that runs on a GPU says that its memory is full (rather than that it was accessed illegally)."""
+    return re.search(r"out.?of.?memory|insufficient.{0,20}memory|alloc", words, re.IGNORECASE) is not None
 
 
 class Driver:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import DeviceError, MissingDependency, OutOfDeviceMemory
+from engine.runtime.cuda import is_out_of_memory
 from engine.runtime.model_file import ModelFile
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class Library:
     def failure(self, what: str) -> DeviceError:
         """The error that stands for what the library complained of last."""
         words = self.log.taken()
-        if "memory" in words.lower():
+        if is_out_of_memory(words):
             return OutOfDeviceMemory(f"{what}: the GPU's memory is full ({words}); end what uses it, or use --device cpu")
         return DeviceError(f"{what}: {self.name} {self.version} says {words or 'nothing'}; mien doctor tells more")
 

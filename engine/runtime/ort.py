@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.contract.graph import GraphSpec
 from engine.errors import DeviceError, MienError, MissingDependency, ModelError, OutOfDeviceMemory
+from engine.runtime.cuda import is_out_of_memory
 from engine.runtime.model_file import ModelFile, read_model
 from engine.runtime.signature import NEXT, compare
 
@@ -144,7 +145,7 @@ def _damaged(model: ModelFile, error: Exception) -> ModelError:
 
 def _device_error(what: str, error: Exception) -> MienError:
     words = _first_line(error)
-    if "memory" in words.lower():
+    if is_out_of_memory(words):
         return OutOfDeviceMemory(f"{what}: memory is full ({words}); end what uses it, or use --device cpu")
     return DeviceError(f"{what}: ONNX Runtime says {words}")
 

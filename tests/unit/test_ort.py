@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine.contract import GraphSpec, GraphStream, TensorSpec
-from engine.errors import ModelError
-from engine.runtime.ort import OrtGraph
+from engine.errors import DeviceError, MissingDependency, ModelError, OutOfDeviceMemory
+from engine.runtime.ort import OrtGraph, has_cuda
 from engine.runtime.signature import decode, encode
 from tests.unit.tiny_onnx import ADDER, adder
 
@@ -113,3 +113,37 @@ def test_the_runtime_is_loaded_with_the_first_network() -> None:
     code = "import engine.runtime.ort, sys; print('onnxruntime' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+class Refusing:
+    """A session that fails."""
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+
+    def run(self, _names: object, _inputs: object) -> None:
+        raise RuntimeError(self._words)
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("Failed to allocate memory for requested buffer of size 9", OutOfDeviceMemory),
+        ("CUDA failure 2: out of memory ; GPU=0", OutOfDeviceMemory),
+        ("CUDA failure 700: an illegal memory access was encountered", DeviceError),
+    ],
+)
+def test_a_device_that_fails_is_not_the_callers_fault(words: str, error: type[DeviceError]) -> None:
+    graph = OrtGraph(ADDER, Refusing(words))
+    with pytest.raises(DeviceError, match="graph 'adder' did not run") as caught:
+        graph.run(ADDER.fake_inputs(0))
+    assert type(caught.value) is error
+    with pytest.raises(ValueError, match="takes x, h"):
+        graph.run({})
+
+
+def test_a_gpu_needs_the_provider(path: Path) -> None:
+    if has_cuda():
+        pytest.skip("this ONNX Runtime has its CUDA provider")
+    with pytest.raises(MissingDependency, match="without its CUDA provider: python -m pip uninstall"):
+        OrtGraph.load(path, gpu=0)

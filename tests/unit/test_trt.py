@@ -140,7 +140,7 @@ def test_a_driver_that_is_too_old_is_named(machine: Machine) -> None:
         machine.load()
 
 
-@pytest.mark.parametrize(("words", "error"), [("out of memory", OutOfDeviceMemory), ("an illegal instruction", DeviceError)])
+@pytest.mark.parametrize(("words", "error"), [("out of memory", OutOfDeviceMemory), ("an illegal memory access", DeviceError)])
 def test_what_the_library_complains_of_reaches_the_user(machine: Machine, words: str, error: type[DeviceError]) -> None:
     machine.tensorrt.complains = words
     with pytest.raises(DeviceError, match=words) as caught:
