@@ -77,7 +77,8 @@ NOTES: Final = {
     "clicks": "seen in the picture, of those spoken",
     "sent_kbps": "by the server, headers and repeats included",
     "line_lost_ratio": "of what the server sent",
-    "rate_settled_s": "from a step down of the rate until no more is sent than passes",
+    "rate_settled_s": "from a step down of the rate to a second in which no more is sent than passes",
+    "rate_over_after": "the most that is sent in any second after that, of what passes",
     "resumed_ms": "from the end of a blackhole to the first picture",
     "slot_freed_s": "from its beginning until the server has let the page's place go",
 }

@@ -98,8 +98,10 @@ def figures(watched: Watched, settings: PipelineSettings) -> dict[str, Metric]:
         began, ended = seen.origin + seen.began, seen.origin + seen.ended
         found |= hearing.figures(watched.heard, voices, began, ended)
     if crossed is not None:
+        steps = line_figures.steps_down(crossed)
         found |= line_figures.figures(seen, crossed) | {
-            "rate_settled_s": line_figures.settled_s(crossed),
+            "rate_settled_s": [step.settled_s for step in steps],
+            "rate_over_after": [step.over for step in steps],
             "resumed_ms": line_figures.resumed_ms(seen, crossed),
             "slot_freed_s": line_figures.freed_s(seen, crossed, watched.health),
         }

@@ -1,6 +1,7 @@
 """What a bad line did to a page: pure arithmetic on what the relay noted and the page saw."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -70,17 +71,31 @@ def rate_kbps(crossed: Crossed) -> tuple[Floats, Floats]:
     return begins / 1000, sums * 8 / WINDOW_MS
 
 
-def settled_s(crossed: Crossed) -> list[float | None]:
-    """For each step down of the line's rate: seconds until no more is sent than it carries; None if that never happens."""
+@dataclass(frozen=True, slots=True)
+class StepDown:
+    """What followed when the line's rate fell.
+
+    Attributes:
+        settled_s: from the step to the first second in which no more is sent than passes; None if there is none.
+        over: the most that is sent in any second after that, as a share of what passes: probing for more.
+    """
+
+    settled_s: float | None
+    over: float | None
+
+
+def steps_down(crossed: Crossed) -> list[StepDown]:
+    """Each step down of the line's rate, up to the next step."""
     at, kbps = rate_kbps(crossed)
     steps = crossed.course.steps
-    found: list[float | None] = []
-    for (_, before), (begin, now), after in zip(steps, steps[1:], [*steps[2:], (np.inf, None)], strict=False):
+    found: list[StepDown] = []
+    for (_, before), (begin, now), (end, _) in zip(steps, steps[1:], [*steps[2:], (np.inf, None)], strict=False):
         if now.rate and (not before.rate or now.rate < before.rate):
-            inside = (at >= begin) & (at + WINDOW_MS / 1000 <= after[0])
-            over = np.flatnonzero(inside & (kbps > now.rate))
-            last = at[over[-1]] + STEP_MS / 1000 - begin if len(over) else 0.0
-            found.append(float(last) if inside.any() and (not len(over) or over[-1] < np.flatnonzero(inside)[-1]) else None)
+            inside = (at >= begin) & (at + WINDOW_MS / 1000 <= end)
+            since, sent = at[inside] - begin, kbps[inside] / now.rate
+            under = np.flatnonzero(sent <= 1)
+            first = int(under[0]) if len(under) else None
+            found.append(StepDown(None, None) if first is None else StepDown(float(since[first]), float(sent[first:].max())))
     return found
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.browser_figures import Seen
 from benchmarks.clock import BITS
-from benchmarks.line_figures import figures, freed_s, rate_kbps, resumed_ms, sent_at, settled_s
+from benchmarks.line_figures import StepDown, figures, freed_s, rate_kbps, resumed_ms, sent_at, steps_down
 from benchmarks.link import course
 from benchmarks.metrics import Distribution
 from benchmarks.relay import Crossed
@@ -74,9 +74,20 @@ def test_a_rate_is_what_was_sent_in_a_second() -> None:
 
 
 def test_a_step_down_is_settled_when_no_more_is_sent_than_passes() -> None:
-    assert settled_s(crossed("rate=2000; @10 rate=300; @30 rate=2000", until=12.0)) == [pytest.approx(2.0, abs=0.3)]
-    assert settled_s(crossed("rate=2000; @10 rate=300; @30 rate=2000")) == [None]
-    assert settled_s(crossed("delay=25")) == []
+    (step,) = steps_down(crossed("rate=2000; @10 rate=300; @30 rate=2000", until=12.0))
+    assert step.settled_s == pytest.approx(2.0, abs=0.3)
+    assert step.over is not None
+    assert 0.4 < step.over <= 1
+    assert steps_down(crossed("rate=2000; @10 rate=300; @30 rate=2000")) == [StepDown(None, None)]
+    assert steps_down(crossed("delay=25")) == []
+
+
+def test_probing_for_more_is_told_apart() -> None:
+    line = crossed("rate=2000; @10 rate=300", until=12.0)
+    line.packets[(line.packets[:, 0] > ORIGIN + 20_000) & (line.packets[:, 0] < ORIGIN + 21_000), 1] = 300
+    (step,) = steps_down(line)
+    assert step.settled_s == pytest.approx(2.0, abs=0.3)
+    assert step.over == pytest.approx((6 * 25 * 300 + 25 * 300) * 8 / 300_000, rel=0.05)
 
 
 def test_a_page_has_resumed_with_the_first_picture_after_the_dark() -> None:
