@@ -26,8 +26,8 @@ from benchmarks.report import Outcome, ProgressBar, Row
 from benchmarks.work import Work, work_of
 from engine.contract.graph import Graph
 from engine.errors import DeviceError, ModelError
-from engine.runtime import placement
-from engine.runtime.ort import OrtGraph
+from engine.runtime import cuda, engines, placement
+from engine.runtime.ort import OrtGraph, runtime
 from engine.runtime.placement import Backend
 
 FOLDERS: Final = (Path("engine/models"), Path("out/networks"), Path("out/pdfgc-networks"))
@@ -87,7 +87,9 @@ def run_suite(
     """
     able = placement.usable(device)
     tops = {name: ceilings.of(name, threads) for name in dict.fromkeys(backend.device for backend in able)}
-    outcome = Outcome({"device": device, "threads": threads, "backends": [str(backend) for backend in able]})
+    outcome = Outcome(
+        {"device": device, "threads": threads, "backends": {str(backend): _software(backend) for backend in able}}
+    )
     _report_ceilings(outcome, tops)
     paths = networks(folders)
     sizes = [(path, batch) for path in paths for batch in placement.batches(path)]
@@ -119,6 +121,16 @@ def networks(folders: Sequence[Path]) -> list[Path]:
     if not found:
         raise ModelError(f"there are no networks in {', '.join(map(str, folders))}: ./mien export all makes some")
     return [found[name] for name in sorted(found)]
+
+
+def _software(backend: Backend) -> str:
+    """On what its figures were measured, with versions."""
+    onnx = f"onnxruntime {runtime().__version__}"
+    if backend.device == placement.CPU:
+        return onnx
+    gpu = cuda.gpu(int(backend.device.partition(":")[2]))
+    used = f"{engines.library().name} {engines.library().version}" if backend.name == "TensorRT" else onnx
+    return f"{gpu.name}, driver for CUDA {'.'.join(map(str, gpu.driver.version))}, {used}"
 
 
 def _contest(path: Path, batch: int, able: Sequence[Backend], threads: int, outcome: Outcome) -> Contest:

@@ -14,9 +14,12 @@ from benchmarks.metrics import Distribution
 from benchmarks.work import Work, work_of
 from engine.contract import Graph, GraphSpec
 from engine.errors import DeviceError, ModelError, OutOfDeviceMemory
-from engine.runtime import placement
+from engine.runtime import cuda, engines, placement
+from engine.runtime.cuda import Driver, Gpu
 from engine.runtime.ort import OrtGraph
 from engine.runtime.placement import Backend
+from tests.unit.fake_cuda import FakeLibrary
+from tests.unit.fake_tensorrt import FakeTensorRt
 from tests.unit.tiny_onnx import ADDER, adder
 
 MODELS = Path(engine.__file__).parent / "models"
@@ -46,6 +49,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _put(monkeypatch: pytest.MonkeyPatch, load: Any) -> None:
     backends = (Backend("TensorRT", "cuda:0", "", load), Backend("ONNX Runtime", "cpu", "", OrtGraph.load))
     monkeypatch.setattr(placement, "usable", lambda _device: backends)
+    library = FakeLibrary()
+    gpu = Gpu(Driver(library), 0)
+    monkeypatch.setattr(cuda, "gpu", lambda _index: gpu)
+    monkeypatch.setattr(engines, "library", FakeTensorRt(library).library)
 
 
 def test_work_is_counted_by_hand_for_the_mouth() -> None:
@@ -87,6 +94,9 @@ def test_what_answers_otherwise_than_the_cpu_is_a_failure(folder: Path, monkeypa
     _put(monkeypatch, lambda _path, _threads: Wrong())
     outcome = graphs_suite.run_suite("auto", 0.01, folders=[folder])
     (line,) = outcome.failures
+    backends = outcome.settings["backends"]
+    assert isinstance(backends, dict)
+    assert backends["TensorRT on cuda:0"] == "A GPU, driver for CUDA 13.0, tensorrt 11.0"
     assert line.startswith("adder, batch 1: TensorRT on cuda:0 differs from the CPU by")
 
 
