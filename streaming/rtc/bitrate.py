@@ -15,6 +15,7 @@ TRYING_PER_S = 0.03  # near what the line did not bear the last time
 NEAR = 0.7  # of it
 EPISODE_S = 3.0  # complaints closer together than this are about one and the same excess, which the first of them names
 FORGOTTEN_S = 10.0  # lines change: what one did not bear so long ago it may bear now
+THIN = 0.5  # of the ceiling: below this a line is one that pictures must be portioned for
 STEP = 0.05  # smaller changes are noise
 
 
@@ -59,8 +60,8 @@ class BitrateControl:
 
     @property
     def line_bps(self) -> float:
-        """What the weakest line bears; infinite while none has complained."""
-        return self.target_bps if self.target_bps < self._ceiling_bps else math.inf
+        """What the weakest line bears when it is a thin one, else infinite: pacing costs latency."""
+        return self.target_bps if self.target_bps < THIN * self._ceiling_bps else math.inf
 
     def update(self, reports: list[LineReport], at: float) -> int:
         """The bitrate to aim at after reports that are current at the instant `at`, seconds."""

@@ -14,7 +14,7 @@ SHARE: Final = 0.3
 SAVED_S: Final = 0.25
 """What was not repeated in so long may be made up for at once."""
 MOST_BPS: Final = 4_000_000
-"""What is taken for the rate of a line that has not complained."""
+"""What is taken for the rate of a line that is not thin."""
 
 
 @dataclass(slots=True)

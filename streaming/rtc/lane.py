@@ -15,7 +15,7 @@ from streaming.rtc.sender import MediaSender
 log = logging.getLogger(__name__)
 
 KEY_INTERVAL_S = 0.3  # requests for a key frame are answered at most this often, except a newcomer's
-THIN_KEY_INTERVAL_S = 1.0  # on a line that has complained, which a key frame fills for as long
+THIN_KEY_INTERVAL_S = 1.0  # on a thin line, which a key frame fills for as long
 HOLD_ROOM = 8  # pictures waiting for their time; more than the longest hold at the highest rate
 
 Record = Callable[[str, float], None]

@@ -39,7 +39,7 @@ PLAYOUT_DELAY_URI = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 
 REPORT_INTERVALS_S = (0.0, 0.1, 0.3)  # the first reports come early: a browser syncs only after two
 REPORT_INTERVAL_S = 1.0
-PACE = 2.5  # times its rate is what a line that has complained is sent a picture at, as libwebrtc does
+PACE = 2.5  # times its rate is what a thin line is sent a picture at, as libwebrtc does
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class MediaSender:
         self.stats = SenderStats()
         self.wants_key = False  # a key frame was asked for and has not left yet
         self.started = kind == "audio"  # a picture decoder can only start on a key frame
-        self.line_bps = math.inf  # what its line bears, once it has complained
+        self.line_bps = math.inf  # what its line bears, when it is a thin one
         self.codec_name = ""
         self._clock = clock
         self._on_ready, self._on_feedback = on_ready, on_feedback

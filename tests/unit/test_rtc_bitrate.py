@@ -22,7 +22,9 @@ def test_nor_does_one_above_what_is_sent():
 def test_a_complaint_lowers_the_bitrate_below_the_estimate():
     control = BitrateControl(CEILING)
     assert control.update([LineReport(1_500_000, 2_000_000, 0.0, QUEUED_S)], 0.0) == 1_350_000 - VOICE_BPS
-    assert control.line_bps == 1_350_000 - VOICE_BPS
+    assert control.line_bps == math.inf  # not thin
+    control.update([LineReport(900_000, 1_300_000, 0.0, QUEUED_S)], 1.0)
+    assert control.line_bps == control.target_bps == 810_000 - VOICE_BPS
 
 
 def test_the_weakest_viewer_decides_but_not_below_the_floor():
