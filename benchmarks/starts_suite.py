@@ -30,6 +30,8 @@ from engine.errors import MienError
 WARM_CYCLES: Final = 3
 SETTLE_S: Final = 20
 """For what has ended to go: ICE keeps a port for some seconds, a session's place is kept for 15."""
+PAUSE_S: Final = 0.4
+"""After each press of the button: nobody is quicker, and the voice's connection comes a little after the first picture."""
 ASKED: Final = 25
 """How often, over all cycles, the server is asked what it holds."""
 CLIMB: Final = 0.2
@@ -99,7 +101,9 @@ def _cycled(visitor: Any, address: str, cycles: int) -> Found:
 
 def _cycle(visitor: Any) -> float:
     took = page.start(visitor)
+    visitor.wait_for_timeout(PAUSE_S * 1000)
     page.stop(visitor)
+    visitor.wait_for_timeout(PAUSE_S * 1000)
     return took
 
 
