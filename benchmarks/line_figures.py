@@ -14,6 +14,8 @@ from benchmarks.relay import Crossed
 WINDOW_MS = 1000.0
 """Over which a rate is counted."""
 STEP_MS = 100.0
+PLACE_S = 15.0
+"""For so long a page that has vanished keeps its place at most."""
 
 Floats = NDArray[np.float64]
 
@@ -114,9 +116,14 @@ def resumed_ms(seen: Seen, crossed: Crossed) -> list[float | None]:
 
 
 def freed_s(seen: Seen, crossed: Crossed, health: Sequence[tuple[float, dict[str, Any]]]) -> list[float | None]:
-    """For each time the line was dark: seconds until the server had forgotten the page's connections; None if it did not."""
+    """For each time the line was dark for longer than `PLACE_S`: seconds until the server had let the page's connections go.
+
+    None if it did not.
+    """
     found: list[float | None] = []
     for begin, end in crossed.course.dark_spans():
+        if end - begin <= PLACE_S:
+            continue
         dark, light = (crossed.began_ms + at * 1000 - seen.origin for at in (begin, end))
         empty = [at for at, session in health if dark < at < light and not session.get("peers")]
         found.append((empty[0] - dark) / 1000 if empty else None)

@@ -104,3 +104,4 @@ def test_a_place_is_free_when_the_server_has_no_peer_left() -> None:
     page = seen(np.zeros(1), np.zeros(1))
     assert freed_s(page, line, health) == [pytest.approx(11)]
     assert freed_s(page, line, [(at, {"peers": 2}) for at, _ in health]) == [None]
+    assert freed_s(page, crossed("blackhole-8"), health) == []  # whoever was away for so short a time keeps it
