@@ -40,6 +40,8 @@ export class Live extends EventTarget {
   #socket = null;
   #wanted = false;
   #failures = 0;
+  #run = 0; // how often it was started or stopped: what an earlier start has begun counts no more
+  #working = null; // what is being opened or mended
   #ending = null; // of the session before
   #frameAt = 0;
   #recoveringSince = 0;
@@ -49,6 +51,7 @@ export class Live extends EventTarget {
 
   // `controls`: what had been set in a session that is come back to; what has been set since counts more.
   async start(request, track, controls = {}) {
+    const run = (this.#run += 1);
     this.#request = request;
     const since = this.#controls;
     this.#controls = controls;
@@ -58,22 +61,24 @@ export class Live extends EventTarget {
     this.#failures = 0;
     this.#say("busy", "Starting");
     await this.#ending; // the session before has the same id
-    if (!this.#wanted) return;
+    if (run !== this.#run) return;
     try {
-      await this.#open();
+      await (this.#working = this.#open());
     } catch (error) {
+      if (run !== this.#run) return;
       // What the server refuses now it would refuse again; what it did not hear is tried again.
       if (error.status && !/warming up/i.test(error.message)) {
         await this.stop();
         throw error;
       }
     }
-    this.#tend();
+    if (run === this.#run) this.#tend(run);
   }
 
   async stop() {
     this.#wanted = false;
-    this.#ending = this.#end(this.session, this.#drop());
+    this.#run += 1;
+    this.#ending = this.#end(this.session, this.#drop(), this.#working);
     this.#controls = {};
     this.#film = null;
     this.#outline = false;
@@ -141,9 +146,13 @@ export class Live extends EventTarget {
     this.#failures = 0;
   }
 
-  async #end(session, dropped) {
+  // What was being done meanwhile may have opened more.
+  async #end(session, dropped, working) {
     await dropped;
-    if (session) await closeSession(session.id).catch(() => {});
+    await working?.catch(() => {});
+    const late = this.session;
+    await this.#drop();
+    for (const one of [session, late]) if (one) await closeSession(one.id).catch(() => {});
   }
 
   // The same id as before, unless another page holds it.
@@ -159,6 +168,7 @@ export class Live extends EventTarget {
   }
 
   #listen() {
+    this.#socket?.close();
     const socket = new WebSocket(eventsAddress(this.session.events));
     this.#socket = socket;
     socket.addEventListener("open", () => {
@@ -223,12 +233,12 @@ export class Live extends EventTarget {
 
   // -- mending -----------------------------------------------------------------------------------------------------
 
-  async #tend() {
-    while (this.#wanted) {
+  async #tend(run) {
+    while (run === this.#run) {
       try {
-        await this.#mend();
+        await (this.#working = this.#mend());
       } catch (error) {
-        if (!this.#wanted) return;
+        if (run !== this.#run) return;
         if (error.status === 404) this.#drop();
         this.#failures += 1;
         this.#say("busy", error.status === 0 ? "Server away, trying again" : `Reconnecting: ${error.message}`);
