@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,26 +66,13 @@ def opened(browser: Any, address: str, *, clicks: bool) -> Generator[Any]:
 
 def watch(browser: Any, server: str, seconds: float, line: Course | None, what: str) -> Watched:
     """Speak clicks into the page of the server at an address for so many seconds, and note what comes back."""
-    progress = ProgressBar(what)
     with through(server, line) as (address, relay), opened(browser, address, clicks=True) as page:
-        page.evaluate("bench.watch(document.getElementById('video'))")
-        page.click("#hear")
-        page.click("#start")
-        _await_pictures(page)
-        page.evaluate(_LISTEN)
-        page.wait_for_timeout(WARM_S * 1000)
-        session = str(page.evaluate("localStorage.getItem('mien.session')"))
+        session = _begun(page)
         if relay is not None:
             relay.begin()
-        before, began = page.evaluate("bench.stats()"), page.evaluate("performance.now()")
-        health = [(float(began), _health(server, session))]
-        believed: list[list[float]] = []
-        for second in range(round(seconds)):
-            page.wait_for_timeout(1000)
-            believed.append(page.evaluate("bench.believed()"))
-            health.append((float(page.evaluate("performance.now()")), _health(server, session)))
-            progress((second + 1) / seconds)
-        stats, ended = page.evaluate("bench.stats()"), page.evaluate("performance.now()")
+        before, began = _instant(page)
+        health, believed = _each_second(page, seconds, lambda: _health(server, session), ProgressBar(what))
+        stats, ended = _instant(page)
         bench = page.evaluate(_NOTES)
         status = request("GET", f"{server}api/sessions/{session}")[1]
         journal = fetched(f"{server}bench/journal/{session}")
@@ -97,8 +84,8 @@ def watch(browser: Any, server: str, seconds: float, line: Course | None, what: 
         heard=np.array(bench["heard"], np.float64),
         frames=_received(np.array(bench["frames"], np.float64).reshape(-1, COLUMNS)),
         origin=float(bench["origin"]),
-        began=float(began),
-        ended=float(ended),
+        began=began,
+        ended=ended,
         before=before,
         stats=stats,
         server=status or {},
@@ -106,6 +93,36 @@ def watch(browser: Any, server: str, seconds: float, line: Course | None, what: 
         output_ms=tuple(map(float, bench["output"] or ())),
     )
     return Watched(seen, crossed, Heard.read(journal) if journal else None, health)
+
+
+def _begun(page: Any) -> str:
+    """Start the page and let it settle; the name of its session."""
+    page.evaluate("bench.watch(document.getElementById('video'))")
+    page.click("#hear")
+    page.click("#start")
+    _await_pictures(page)
+    page.evaluate(_LISTEN)
+    page.wait_for_timeout(WARM_S * 1000)
+    return str(page.evaluate("localStorage.getItem('mien.session')"))
+
+
+def _instant(page: Any) -> tuple[dict[str, Any], float]:
+    """What getStats says, and when."""
+    return page.evaluate("bench.stats()"), float(page.evaluate("performance.now()"))
+
+
+def _each_second(
+    page: Any, seconds: float, ask: Callable[[], dict[str, Any]], progress: ProgressBar
+) -> tuple[list[tuple[float, dict[str, Any]]], list[list[float]]]:
+    """What the server says about the session, and what Chromium believes about its sound and picture."""
+    health = [(float(page.evaluate("performance.now()")), ask())]
+    believed: list[list[float]] = []
+    for second in range(round(seconds)):
+        page.wait_for_timeout(1000)
+        believed.append(page.evaluate("bench.believed()"))
+        health.append((float(page.evaluate("performance.now()")), ask()))
+        progress((second + 1) / seconds)
+    return health, believed
 
 
 def _received(frames: NDArray[np.float64]) -> NDArray[np.float64]:
