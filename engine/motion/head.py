@@ -174,6 +174,8 @@ def load_style(path: Path) -> Floats:
     Raises:
         ModelError: if the file is missing, damaged or holds no style.
     """
+    if not path.is_file():
+        raise ModelError(f"there is no head style at {path}: make one from a clip of a talking person")
     data, _ = read_listed(path)
     try:
         with np.load(BytesIO(data), allow_pickle=False) as file:

@@ -49,8 +49,9 @@ def heatmaps(marks: Tensor, side: int) -> Tensor:
 def heatmap_error(said: Tensor, marks: Tensor) -> Tensor:
     """Squared error of heatmaps [B, M, S, S] against landmarks [B, 478, 2], as a share of that of saying nothing.
 
-    Heatmaps beyond the last of `MARKED` are free.
+    It is the mean of the pictures' shares. Heatmaps beyond the last of `MARKED` are free.
     """
     taught = MARKED[: said.shape[1]]
     wanted = heatmaps(marks[:, taught], said.shape[-1])
-    return ((said[:, : len(taught)].float() - wanted) ** 2).mean() / (wanted**2).mean().clamp(min=1e-6)
+    error = ((said[:, : len(taught)].float() - wanted) ** 2).mean((1, 2, 3))
+    return (error / (wanted**2).mean((1, 2, 3)).clamp(min=1e-6)).mean()

@@ -15,6 +15,9 @@ from torch.nn import functional
 from training.networks.pdfgc.config import MotionWidths, Widths
 from training.networks.pdfgc.layers import sized
 
+_QUIET = 0.1
+"""Of the weights that heatmaps begin with."""
+
 
 class MotionFeatures(NamedTuple):
     """What is said of a picture."""
@@ -94,6 +97,9 @@ class AlignmentNetwork(nn.Module):
         self.conv_last0 = nn.Conv2d(channels, channels, 1)
         self.bn_end0 = nn.BatchNorm2d(channels)
         self.l0 = nn.Conv2d(channels, widths.heatmaps, 1)
+        with torch.no_grad():  # a heatmap is nearly empty; how loud all of them are, `bn5` takes out
+            for parameter in self.l0.parameters():
+                parameter.mul_(_QUIET)
         self.bn5 = nn.BatchNorm2d(widths.heatmaps)
         self.conv6 = nn.Conv2d(widths.heatmaps, widths.bottleneck, 3, 2, 1)
         self.fc = nn.Linear(widths.bottleneck * (size // 8) ** 2, widths.feature)
