@@ -56,7 +56,7 @@ def test_edges_are_sharper_than_the_network_draws_them() -> None:
 def test_an_edge_between_colours_of_the_same_brightness_is_found() -> None:
     y, x = np.mgrid[:512, :512]
     person = np.hypot(x - 256, y - 256) < 150
-    rgb = np.where(person[..., None], np.uint8([200, 97, 120]), np.uint8([80, 158, 120]))
+    rgb = np.where(person[..., None], [200, 97, 120], [80, 158, 120]).astype(np.uint8)
     small = np.asarray(cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     coarse = cv2.GaussianBlur(cv2.resize(person.astype(np.float32), (SIDE, SIDE)), (0, 0), 1.5)
 
