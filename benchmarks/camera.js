@@ -15,6 +15,7 @@ window.bench = {
     const opened = await (await fetch("/api/sessions", {method: "POST", headers, body: JSON.stringify(wanted)})).json();
     if (!opened.id) throw new Error(opened.error);
     const session = opened.id;
+    this.resume = opened.resume;
     await this.talk(session);
     let shown = 0, next = performance.now() + 4000, noise = 0;
     const draw = () => {
@@ -30,25 +31,32 @@ window.bench = {
     };
     draw();
     setInterval(draw, 1000 / fps);
-    await this.post(`/whip/${session}`, (pc) => {
+    await this.post("whip", session, (pc) => {
       const stream = camera.captureStream(fps);
       pc.addTransceiver(stream.getVideoTracks()[0], {direction: "sendonly", streams: [stream]});
       bench.up = pc;
     });
-    await this.post(`/whep/${session}`, (pc) => {
+    await this.post("whep", session, (pc) => {
       pc.addTransceiver("audio", {direction: "recvonly"});
       pc.addTransceiver("video", {direction: "recvonly"});
       pc.ontrack = (event) => event.track.kind === "video" && bench.watch(event.track);
     });
   },
 
-  async post(path, prepare) {
+  async admitted(session, scope) {
+    const headers = {"content-type": "application/json", authorization: `Bearer ${this.resume}`};
+    const asked = {method: "POST", headers, body: JSON.stringify({session, scopes: [scope]})};
+    return (await (await fetch("/api/admissions", asked)).json()).admission;
+  },
+
+  async post(way, session, prepare) {
     const pc = new RTCPeerConnection();
     (this.peers ??= []).push(pc);
     prepare(pc);
     await pc.setLocalDescription(await pc.createOffer());
-    const headers = {"content-type": "application/sdp"};
-    const answer = await fetch(path, {method: "POST", headers, body: pc.localDescription.sdp});
+    const admission = await this.admitted(session, way === "whip" ? "speak" : "watch");
+    const headers = {"content-type": "application/sdp", authorization: `Bearer ${admission}`};
+    const answer = await fetch(`/${way}/${session}`, {method: "POST", headers, body: pc.localDescription.sdp});
     if (answer.status !== 201) throw new Error(await answer.text());
     await pc.setRemoteDescription({type: "answer", sdp: await answer.text()});
   },
