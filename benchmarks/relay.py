@@ -189,9 +189,9 @@ class Relay:
         words[5] = str(front.port)
         return " ".join(words)
 
-    def _note(self, data: bytes, passed: bool) -> None:
+    def _note(self, at: float, data: bytes, passed: bool) -> None:
         source, sequence, timestamp = _rtp(data) or (np.nan, np.nan, np.nan)
-        self._packets.append((time.time() * 1000, len(data) + 28, source, sequence, timestamp, passed))
+        self._packets.append((at * 1000, len(data) + 28, source, sequence, timestamp, passed))
 
 
 _Socket = web.WebSocketResponse | ClientWebSocketResponse
@@ -236,7 +236,7 @@ class _Direction:
 class _Front:
     """Stands for one socket of the server; behind it there is a socket for each of the browser's that finds it."""
 
-    def __init__(self, server: Place, up: _Direction, down: _Direction, note: Callable[[bytes, bool], None]) -> None:
+    def __init__(self, server: Place, up: _Direction, down: _Direction, note: Callable[[float, bytes, bool], None]) -> None:
         self._server, self._up, self._down, self._note = server, up, down, note
         self._loop = asyncio.get_running_loop()
         self._family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
@@ -276,7 +276,8 @@ class _Front:
     def _from_server(self, back: socket.socket, browser: Place) -> None:
         with contextlib.suppress(OSError):
             data = back.recv(DATAGRAM_MOST)
-            self._note(data, self._down.send(lambda: _send(self._socket, data, browser), len(data)))
+            at = time.time()  # before it sets out: this thread may be held up between
+            self._note(at, data, self._down.send(lambda: _send(self._socket, data, browser), len(data)))
 
 
 def _send(sender: socket.socket, data: bytes, place: Place) -> None:

@@ -78,7 +78,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--look-ahead-ms", type=int, default=LOOK_AHEAD_MS, choices=LOOK_AHEADS_MS, help=ahead)
     add("--inject-stall-ms", type=float, default=0.0, metavar="MS", help="hold up one frame in 25: it must show")
     add("--inject-ppm", type=float, default=0.0, metavar="PPM", help="run the server's media clock this much too fast")
-    add("--picture-hold-ms", type=int, metavar="MS", help="browser: hold of the picture, 0 to 50; default: the server's")
+    add("--picture-hold-ms", type=int, metavar="MS", help="browser: how much later than its sound a picture leaves, 0 to 100")
     starts = "browser: starts to take the time to first frame of, default 50; starts: how many, default 500"
     add("--starts", type=int, metavar="N", help=starts)
     links = "browser: the line to the page: clean, 1%%, 5%%, 10%%, bursts, rate-step, blackhole-2, -8, -40, or spelled out"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from benchmarks.chromium import FLAGS
 from streaming.app import Parts, build_app
 from streaming.config import ServerConfig
 from streaming.contract import LiveSessions
@@ -49,13 +50,8 @@ def chromium(*more: str) -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: sudo apt-get install chromium")
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: ./mien test installs it")
-    flags = (
-        "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
-        "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", *more,
-    )  # fmt: skip
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(flags), timeout=120_000)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *more], timeout=120_000)
         yield browser
         browser.close()
 

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from benchmarks.chromium import FLAGS
 from streaming.capture.sample import samples
 from tests.e2e.conftest import CHROMIUM
 from tests.e2e.sitter import write_sitter
@@ -71,11 +72,7 @@ def write_voice(file: Path) -> None:
 
 def pictures(url: str, voice: Path, sitter: Path, face: str, scheme: Any) -> list[tuple[float, bytes]]:
     """PNG files with the level of the voice in each."""
-    flags = [
-        "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={voice}",
-        f"--use-file-for-fake-video-capture={sitter}",
-    ]  # fmt: skip
+    flags = [*FLAGS, f"--use-file-for-fake-audio-capture={voice}", f"--use-file-for-fake-video-capture={sitter}"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         context = browser.new_context(viewport=SIZE, color_scheme=scheme, permissions=["microphone", "camera"])  # pyright: ignore

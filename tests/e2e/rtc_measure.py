@@ -22,24 +22,13 @@ from typing import Any
 import numpy as np
 from aiohttp import web
 
+from benchmarks.chromium import FLAGS
 from streaming.rtc.peer import Peers, RtcConfig
 from streaming.rtc.routes import add_routes
 from streaming.rtc.stats import peer_stats
 from tests.e2e.rtc_fakes import BITS, ClockSession, Sessions
 
 CHROMIUM = os.environ.get("MIEN_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome") or ""
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-]
 NEAR_MS = 200  # a picture so near to a click says how late pictures were then, if the click's own was left out
 PAGE = Path(__file__).with_name("rtc_page.html")
 
@@ -83,7 +72,7 @@ async def chromium(url: str, *, microphone: bool = True) -> AsyncIterator[Any]:
     profile = tempfile.mkdtemp()
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
-            profile, executable_path=CHROMIUM, headless=True, args=FLAGS
+            profile, executable_path=CHROMIUM, headless=True, args=list(FLAGS)
         )
         try:
             if microphone:

@@ -7,7 +7,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from engine.errors import MissingDependency
 from engine.runtime import engines
 from engine.runtime.model_file import read_model
 from export import pdfgc
@@ -20,17 +19,6 @@ from training.pdfgc.networks import Networks
 BATCH = 8
 SHIPPED = {row.name: row for row in ROWS if row.ships}
 PARTS = [row.name for row in ROWS if row.group == "pdfgc"]
-
-
-@pytest.fixture(scope="module")
-def library() -> engines.Library:
-    try:
-        found = engines.library()
-    except MissingDependency as error:
-        pytest.skip(str(error))
-    if found.name != "tensorrt_rtx":
-        pytest.skip(f"{found.name} builds on a GPU alone")
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -15,17 +15,6 @@ MODELS = Path(engine.__file__).parent / "models"
 SHIPPED = sorted(MODELS.glob("*.onnx"))
 
 
-@pytest.fixture(scope="module")
-def library() -> engines.Library:
-    try:
-        found = engines.library()
-    except MissingDependency as error:
-        pytest.skip(str(error))
-    if found.name != "tensorrt_rtx":
-        pytest.skip(f"{found.name} builds on a GPU alone")
-    return found
-
-
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_network_that_ships_becomes_an_engine(library: engines.Library, path: Path) -> None:
     told: list[float] = []
