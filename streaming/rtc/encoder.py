@@ -19,6 +19,8 @@ VIDEO_CLOCK_HZ = 90_000
 BITRATE_FLOOR_BPS = 100_000  # with the voice and headers 200 kb/s
 BITRATE_CEILING_BPS = 6_000_000
 VBV_S = 0.15  # what a key frame may borrow; shorter starves it, longer delays it on a thin line
+H264_KEY, H264_RAISE = 0.7, 1.5  # of the bitrate x264 was opened with: where a key frame opens it anew
+H264_RAISE_FRAMES = 50  # and upwards not sooner than so many frames after the last time
 VP8_LOWER, VP8_RAISE = 0.7, 1.4  # libvpx must be reopened to follow, at the price of a key frame
 VP8_LOWER_FRAMES, VP8_RAISE_FRAMES = 25, 125  # and not sooner than so many frames after the last time
 VOICE_BPS = 48_000
@@ -66,12 +68,48 @@ class H264Encoder:
     `ultrafast` leaves out the deblocking filter and sub-pixel refinement; both
     are switched on again (+3 dB at 512 x 512 and 2.5 Mb/s for +0.5 ms). As long
     as maxrate equals the bitrate it was opened with, x264 follows `bit_rate`
-    below it and back without a key frame.
+    below it and back without a key frame, within some frames. A key frame
+    sooner than that is as large as before (at 512 x 512, 2.5 Mb/s to 230 kb/s:
+    21 kB, 0.7 s of such a line); x264 opened anew makes one of 4 kB. So where a
+    key frame is due, and the bitrate is far below, it is opened anew; and again
+    when the line bears more.
     """
 
     def __init__(self, size: int, fps: int, bitrate: int | None = None) -> None:
-        self._fps = fps
-        self._opened_bps = bitrate or start_bitrate(size, fps)
+        self._size, self._fps = size, fps
+        self._ceiling_bps = self._target_bps = self._opened_bps = bitrate or start_bitrate(size, fps)
+        self._codec = self._reopened()
+        self._age = 0
+
+    @property
+    def bitrate(self) -> int:
+        """Bits per second it is set to."""
+        return self._target_bps
+
+    def set_bitrate(self, bps: int) -> None:
+        """Follow in place, as far as the bitrate it was opened with; beyond it, `encode` opens it anew in time."""
+        self._target_bps = min(max(bps, BITRATE_FLOOR_BPS), self._ceiling_bps)
+
+    def encode(self, picture: NDArray[np.uint8], index: int, *, key: bool) -> EncodedPicture | None:
+        """See `PictureEncoder`."""
+        self._age += 1
+        if self._is_far_off(key=key):
+            self._opened_bps = self._target_bps
+            self._codec = self._reopened()
+        self._codec.bit_rate = min(self._target_bps, self._opened_bps)
+        packets = self._codec.encode(_frame(picture, index, key=key))
+        if not packets:
+            return None
+        payloads = h264_payloads(b"".join(bytes(packet) for packet in packets))
+        return EncodedPicture(index, _timestamp(index, self._fps), any(p.is_keyframe for p in packets), tuple(payloads))
+
+    def _is_far_off(self, *, key: bool) -> bool:
+        ratio = self._target_bps / self._opened_bps
+        too_little = ratio >= H264_RAISE or self._target_bps == self._ceiling_bps > self._opened_bps
+        return (key and ratio <= H264_KEY) or (too_little and self._age >= H264_RAISE_FRAMES)
+
+    def _reopened(self) -> VideoCodecContext:
+        self._age = 0
         options = {
             "preset": "ultrafast",
             "tune": "zerolatency",
@@ -81,24 +119,7 @@ class H264Encoder:
             "bufsize": str(int(self._opened_bps * VBV_S)),
             "x264-params": "no-deblock=0:subme=1:scenecut=0",
         }
-        self._codec = _open("libx264", size, fps, self._opened_bps, options)
-
-    @property
-    def bitrate(self) -> int:
-        """Bits per second it is set to."""
-        return self._codec.bit_rate or 0
-
-    def set_bitrate(self, bps: int) -> None:
-        """Follow in place, never above the bitrate it was opened with."""
-        self._codec.bit_rate = min(max(bps, BITRATE_FLOOR_BPS), self._opened_bps)
-
-    def encode(self, picture: NDArray[np.uint8], index: int, *, key: bool) -> EncodedPicture | None:
-        """See `PictureEncoder`."""
-        packets = self._codec.encode(_frame(picture, index, key=key))
-        if not packets:
-            return None
-        payloads = h264_payloads(b"".join(bytes(packet) for packet in packets))
-        return EncodedPicture(index, _timestamp(index, self._fps), any(p.is_keyframe for p in packets), tuple(payloads))
+        return _open("libx264", self._size, self._fps, self._opened_bps, options)
 
 
 class Vp8Encoder:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from streaming.rtc.encoder import (
     BITRATE_FLOOR_BPS,
+    H264_RAISE_FRAMES,
     VOICE_PACKET,
     EncodedPicture,
     H264Encoder,
@@ -86,6 +87,22 @@ def test_h264_follows_the_bitrate_down_and_up_again_without_a_key_frame():
     assert low < 800_000
     assert 1_400_000 < again < 2_400_000
     assert encoder.bitrate == 2_000_000
+
+
+def test_h264_makes_a_small_key_frame_at_once_where_the_bitrate_fell_and_comes_back_with_one():
+    rng = np.random.default_rng(0)
+    noise = [np.vstack((rng.integers(40, 200, (SIZE, SIZE), np.uint8), picture()[SIZE:])) for _ in range(8)]
+    encoder = H264Encoder(SIZE, FPS, 2_000_000)
+    keys: dict[int, int] = {}
+    for index in range(150):
+        if index in (50, 60):
+            encoder.set_bitrate(300_000 if index == 50 else 2_000_000)
+        result = encoder.encode(noise[index % 8], index, key=index == 51)
+        assert result is not None
+        if result.key:
+            keys[index] = sum(map(len, result.payloads))
+    assert list(keys) == [0, 51, 51 + H264_RAISE_FRAMES]
+    assert keys[51] < keys[0] / 3
 
 
 def test_vp8_changes_its_bitrate_rarely():
