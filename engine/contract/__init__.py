@@ -1,6 +1,6 @@
 """What the parts of the engine promise each other: motion, sources, renderers, graphs."""
 
-from engine.contract.graph import Graph, GraphRequest, GraphSpec, GraphStream, Stream, TensorSpec, open_stream
+from engine.contract.graph import BatchGraph, Graph, GraphRequest, GraphSpec, GraphStream, Stream, TensorSpec, open_stream
 from engine.contract.motion import (
     ARKIT,
     CHANNELS,
@@ -19,6 +19,7 @@ __all__ = [
     "GAZE_RANGE_DEG",
     "GROUPS",
     "POSE",
+    "BatchGraph",
     "Channel",
     "Graph",
     "GraphRequest",

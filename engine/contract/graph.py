@@ -1,6 +1,6 @@
 """Networks as the engine sees them: static shapes, explicit state, no framework."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -82,6 +82,32 @@ class Graph(Protocol):
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
         """Outputs for one set of inputs; the arrays belong to the caller."""
+        ...
+
+
+@runtime_checkable
+class BatchGraph(Graph, Protocol):
+    """A graph of one sample that can run several at once. What a sample gets does not depend on its company."""
+
+    def warm_up(self, clock: Callable[[], float]) -> None:
+        """Load what larger batches need and measure what they cost; until then each sample is run by itself.
+
+        Raises:
+            DeviceError: if the device cannot run one sample.
+        """
+        ...
+
+    def split(self, count: int) -> tuple[int, ...]:
+        """Of how many samples each run should be, so that all `count` together cost least; the fullest first."""
+        ...
+
+    def run_batch(self, samples: Sequence[Mapping[str, NDArray[np.generic]]]) -> list[dict[str, NDArray[np.generic]]]:
+        """Outputs for each set of inputs, of as many as `split` gives a run.
+
+        Raises:
+            ValueError: if these are too many, or one is not what `spec` says.
+            DeviceError: if the device fails.
+        """
         ...
 
 
