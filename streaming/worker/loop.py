@@ -3,6 +3,7 @@
 import gc
 import logging
 import select
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -54,6 +55,7 @@ class Loop:
         self._opening: dict[int, tuple[Open, list[Message]]] = {}
         self._beat_at = clock()
         self._collect_at = clock()
+        self._waited_s = clock()
         self.stopping = False
 
     def run(self) -> None:
@@ -79,7 +81,9 @@ class Loop:
             self._collect_at = self._clock() + 1.0
             pause = min(upcoming, self._beat_at) - self._clock()
         writers = [self._wire] if self._wire.waiting else []
+        before = self._clock()
         _, writable, _ = select.select([self._wire, self._loader], writers, [], max(0.0, pause))
+        self._waited_s += self._clock() - before
         if writable:
             self._wire.flush()
 
@@ -184,7 +188,8 @@ class Loop:
     def _beat(self) -> None:
         if self._clock() >= self._beat_at:
             self._beat_at = self._clock() + BEAT_S
-            self._wire.send(Beat({str(s.key): s.cost() for s in self._sessions.values()}))
+            costs = {str(s.key): s.cost() for s in self._sessions.values()}
+            self._wire.send(Beat(costs, time.process_time(), self._clock() - self._waited_s))
 
     def _warm_up(self) -> float:
         """Draw a few frames of each size, so that everything is compiled and cached; returns what the last kind cost."""
@@ -198,7 +203,7 @@ class Loop:
                 for _ in range(WARM_FRAMES):
                     session.resume(self._clock())
                     session.tick()
-                cost = session.cost()
+                cost = session.typical_cost()
         return cost
 
     def _warm(self, loaded: Loaded) -> None:

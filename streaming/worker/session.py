@@ -66,6 +66,10 @@ class WorkerSession:
         """Seconds of one core that a frame takes: the 95th percentile of the last 256, 0.0 before the first."""
         return float(np.percentile(self._costs, 95)) if self._costs else 0.0
 
+    def typical_cost(self) -> float:
+        """Seconds of one core that a frame usually takes: the median of the last 15, 0.0 before the first."""
+        return float(np.median(list(self._costs)[-15:])) if self._costs else 0.0
+
     def push(self, samples: NDArray[np.float32], arrived: float) -> None:
         """Take sound of the far clock."""
         self._inlet.push(samples, arrived)
@@ -103,7 +107,7 @@ class WorkerSession:
         sound, missing = self._inlet.pull(self._samples, due)
         self._taken.append((self._inlet.pulled, begin))
         self.performance.session.push(sound)
-        late = begin + self._typical_cost() > due + self.period and self._repeats < REPEATS_MOST
+        late = begin + self.typical_cost() > due + self.period and self._repeats < REPEATS_MOST
         emission = self.performance.session.tick(late=late)
         stamps = self._stamps(emission, begin, due, self._show(emission))
         slot, audio = self._drawn % SLOTS, to_int16(sound)
@@ -112,9 +116,6 @@ class WorkerSession:
             self._costs.append(self._cpu_clock() - cpu_begin)
         self.index += 1
         return frame
-
-    def _typical_cost(self) -> float:
-        return float(np.median(list(self._costs)[-15:])) if self._costs else 0.0
 
     def _pad(self) -> None:
         """Silence for the look-ahead goes before the first sound, so that pictures wait for what they look ahead to."""
