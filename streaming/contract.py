@@ -40,6 +40,19 @@ class SessionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """How much of a session is drawn, see `streaming.worker.ladder`: all of it, or less as its worker is too busy."""
+
+    fps: int  # pictures drawn a second; 0: a still portrait, drawn now and then
+    size: int  # px
+
+    @property
+    def still(self) -> bool:
+        """Whether the portrait stands still."""
+        return self.fps == 0
+
+
+@dataclass(frozen=True, slots=True)
 class Stamps:
     """Instants of one emission on the monotonic clock of this machine, in seconds (see `now`); 0.0 = not reached.
 
