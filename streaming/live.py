@@ -12,6 +12,7 @@ from streaming.camera.viewfinder import Viewfinder
 from streaming.contract import SESSION_ID, CapacityReached, SessionSettings
 from streaming.metrics import Metrics
 from streaming.remote import Locate, LookAt, Remote
+from streaming.worker.admission import Admission
 from streaming.worker.knobs import check_settings
 from streaming.worker.options import WorkerOptions
 from streaming.worker.pool import Pool
@@ -29,6 +30,7 @@ class Live:
         cameras: follows faces; a process of its own, if not given.
         own_camera: the camera of this machine, if it is offered.
         metrics: what all sessions report to.
+        admission: who is let in; by what this machine carries, if not given.
     """
 
     def __init__(
@@ -40,10 +42,11 @@ class Live:
         cameras: Cameras | None = None,
         own_camera: PictureFeed | None = None,
         metrics: Metrics | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._locate = locate
         self._options = options or WorkerOptions()
-        self._pool = Pool(workers, self._options)
+        self._pool = Pool(workers, self._options, admission)
         self._cameras = cameras or Cameras()
         self._machine = Machine(self._cameras, own_camera) if own_camera is not None else None
         self._sessions: dict[str, Remote] = {}

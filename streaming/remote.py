@@ -105,6 +105,11 @@ class Remote:
         return self._settings
 
     @property
+    def watched(self) -> bool:
+        """See `Tenant`."""
+        return self._viewers > 0
+
+    @property
     def state(self) -> str:
         """As in `LiveStatus`."""
         return self._state

@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from streaming.contract import CapacityReached, SessionSettings, now
 from streaming.worker.admission import Admission
 from streaming.worker.arena import Arena
-from streaming.worker.messages import Beat, Close, Closed, Frame, Message, Open, Opened, Ready, Refused, Stop
+from streaming.worker.ledger import Ledger
+from streaming.worker.messages import Beat, Close, Closed, Frame, Message, Open, Opened, Ready, Refused, Stepped, Stop
 from streaming.worker.options import PLACES, WorkerOptions
 from streaming.worker.process import WorkerProcess
 
@@ -54,11 +56,16 @@ class Tenant(Protocol):
         """What it was opened with."""
         ...
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody watches it: it is encoded only then."""
+        ...
+
     def opening(self, place: int) -> Open:
         """What its worker has to be told to begin, or to go on where the last one fell."""
         ...
 
-    def hear(self, message: Opened | Frame | Refused | Closed) -> None:
+    def hear(self, message: Opened | Frame | Stepped | Refused | Closed) -> None:
         """Its worker has something to say."""
         ...
 
@@ -70,9 +77,11 @@ class Tenant(Protocol):
 class Worker:
     """One worker's place in the pool; its processes come and go, its sessions and their pictures stay."""
 
-    def __init__(self, options: WorkerOptions, admission: Admission) -> None:
+    def __init__(self, options: WorkerOptions, admission: Admission, served: Ledger) -> None:
         self._options = options
         self._admission = admission
+        self._served = served  # the server's, of all workers
+        self._drawn = Ledger()
         self._arena = Arena()
         self._process: WorkerProcess | None = None
         self._tenants: dict[int, tuple[Tenant, int]] = {}
@@ -96,11 +105,9 @@ class Worker:
         return [tenant.settings for tenant, _ in self._tenants.values()]
 
     @property
-    def share(self) -> float | None:
-        """The part of it that is taken; None when it can take nobody."""
-        if self.ending or len(self._tenants) >= PLACES:
-            return None
-        return sum(self._admission.share(t.settings, self._costs.get(t.key, 0.0)) for t, _ in self._tenants.values())
+    def full(self) -> bool:
+        """Whether it can take nobody, whatever it costs."""
+        return self.ending or len(self._tenants) >= PLACES
 
     def picture(self, key: int, slot: int, size: int) -> NDArray[np.uint8]:
         """The I420 picture in a slot of a session, read-only."""
@@ -175,21 +182,35 @@ class Worker:
     def _hear(self, message: Message) -> None:
         if isinstance(message, Ready):
             self.warm, self._frame_s = True, message.frame_s
-            self._admission.learn(message.size, message.frame_s)
+            self._admission.warm(message.size, message.frame_s)
         elif isinstance(message, Beat):
             self._costs = {int(key): cost for key, cost in message.costs.items()}
-            for key, cost in self._costs.items():
-                if key in self._tenants:
-                    self._admission.learn(self._tenants[key][0].settings.size, cost)
-        elif isinstance(message, Opened | Frame | Refused | Closed):
+            self._account(message)
+        elif isinstance(message, Opened | Frame | Stepped | Refused | Closed):
             self._opening.discard(message.key)
             if message.key in self._tenants:
-                self._tenants[message.key][0].hear(message)
+                self._pass_on(self._tenants[message.key][0], message)
+
+    def _pass_on(self, tenant: Tenant, message: Opened | Frame | Refused | Closed) -> None:
+        if isinstance(message, Frame):
+            self._drawn.note(tenant.settings.size, fresh=message.fresh)
+            if tenant.watched:
+                self._served.note(tenant.settings.size, fresh=message.fresh)
+        tenant.hear(message)
+
+    def _account(self, beat: Beat) -> None:
+        """Have admission learn what this worker spent on its pictures; sessions that are being built cost, too."""
+        if self._opening:
+            self._drawn.spoil()
+        elif window := self._drawn.read(now(), beat.cpu_s, beat.busy_s):
+            cpu_s, busy_s = window.spent_s
+            self._admission.learn(cpu_s, busy_s, window.pictures)
 
     def _fell(self) -> None:
         """The process is gone."""
         self.warm = False
         self._opening.clear()
+        self._drawn.spoil()
         process, self._process = self._process, None
         if self.ending or process is None:
             return
@@ -209,10 +230,13 @@ class Worker:
 class Pool:
     """A fixed number of workers."""
 
-    def __init__(self, count: int | None = None, options: WorkerOptions | None = None) -> None:
+    def __init__(
+        self, count: int | None = None, options: WorkerOptions | None = None, admission: Admission | None = None
+    ) -> None:
         cores = available_cores()
-        self._admission = Admission(cores)
-        self._workers = [Worker(options or WorkerOptions(), self._admission) for _ in range(count or cores)]
+        self._admission = admission or Admission(cores)
+        self._served = Ledger()
+        self._workers = [Worker(options or WorkerOptions(), self._admission, self._served) for _ in range(count or cores)]
         self._keys = itertools.count(1)
         self._watch: asyncio.Task[None] | None = None
 
@@ -232,7 +256,11 @@ class Pool:
 
     def room_for(self, settings: SessionSettings) -> bool:
         """Whether `choose` would find a worker."""
-        return self._choose(settings) >= 0
+        try:
+            self.choose(settings)
+        except CapacityReached:
+            return False
+        return True
 
     def choose(self, settings: SessionSettings) -> Worker:
         """The worker for one more session.
@@ -240,19 +268,8 @@ class Pool:
         Raises:
             CapacityReached: when none has room.
         """
-        chosen = self._choose(settings)
-        if chosen < 0:
-            running = sum(len(worker.settings) for worker in self._workers)
-            session = f"session of {settings.size} px at {settings.fps} fps"
-            if not running and self.ready:
-                each_ms = 1000 * self._admission.share(settings) / settings.fps
-                raise CapacityReached(f"{each_ms:.0f} ms a picture is too slow for a {session}; ask for fewer or smaller ones")
-            raise CapacityReached(f"no room for one more {session} beside the {running} running")
-        return self._workers[chosen]
-
-    def _choose(self, settings: SessionSettings) -> int:
-        shares = [None if self.ready and not worker.warm else worker.share for worker in self._workers]
-        return self._admission.choose(settings, shares, [taken for worker in self._workers for taken in worker.settings])
+        sessions = [None if worker.full or (self.ready and not worker.warm) else worker.settings for worker in self._workers]
+        return self._workers[self._admission.choose(settings, sessions)]
 
     async def start(self) -> None:
         """Start all workers."""
@@ -276,8 +293,17 @@ class Pool:
             await asyncio.sleep(WATCH_S)
             if now() - before > WATCH_S + SILENCE_S / 3:
                 continue  # it was us who stalled; let the workers' messages in first
+            self._account()
             for worker in self._workers:
                 try:
                     await worker.watch()
                 except OSError:
                     log.exception("a worker could not be started")
+
+    def _account(self) -> None:
+        """Have admission learn what this process spent on the sessions that are watched."""
+        looping_s = time.thread_time()
+        if window := self._served.read(now(), looping_s, time.process_time() - looping_s):
+            looping_s, encoding_s = window.spent_s
+            self._admission.looping.learn(looping_s, window.pictures)
+            self._admission.encoding.learn(encoding_s, window.pictures)

@@ -3,13 +3,14 @@
 import asyncio
 
 from streaming.worker.admission import Admission
+from streaming.worker.ledger import Ledger
 from streaming.worker.messages import Beat, Ready
 from streaming.worker.options import WorkerOptions
 from streaming.worker.pool import FRAMES_SILENT, SILENCE_S, START_S, Worker
 
 
 def patience_s(frame_s: float, beat_s: float) -> float:
-    worker = Worker(WorkerOptions(), Admission(2))
+    worker = Worker(WorkerOptions(), Admission(2), Ledger())
     assert worker._patience_s() == START_S
     worker._hear(Ready(512, frame_s))
     worker._hear(Beat({"1": beat_s}))
@@ -35,7 +36,7 @@ class Fallen:
 
 
 async def test_a_process_whose_burial_is_interrupted_is_buried_by_the_next_one() -> None:
-    worker, fallen = Worker(WorkerOptions(), Admission(2)), Fallen()
+    worker, fallen = Worker(WorkerOptions(), Admission(2), Ledger()), Fallen()
     worker._fallen.append(fallen)  # type: ignore[arg-type]
     burying = asyncio.create_task(worker._bury())
     await asyncio.sleep(0)
