@@ -78,7 +78,8 @@ class Outgoing:
     """One emission on its way out: a picture, and the sound that leaves with it.
 
     `video` is I420 uint8[size * 3 // 2, size] (BT.601, limited range) in memory
-    shared with the worker: valid until `ring` more emissions have come; who
+    shared with the worker, smaller than was asked for when the worker is too
+    busy for that (`Step`): valid until `ring` more emissions have come; who
     keeps it longer copies it. `audio` is int16[48000 // fps] mono at 48 kHz, the
     newest there is: it waits for no look-ahead, so it is heard `ahead` samples
     after the picture's own instant. A receiver's sound path is slower than its
@@ -95,6 +96,12 @@ class Outgoing:
     missing: int  # samples of sound that never arrived, filled with silence
     stamps: Stamps
     ahead: int = 0  # samples
+    spared: bool = False  # not fresh, and not to be: the session's step has no picture for this one
+
+    @property
+    def size(self) -> int:
+        """Height and width of the picture, px."""
+        return self.video.shape[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +155,7 @@ class LiveStatus:
     camera: CameraStatus = CameraStatus()
     factors: Mapping[str, str] = field(default_factory=lambda: dict(CHOSEN))
     eye_contact: bool = False
+    step: Step | None = None  # how much of it is drawn, when that is not all
 
 
 class LiveSession(Protocol):

@@ -36,6 +36,15 @@ class Metrics:
         )
         self._lag = Histogram("mien_loop_lag_seconds", "Lateness of the event loop", buckets=_LAGS_S, registry=registry)
         self._stalls = Counter("mien_loop_stalls", "Times that the event loop stood still", registry=registry)
+        self._standing = Gauge(
+            "mien_sessions_at_step",
+            "Live sessions by how much of them is drawn: full, 4/5 or 3/5 of the pictures, at 512, 384 or 256 px, still",
+            ["step"],
+            registry=registry,
+        )
+        self._steps = Counter(
+            "mien_steps", "Steps of sessions: down while a worker is too busy, up again", ["direction"], registry=registry
+        )
         self._responses = Counter("mien_http_responses", "Answers by status", ["status"], registry=registry)
         ProcessCollector(namespace="mien", registry=registry)
 
@@ -48,6 +57,14 @@ class Metrics:
         self._frames.inc()
         if missed:
             self._misses.inc()
+
+    def stand(self, step: str, sessions: int) -> None:
+        """So many sessions more (or fewer) are drawn at a step."""
+        self._standing.labels(step).inc(sessions)
+
+    def step(self, direction: str) -> None:
+        """A session has stepped "down" or "up"."""
+        self._steps.labels(direction).inc()
 
     def skew(self, sound_late_ms: float) -> None:
         """A page has reported how late it plays its sound."""

@@ -28,11 +28,12 @@ from streaming.contract import (
 )
 from streaming.metrics import Metrics
 from streaming.worker.knobs import checked_controls, remember
-from streaming.worker.messages import Closed, Control, Frame, Interrupt, Look, Open, Opened, Refused, Sound
+from streaming.worker.messages import Closed, Control, Frame, Interrupt, Look, Open, Opened, Refused, Sound, Stepped
 from streaming.worker.meter import Meter
 from streaming.worker.options import BEHIND_MOST_S
 from streaming.worker.pcm import joined
 from streaming.worker.pool import Worker
+from streaming.worker.standing import Standing
 from streaming.worker.subscription import Subscription
 from streaming.worker.understudy import Understudy
 
@@ -85,6 +86,7 @@ class Remote:
         self._state = "starting"
         self._reason = ""
         self._meter = Meter(settings.fps, metrics)
+        self._standing = Standing(session_id, settings, metrics)
         self._viewers = 0
         self._viewfinder = view(self._look)
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -194,6 +196,7 @@ class Remote:
             camera=self._viewfinder.status(),
             factors=self._factors(),
             eye_contact=bool(self._controls.get("eye_contact")),
+            step=self._standing.step,
         )
 
     async def close(self) -> None:
@@ -205,10 +208,12 @@ class Remote:
         index = self._last.index + 1 if self._last else 0
         return Open(self._key, place, self._anchor, index, self._portrait, self._settings, dict(self._controls))
 
-    def hear(self, message: Opened | Frame | Refused | Closed) -> None:
+    def hear(self, message: Opened | Frame | Stepped | Refused | Closed) -> None:
         """See `Tenant`."""
         if isinstance(message, Frame):
             self._show(message)
+        elif isinstance(message, Stepped):
+            self._standing.take(message.step)
         elif isinstance(message, Opened):
             self._begin(message)
         elif isinstance(message, Refused):
@@ -238,6 +243,7 @@ class Remote:
     def _begin(self, opened: Opened) -> None:
         self._anchor, self._lead = opened.anchor, opened.lead
         self._meter.lead_s = opened.lead / SAMPLE_RATE_HZ
+        self._standing.begin()
         if self._watch is None:
             self._watch = asyncio.create_task(self._stand_by(), name=f"stand by for {self._id}")
         if not self.opened.done():
@@ -250,9 +256,9 @@ class Remote:
             return  # its understudy was quicker
         if self._state == "starting":
             self._state = "live"
-        picture = self._worker.picture(self._key, frame.slot, self._settings.size)
-        outgoing = Outgoing(frame.index, picture, frame.audio, frame.fresh, frame.missing, frame.stamps, self._lead)
-        self._deliver(outgoing, stand_in=False)
+        picture = self._worker.picture(self._key, frame.slot, frame.size)
+        kept = frame.index, picture, frame.audio, frame.fresh, frame.missing, frame.stamps, self._lead, frame.spared
+        self._deliver(Outgoing(*kept), stand_in=False)
 
     def _keeps_up(self, frame: Frame) -> bool:
         """Whether a worker is so far back that the frames from here on may be its own: in time, and with the sound."""
@@ -309,6 +315,7 @@ class Remote:
         self._state, self._reason = "closed", reason
         self._worker.leave(self._key)
         self._viewfinder.close()
+        self._standing.end()
         if self._watch is not None:
             self._watch.cancel()
         for subscriber in list(self._subscribers):

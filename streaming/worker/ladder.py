@@ -56,6 +56,15 @@ def step_at(level: int, settings: SessionSettings, *, scales: bool) -> Step:
     return Step(fps, min((settings.size, *sizes)))
 
 
+def name_of(step: Step, settings: SessionSettings) -> str:
+    """What a step is called in the figures of a server: by what was taken last."""
+    if step.still:
+        return "still"
+    if step.size < settings.size:
+        return f"{step.size} px"
+    return "full" if step.fps == settings.fps else f"{step.fps * _RATES[0] // settings.fps}/{_RATES[0]}"
+
+
 def is_drawn(step: Step, index: int, fps: int) -> bool:
     """Whether a session of `fps` pictures a second draws its picture `index`, evenly spread."""
     if step.still:

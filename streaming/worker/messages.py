@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract import CHANNELS, GROUPS
-from streaming.contract import SessionSettings, Stamps
+from streaming.contract import SessionSettings, Stamps, Step
 from streaming.language import BrokenMessage, Language
 
 _SOUND: Final = struct.Struct("<Id")
 _LOOK: Final = struct.Struct("<Id")
-_FRAME: Final = struct.Struct("<IIIHHB8d")
+_FRAME: Final = struct.Struct("<IIIHHHBB8d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,14 @@ class Beat:
     busy_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """From now on a session is drawn as its `step` says."""
+
+    key: int
+    step: Step
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """A picture lies in `slot` of the session's place; `audio` is the sound that leaves with it, see `Outgoing`."""
@@ -147,16 +155,18 @@ class Frame:
     index: int
     missing: int
     slot: int
+    size: int  # px, of the picture
     repeats: int  # of the same picture, in a row, this one included
     fresh: bool
+    spared: bool  # see `Outgoing`
     stamps: Stamps
     audio: NDArray[np.int16]
 
 
 Message = (
-    Open | Control | Interrupt | Close | Stop | Sound | Ready | Opened | Closed | Refused | Beat | Frame | Look
+    Open | Control | Interrupt | Close | Stop | Sound | Ready | Opened | Closed | Refused | Beat | Frame | Look | Stepped
 )  # in this order on the wire
-_KINDS: Final = (Open, Control, Interrupt, Close, Stop, Sound, Ready, Opened, Closed, Refused, Beat, Frame, Look)
+_KINDS: Final = (Open, Control, Interrupt, Close, Stop, Sound, Ready, Opened, Closed, Refused, Beat, Frame, Look, Stepped)
 
 
 def encode(message: Message) -> tuple[int, bytes]:
@@ -197,16 +207,15 @@ LANGUAGE: Final = Language(encode, decode)
 
 
 def _encode_frame(frame: Frame) -> bytes:
-    head = _FRAME.pack(
-        frame.key, frame.index, frame.missing, frame.slot, frame.repeats, frame.fresh, *dataclasses.astuple(frame.stamps),
-    )  # fmt: skip
+    numbers = (frame.key, frame.index, frame.missing, frame.slot, frame.size, frame.repeats, frame.fresh, frame.spared)
+    head = _FRAME.pack(*numbers, *dataclasses.astuple(frame.stamps))
     return head + frame.audio.astype("<i2", copy=False).tobytes()
 
 
 def _decode_frame(body: memoryview) -> Frame:
-    key, index, missing, slot, repeats, fresh, *stamps = _FRAME.unpack_from(body)
+    key, index, missing, slot, size, repeats, fresh, spared, *stamps = _FRAME.unpack_from(body)
     audio = np.frombuffer(body[_FRAME.size :], "<i2").astype(np.int16)
-    return Frame(key, index, missing, slot, repeats, bool(fresh), Stamps(*stamps), audio)
+    return Frame(key, index, missing, slot, size, repeats, bool(fresh), bool(spared), Stamps(*stamps), audio)
 
 
 def _decode_look(body: memoryview) -> Look:
@@ -220,4 +229,6 @@ def _decode_look(body: memoryview) -> Look:
 def _from_json(made: Callable[..., Message], fields: dict[str, Any]) -> Message:
     if made is Open:
         fields["settings"] = SessionSettings(**fields["settings"])
+    if made is Stepped:
+        fields["step"] = Step(**fields["step"])
     return made(**fields)

@@ -20,7 +20,7 @@ class Meter:
     """Frames, misses, stages and level of one session; instants are arguments.
 
     A miss is a frame without a fresh picture of its own by its deadline and
-    one period (`deadline_miss_rate`). `lead_s` is how long a frame's sound is
+    one period (`deadline_miss_rate`), unless its step spares it. `lead_s` is how long a frame's sound is
     held for the look-ahead; the stages are without it. What it measures, `metrics` of the server gets too.
     """
 
@@ -51,7 +51,7 @@ class Meter:
     def show(self, outgoing: Outgoing) -> None:
         """A frame is on its way out."""
         stamps = outgoing.stamps
-        missed = not outgoing.fresh or stamps.colour > stamps.due + self._period
+        missed = not (outgoing.fresh or outgoing.spared) or stamps.colour > stamps.due + self._period
         self.frames += 1
         self.misses += missed
         self._metrics.frame(missed=missed)

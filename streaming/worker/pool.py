@@ -17,7 +17,7 @@ from streaming.contract import CapacityReached, SessionSettings, now
 from streaming.worker.admission import Admission
 from streaming.worker.arena import Arena
 from streaming.worker.ledger import Ledger
-from streaming.worker.messages import Beat, Close, Closed, Frame, Message, Open, Opened, Ready, Refused, Stop
+from streaming.worker.messages import Beat, Close, Closed, Frame, Message, Open, Opened, Ready, Refused, Stepped, Stop
 from streaming.worker.options import PLACES, WorkerOptions
 from streaming.worker.process import WorkerProcess
 
@@ -65,7 +65,7 @@ class Tenant(Protocol):
         """What its worker has to be told to begin, or to go on where the last one fell."""
         ...
 
-    def hear(self, message: Opened | Frame | Refused | Closed) -> None:
+    def hear(self, message: Opened | Frame | Stepped | Refused | Closed) -> None:
         """Its worker has something to say."""
         ...
 
@@ -186,7 +186,7 @@ class Worker:
         elif isinstance(message, Beat):
             self._costs = {int(key): cost for key, cost in message.costs.items()}
             self._account(message)
-        elif isinstance(message, Opened | Frame | Refused | Closed):
+        elif isinstance(message, Opened | Frame | Stepped | Refused | Closed):
             self._opening.discard(message.key)
             if message.key in self._tenants:
                 self._pass_on(self._tenants[message.key][0], message)

@@ -55,6 +55,7 @@ class WorkerSession:
         self._costs: deque[float] = deque(maxlen=256)
         self._repeats = 0
         self._drawn = 0
+        self._shown = 0  # px, of the last picture
         self._pad()
 
     @property
@@ -111,7 +112,7 @@ class WorkerSession:
         emission = self.performance.session.tick(late=late)
         stamps = self._stamps(emission, begin, due, self._show(emission))
         slot, audio = self._drawn % SLOTS, to_int16(sound)
-        frame = Frame(self.key, self.index, missing, slot, self._repeats, emission.fresh, stamps, audio)
+        frame = Frame(self.key, self.index, missing, slot, self._shown, self._repeats, emission.fresh, False, stamps, audio)
         if emission.fresh:
             self._costs.append(self._cpu_clock() - cpu_begin)
         self.index += 1
@@ -128,7 +129,8 @@ class WorkerSession:
             return self._clock()
         self._repeats = 0
         self._drawn += 1
-        picture = self._arena.picture(self._place, self._drawn, self.settings.size)
+        self._shown = emission.video.rgb.shape[0]
+        picture = self._arena.picture(self._place, self._drawn, self._shown)
         if self.settings.badge:
             burn(emission.video.rgb)
         to_i420(emission.video.rgb, picture)

@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 
-from streaming.contract import SessionSettings, Stamps
+from streaming.contract import SessionSettings, Stamps, Step
 from streaming.language import MAX_BODY, BrokenMessage, Framer, packed
 from streaming.worker.messages import (
     LANGUAGE,
@@ -21,6 +21,7 @@ from streaming.worker.messages import (
     Ready,
     Refused,
     Sound,
+    Stepped,
     Stop,
     decode,
 )
@@ -36,6 +37,7 @@ RARE: list[Message] = [
     Closed(7, "PortraitError", "it is no portrait"),
     Refused(7, "no preset is called 'x'"),
     Beat({"7": 0.01}, 3.5, 2.25),
+    Stepped(7, Step(15, 384)),
 ]
 
 
@@ -54,10 +56,11 @@ def test_sound_survives_the_socket() -> None:
 
 def test_a_frame_survives_the_socket() -> None:
     stamps = Stamps(*(float(i) for i in range(8)))
-    frame = Frame(7, 123_456, 960, 15, 2, True, stamps, np.arange(1920, dtype=np.int16))
+    frame = Frame(7, 123_456, 960, 15, 384, 2, False, True, stamps, np.arange(1920, dtype=np.int16))
     (got,) = Framer(LANGUAGE).feed(packed(LANGUAGE, frame))
     assert isinstance(got, Frame)
-    assert (got.key, got.index, got.missing, got.slot, got.repeats, got.fresh) == (7, 123_456, 960, 15, 2, True)
+    assert (got.key, got.index, got.missing, got.slot, got.size, got.repeats) == (7, 123_456, 960, 15, 384, 2)
+    assert (got.fresh, got.spared) == (False, True)
     assert got.stamps == stamps
     np.testing.assert_array_equal(got.audio, frame.audio)
 

@@ -7,9 +7,9 @@ from streaming.worker.meter import QUIET_DBFS, Meter
 VIDEO, AUDIO = np.zeros((6, 4), np.uint8), np.zeros(1920, np.int16)
 
 
-def frame(index: int, due: float, took: float = 0.01, *, fresh: bool = True) -> Outgoing:
+def frame(index: int, due: float, took: float = 0.01, *, fresh: bool = True, spared: bool = False) -> Outgoing:
     stamps = Stamps(due, due - 0.03, due, due + 0.001, due + 0.001, due + took - 0.001, due + took, due)
-    return Outgoing(index, VIDEO, AUDIO, fresh, 0, stamps)
+    return Outgoing(index, VIDEO, AUDIO, fresh, 0, stamps, spared=spared)
 
 
 def test_a_frame_without_a_picture_of_its_own_in_time_is_a_miss() -> None:
@@ -20,6 +20,14 @@ def test_a_frame_without_a_picture_of_its_own_in_time_is_a_miss() -> None:
     meter.show(frame(2, 0.08, took=0.041))
     meter.show(frame(3, 0.12, fresh=False))
     assert (meter.frames, meter.misses) == (4, 2)
+
+
+def test_a_picture_that_was_to_repeat_is_no_miss_unless_its_sound_is_late() -> None:
+    meter = Meter(25)
+    meter.show(frame(0, 0.0, fresh=False, spared=True))
+    assert meter.misses == 0
+    meter.show(frame(1, 0.04, took=0.041, fresh=False, spared=True))
+    assert (meter.frames, meter.misses) == (2, 1)
 
 
 def test_the_stages_of_a_frame_are_recorded() -> None:
