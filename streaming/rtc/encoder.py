@@ -46,7 +46,7 @@ class EncodedPicture:
 
 
 class PictureEncoder(Protocol):
-    """Encodes I420 pictures of one size; not thread-safe."""
+    """Encodes square I420 pictures; one of another size than the last begins anew, with a key frame. Not thread-safe."""
 
     @property
     def bitrate(self) -> int:
@@ -60,6 +60,25 @@ class PictureEncoder(Protocol):
     def encode(self, picture: NDArray[np.uint8], index: int, *, key: bool) -> EncodedPicture | None:
         """Encode uint8[size * 3 // 2, size]; None when the encoder chose to drop the picture."""
         ...
+
+
+class _Aim:
+    """The bitrate that an encoder aims at: what it was told last, at most what pictures of their size are worth."""
+
+    def __init__(self, size: int, fps: int, bitrate: int | None) -> None:
+        self.size, self._fps = size, fps
+        self.ceiling_bps = self._told_bps = bitrate or start_bitrate(size, fps)
+
+    @property
+    def bps(self) -> int:
+        return min(max(self._told_bps, BITRATE_FLOOR_BPS), self.ceiling_bps)
+
+    def tell(self, bps: int) -> None:
+        self._told_bps = bps
+
+    def resize(self, size: int) -> None:
+        self.ceiling_bps = self.ceiling_bps * start_bitrate(size, self._fps) // start_bitrate(self.size, self._fps)
+        self.size = size
 
 
 class H264Encoder:
@@ -76,27 +95,27 @@ class H264Encoder:
     """
 
     def __init__(self, size: int, fps: int, bitrate: int | None = None) -> None:
-        self._size, self._fps = size, fps
-        self._ceiling_bps = self._target_bps = self._opened_bps = bitrate or start_bitrate(size, fps)
+        self._fps, self._aim = fps, _Aim(size, fps, bitrate)
         self._codec = self._reopened()
-        self._age = 0
 
     @property
     def bitrate(self) -> int:
         """Bits per second it is set to."""
-        return self._target_bps
+        return self._aim.bps
 
     def set_bitrate(self, bps: int) -> None:
         """Follow in place, as far as the bitrate it was opened with; beyond it, `encode` opens it anew in time."""
-        self._target_bps = min(max(bps, BITRATE_FLOOR_BPS), self._ceiling_bps)
+        self._aim.tell(bps)
 
     def encode(self, picture: NDArray[np.uint8], index: int, *, key: bool) -> EncodedPicture | None:
         """See `PictureEncoder`."""
         self._age += 1
-        if self._is_far_off(key=key):
-            self._opened_bps = self._target_bps
+        if picture.shape[1] != self._aim.size:
+            self._aim.resize(picture.shape[1])
             self._codec = self._reopened()
-        self._codec.bit_rate = min(self._target_bps, self._opened_bps)
+        elif self._is_far_off(key=key):
+            self._codec = self._reopened()
+        self._codec.bit_rate = min(self._aim.bps, self._opened_bps)
         packets = self._codec.encode(_frame(picture, index, key=key))
         if not packets:
             return None
@@ -104,12 +123,12 @@ class H264Encoder:
         return EncodedPicture(index, _timestamp(index, self._fps), any(p.is_keyframe for p in packets), tuple(payloads))
 
     def _is_far_off(self, *, key: bool) -> bool:
-        ratio = self._target_bps / self._opened_bps
-        too_little = ratio >= H264_RAISE or self._target_bps == self._ceiling_bps > self._opened_bps
+        ratio = self._aim.bps / self._opened_bps
+        too_little = ratio >= H264_RAISE or self._aim.bps == self._aim.ceiling_bps > self._opened_bps
         return (key and ratio <= H264_KEY) or (too_little and self._age >= H264_RAISE_FRAMES)
 
     def _reopened(self) -> VideoCodecContext:
-        self._age = 0
+        self._age, self._opened_bps = 0, self._aim.bps
         options = {
             "preset": "ultrafast",
             "tune": "zerolatency",
@@ -119,7 +138,7 @@ class H264Encoder:
             "bufsize": str(int(self._opened_bps * VBV_S)),
             "x264-params": "no-deblock=0:subme=1:scenecut=0",
         }
-        return _open("libx264", self._size, self._fps, self._opened_bps, options)
+        return _open("libx264", self._aim.size, self._fps, self._opened_bps, options)
 
 
 class Vp8Encoder:
@@ -130,10 +149,8 @@ class Vp8Encoder:
     """
 
     def __init__(self, size: int, fps: int, bitrate: int | None = None) -> None:
-        self._size, self._fps = size, fps
-        self._ceiling_bps = self._target_bps = self._opened_bps = bitrate or start_bitrate(size, fps)
+        self._fps, self._aim = fps, _Aim(size, fps, bitrate)
         self._codec = self._reopened()
-        self._age = 0
         self._picture_id = 0
 
     @property
@@ -143,13 +160,15 @@ class Vp8Encoder:
 
     def set_bitrate(self, bps: int) -> None:
         """Remember the target; `encode` reopens the codec when it is far off for long enough."""
-        self._target_bps = min(max(bps, BITRATE_FLOOR_BPS), self._ceiling_bps)
+        self._aim.tell(bps)
 
     def encode(self, picture: NDArray[np.uint8], index: int, *, key: bool) -> EncodedPicture | None:
         """See `PictureEncoder`."""
         self._age += 1
-        if self._is_far_off():
-            self._opened_bps = self._target_bps
+        if picture.shape[1] != self._aim.size:
+            self._aim.resize(picture.shape[1])
+            self._codec = self._reopened()
+        elif self._is_far_off():
             self._codec = self._reopened()
         packets = self._codec.encode(_frame(picture, index, key=key))
         if not packets:
@@ -159,12 +178,12 @@ class Vp8Encoder:
         return EncodedPicture(index, _timestamp(index, self._fps), any(p.is_keyframe for p in packets), tuple(payloads))
 
     def _is_far_off(self) -> bool:
-        ratio = self._target_bps / self._opened_bps
+        ratio = self._aim.bps / self._opened_bps
         too_much, too_little = ratio <= VP8_LOWER, ratio >= VP8_RAISE
         return (too_much and self._age >= VP8_LOWER_FRAMES) or (too_little and self._age >= VP8_RAISE_FRAMES)
 
     def _reopened(self) -> VideoCodecContext:
-        self._age = 0
+        self._age, self._opened_bps = 0, self._aim.bps
         options = {
             "deadline": "realtime",
             "cpu-used": "-8",
@@ -178,7 +197,7 @@ class Vp8Encoder:
             "qmin": "2",
             "qmax": "52",
         }
-        return _open("libvpx", self._size, self._fps, self._opened_bps, options)
+        return _open("libvpx", self._aim.size, self._fps, self._opened_bps, options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 KEY_INTERVAL_S = 0.3  # requests for a key frame are answered at most this often, except a newcomer's
 THIN_KEY_INTERVAL_S = 1.0  # on a thin line, which a key frame fills for as long
+REFRESH_S = 0.3  # a picture that repeats is encoded so often: for who lost the last one, and for browsers that wait for it
 HOLD_ROOM = 8  # pictures waiting for their time; more than the longest hold at the highest rate
 
 Record = Callable[[str, float], None]
@@ -29,6 +30,7 @@ class LaneStats:
     pictures: int = 0  # encoded
     keys: int = 0
     skipped: int = 0  # came while the encoder was still busy with the one before
+    repeated: int = 0  # not encoded again
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Lane:
         self._key_at = 0.0
         self._control = BitrateControl(encoder.bitrate)
         self._offered: tuple[Outgoing, float] | None = None
+        self._offered_at = 0.0
         self._wake = asyncio.Event()
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(HOLD_ROOM)
         self._tasks = [asyncio.create_task(self._encode_all()), asyncio.create_task(self._deliver_all())]
@@ -63,9 +66,15 @@ class Lane:
         self._newcomer = True
 
     def offer(self, emission: Outgoing, taken: float) -> None:
-        """The newest picture; one that still waits for the encoder is dropped in its favour."""
+        """The newest picture; one that still waits for the encoder is dropped in its favour.
+
+        One that repeats the last is worth nothing to a viewer who has it, and is left out, but now and then.
+        """
+        if not (emission.fresh or self._is_key_due() or taken - self._offered_at >= REFRESH_S):
+            self.stats.repeated += 1
+            return
         self.stats.skipped += self._offered is not None
-        self._offered = emission, taken
+        self._offered, self._offered_at = (emission, taken), taken
         self._wake.set()
 
     def take_feedback(self) -> None:
@@ -91,7 +100,8 @@ class Lane:
                 await self._encode(emission, taken)
 
     async def _encode(self, emission: Outgoing, taken: float) -> None:
-        key = self._key_due()
+        if key := self._is_key_due():
+            self._newcomer, self._key_at = False, now()
         encode = self.encoder.encode
         loop = asyncio.get_running_loop()
         try:
@@ -132,10 +142,7 @@ class Lane:
             held = max(0.0, waiting.due - waiting.encoded)
             self._record("residence", (sent - waiting.arrived - held) * 1000)
 
-    def _key_due(self) -> bool:
+    def _is_key_due(self) -> bool:
         wanted = any(viewer.wants_key for viewer in self.viewers)
         interval_s = KEY_INTERVAL_S if math.isinf(self._control.line_bps) else THIN_KEY_INTERVAL_S
-        due = self._newcomer or (wanted and now() - self._key_at >= interval_s)
-        if due:
-            self._newcomer, self._key_at = False, now()
-        return due
+        return self._newcomer or (wanted and now() - self._key_at >= interval_s)

@@ -24,10 +24,10 @@ SIZE, FPS = 128, 25
 DEPAYLOAD = {"h264": h264_depayload, "vp8": vp8_depayload}
 
 
-def picture(step: int = 0) -> NDArray[np.uint8]:
-    ramp = (np.add.outer(np.arange(SIZE), 2 * np.arange(SIZE) + 5 * step) % 200 + 20).astype(np.uint8)
-    chroma = np.full((SIZE // 2, SIZE), 128, np.uint8)
-    chroma[: SIZE // 4] = 100
+def picture(step: int = 0, size: int = SIZE) -> NDArray[np.uint8]:
+    ramp = (np.add.outer(np.arange(size), 2 * np.arange(size) + 5 * step) % 200 + 20).astype(np.uint8)
+    chroma = np.full((size // 2, size), 128, np.uint8)
+    chroma[: size // 4] = 100
     return np.vstack((ramp, chroma))
 
 
@@ -103,6 +103,30 @@ def test_h264_makes_a_small_key_frame_at_once_where_the_bitrate_fell_and_comes_b
             keys[index] = sum(map(len, result.payloads))
     assert list(keys) == [0, 51, 51 + H264_RAISE_FRAMES]
     assert keys[51] < keys[0] / 2
+
+
+@pytest.mark.parametrize(("codec", "encoder"), encoders())
+def test_a_picture_of_another_size_begins_with_a_key_frame(codec: str, encoder: PictureEncoder):
+    decoder = cast(VideoCodecContext, av.CodecContext.create(codec, "r"))
+    for index, size in enumerate((SIZE, SIZE, 96, 96, 192, SIZE)):
+        result = encoder.encode(picture(index, size), index, key=False)
+        assert result is not None
+        assert result.key == (index in (0, 2, 4, 5))
+        (frame,) = decoder.decode(av.Packet(b"".join(DEPAYLOAD[codec](payload) for payload in result.payloads)))
+        assert (frame.width, frame.height) == (size, size)
+        assert np.abs(frame.to_ndarray().astype(int) - picture(index, size)).mean() < 8
+
+
+def test_a_smaller_picture_gets_fewer_bits_and_a_thin_line_is_not_forgotten():
+    for encoder in (H264Encoder(512, FPS), Vp8Encoder(512, FPS)):
+        rates: list[int] = []
+        for index, size in enumerate((512, 256, 512)):
+            encoder.encode(picture(index, size), index, key=False)
+            rates.append(encoder.bitrate)
+        assert rates == [start_bitrate(512, FPS), start_bitrate(256, FPS), start_bitrate(512, FPS)]
+        encoder.set_bitrate(300_000)
+        encoder.encode(picture(3, 256), 3, key=False)
+        assert encoder.bitrate == 300_000
 
 
 def test_vp8_changes_its_bitrate_rarely():

@@ -43,8 +43,8 @@ class Viewer:
         self.seen.append(timestamp // 3600)
 
 
-def emission(index: int) -> Outgoing:
-    return Outgoing(index, np.zeros((3, 2), np.uint8), np.zeros(0, np.int16), True, 0, Stamps(arrived=now(), colour=now()))
+def emission(index: int, *, fresh: bool = True) -> Outgoing:
+    return Outgoing(index, np.zeros((3, 2), np.uint8), np.zeros(0, np.int16), fresh, 0, Stamps(arrived=now(), colour=now()))
 
 
 class Stand:
@@ -119,6 +119,25 @@ async def test_a_picture_that_comes_too_early_replaces_the_one_that_waits(stand:
     await stand.play(3)
     assert [index for index, _ in stand.encoder.asked] == [3]
     assert stand.lane.stats.skipped == 3
+
+
+async def test_a_picture_that_repeats_is_left_out_unless_somebody_needs_it(stand: Stand):
+    first = stand.viewer()
+    await stand.play(0)
+    at = now()
+    for index in (1, 2, 3):
+        stand.lane.offer(emission(index, fresh=False), at)
+    assert stand.lane.stats.repeated == 3
+    second = stand.viewer()
+    stand.lane.offer(emission(4, fresh=False), at)
+    assert await delivered(second, 1) == [4]
+    stand.lane.offer(emission(5, fresh=False), at + module.REFRESH_S)
+    assert await delivered(first, 3) == [0, 4, 5]
+    first.wants_key = True
+    stand.lane._key_at = -1e9  # pyright: ignore[reportPrivateUsage]
+    stand.lane.offer(emission(6, fresh=False), at + module.REFRESH_S)
+    assert await delivered(second, 3) == [4, 5, 6]
+    assert stand.encoder.asked == [(0, True), (4, True), (5, False), (6, True)]
 
 
 async def test_a_failure_costs_one_picture(stand: Stand, caplog: pytest.LogCaptureFixture):
