@@ -26,6 +26,7 @@ from benchmarks.metrics import Distribution, Metric
 from benchmarks.report import Bar, Outcome, ProgressBar, Row
 from benchmarks.studio import NullRenderer
 from engine.contract import Motion, Renderer
+from engine.media import VideoFrame
 from engine.motion.compositor import Compositor
 from engine.motion.idle import IdleSource
 from engine.motion.voice import VoiceSource
@@ -170,7 +171,9 @@ def neutral_psnr(contestant: Contestant) -> float | None:
         return None
     contestant.renderer.reset()
     contestant.renderer.prepare(Motion.of())
-    drawn = contestant.renderer.finish(None).rgb.astype(np.float64)
+    frame = contestant.renderer.finish(None)
+    assert isinstance(frame, VideoFrame)
+    drawn = frame.rgb.astype(np.float64)
     method = cv2.INTER_AREA if size < FRAME else cv2.INTER_CUBIC
     wanted = cv2.resize(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB), (size, size), interpolation=method).astype(np.float64)
     outline = cv2.convexHull((avatar.landmarks[:468, :2] * (size / FRAME)).astype(np.float32)).round().astype(np.int32)

@@ -1,13 +1,12 @@
 """One live face: sound in, emissions out, by a state machine that never waits."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract import Graph, GraphRequest, Motion, Renderer
+from engine.contract import GraphRequest, Motion, Renderer
 from engine.media import AudioChunk, Emission, VideoFrame
 from engine.timeline import MOTION_STEP, Timeline
 
@@ -46,6 +45,11 @@ class Session:
     moves the media clock on by one frame; sound that is not there is silence
     (the clock never waits), and a late picture is the previous one repeated.
 
+    A tick whose graphs are run by somebody else, together with those of other
+    sessions, is made in steps: `prepare`, `answer` for as long as there is a
+    request, `finish`. It may be finished before the answer is there: then it
+    repeats the last picture, and the one under way belongs to the next tick.
+
     The session neither sleeps nor reads a clock: when to tick, and whether a
     tick is late, is the caller's to say. The pixels of an emission stay valid
     until the next tick.
@@ -56,7 +60,6 @@ class Session:
         mixer: composes motion, from `voice` among others.
         voice: told of all sound that is pushed, as is the renderer.
         room_ms: how far pushed sound may run ahead of what the next tick needs.
-        graphs: by name, those that the renderer asks for, for a caller that leaves running them to `tick`.
 
     Raises:
         ValueError: if `room_ms` is not positive.
@@ -69,7 +72,6 @@ class Session:
         mixer: Mixer,
         voice: Voice,
         room_ms: float = 400.0,
-        graphs: Mapping[str, Graph] = MappingProxyType({}),
     ) -> None:
         if not room_ms > 0:
             raise ValueError(f"a session needs room for sound, got {room_ms} ms")
@@ -77,14 +79,15 @@ class Session:
         self.renderer = renderer
         self._mixer = mixer
         self._voice = voice
-        self._graphs = graphs
         self._lead = _lead(timeline, voice.look_ahead)
         need = timeline.samples_per_frame + self._lead
         self._sound = _SoundBuffer(need + timeline.samples(room_ms))
         self._need = need
         self._frame = 0
-        self._pending: tuple[int, bool] | None = None
+        self._tick: _Tick | None = None
         self._picture: VideoFrame | None = None
+        self._drawing = False
+        self._fresh = False  # whether the picture has not been emitted yet
 
     @property
     def lead(self) -> int:
@@ -93,7 +96,7 @@ class Session:
 
     @property
     def frame(self) -> int:
-        """Index of the frame that the next tick makes."""
+        """Index of the frame that the next tick to begin makes."""
         return self._frame
 
     @property
@@ -110,6 +113,16 @@ class Session:
     def ready(self) -> bool:
         """Whether all sound that the next tick needs has been pushed."""
         return self._sound.held >= self._need
+
+    @property
+    def drawing(self) -> bool:
+        """Whether a picture is under way: it waits for an answer."""
+        return self._drawing
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there is a picture, so that a tick can be finished."""
+        return self._picture is not None
 
     @property
     def held_ms(self) -> float:
@@ -143,47 +156,71 @@ class Session:
     def interrupt(self) -> None:
         """Barge-in: drop all sound not yet heard and what the voice and the renderer remember of it, at once."""
         self._sound.clear()
+        self.abandon()
+        if self._tick is not None:
+            self._tick = self._tick._replace(sound=_silent(self._tick.sound))
         self._voice.reset(self.sample)
         self.renderer.reset()
 
     def tick(self, *, late: bool = False) -> Emission:
-        """Make the next emission, with the session's own graphs if the renderer asks for one.
-
-        Raises:
-            ValueError: if it is none of them.
-        """
+        """Make the next emission; the graphs that the renderer asks for are run here, one after the other."""
         request = self.prepare(late=late)
-        if request is None:
-            return self.finish(None)
-        if request.graph not in self._graphs:
-            raise ValueError(f"the renderer asks for graph {request.graph!r}: call prepare, run the graph, call finish")
-        return self.finish(self._graphs[request.graph].run(request.inputs))
+        while request is not None:
+            request = self.answer(request.graph.run(request.inputs))
+        return self.finish()
 
     def prepare(self, *, late: bool = False) -> GraphRequest | None:
-        """Begin a tick: compose the motion and let the renderer ask for its graph.
+        """Begin a tick: take its sound, compose the motion, and let the renderer ask for its graph.
 
-        A late tick asks for nothing and repeats the last picture, unless there is none yet.
+        A late tick asks for nothing and repeats the last picture, unless there is none yet; neither does one that begins
+        while the picture of an earlier one is under way, nor a renderer without a graph, which draws here.
         """
-        assert self._pending is None, "prepare and finish must alternate"
+        assert self._tick is None, "a tick ends before the next one begins"
         missing = max(0, self._need - self._sound.held)
         if missing:
             self._take(np.zeros(missing, np.float32))
         motion = self._mixer.at(self.timeline.frame_centre(self._frame), self.live)
-        fresh = not late or self._picture is None
-        self._pending = (missing, fresh)
-        return self.renderer.prepare(motion) if fresh else None
-
-    def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> Emission:
-        """End the tick that `prepare` began, with the outputs of the graph it asked for."""
-        assert self._pending is not None, "prepare and finish must alternate"
-        (missing, fresh), self._pending = self._pending, None
-        if fresh:
-            self._picture = self.renderer.finish(outputs)
-        assert self._picture is not None
         sound = AudioChunk(self.sample, self._sound.read(self.timeline.samples_per_frame))
-        emission = Emission(self._frame, self._picture, sound, fresh=fresh, missing=missing)
+        self._tick = _Tick(self._frame, sound, missing)
         self._frame += 1
-        return emission
+        if self._drawing or (late and self.drawn):
+            return None
+        self._drawing = True
+        request = self.renderer.prepare(motion)
+        return self.answer(None) if request is None else request
+
+    def answer(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> GraphRequest | None:
+        """Go on with the picture under way, given what the graph said that was asked for; what it needs next, None if drawn."""
+        assert self._drawing, "there is an answer where something was asked for"
+        drawn = self.renderer.finish(outputs)
+        if isinstance(drawn, GraphRequest):
+            return drawn
+        self._picture, self._drawing, self._fresh = drawn, False, True
+        return None
+
+    def abandon(self) -> None:
+        """Give the picture under way up: no answer follows."""
+        self._drawing = False
+
+    def finish(self) -> Emission:
+        """End the tick, with the picture that was drawn since the last one, or the last one again."""
+        assert self._tick is not None, "a tick begins before it ends"
+        assert self._picture is not None, "there is nothing to repeat before the first picture"
+        tick, self._tick = self._tick, None
+        fresh, self._fresh = self._fresh, False
+        return Emission(tick.frame, self._picture, tick.sound, fresh=fresh, missing=tick.missing)
+
+
+class _Tick(NamedTuple):
+    """A tick that has begun: its frame, its sound, and how many samples were missing."""
+
+    frame: int
+    sound: AudioChunk
+    missing: int
+
+
+def _silent(sound: AudioChunk) -> AudioChunk:
+    return AudioChunk(sound.start, np.zeros_like(sound.samples))
 
 
 def _lead(timeline: Timeline, look_ahead: int) -> int:

@@ -89,6 +89,11 @@ class Graph(Protocol):
 class BatchGraph(Graph, Protocol):
     """A graph of one sample that can run several at once. What a sample gets does not depend on its company."""
 
+    @property
+    def largest(self) -> int:
+        """How many samples one run takes at most."""
+        ...
+
     def warm_up(self, clock: Callable[[], float]) -> None:
         """Load what larger batches need and measure what they cost; until then each sample is run by itself.
 
@@ -124,7 +129,7 @@ class StatefulGraph(Protocol):
 class GraphRequest:
     """Inputs that a renderer wants run through a graph; requests for the same graph may run as one batch."""
 
-    graph: str
+    graph: Graph
     inputs: Mapping[str, NDArray[np.generic]]
 
 

@@ -14,17 +14,19 @@ from engine.media import AudioChunk, VideoFrame
 class Renderer(Protocol):
     """Draws one enrolled identity for one session. What is heavy (meshes, textures, weights) is shared between sessions.
 
-    A frame is made in two steps, so that the requests of many sessions can run
-    as one batch: `prepare` says what a graph should compute, `finish` turns its
-    outputs into pixels. A renderer without a graph returns None from `prepare`
-    and does everything in `finish(None)`.
+    A frame is made in steps, so that the requests of many sessions can run as
+    one batch: `prepare` says what a graph should compute, `finish` turns its
+    outputs into pixels, or asks for another graph and is called again with what
+    that said. A renderer without a graph returns None from `prepare` and does
+    everything in `finish(None)`.
 
     What is said reaches a renderer twice: as the lips' controls, and as sound by
     `hear`, for one whose lips come from sound. One that is driven by controls
     alone does not listen.
 
-    Laws: `prepare` and `finish` alternate; `reset()` equals fresh; two
-    interleaved sessions equal two separate ones, batched or not.
+    Laws: `prepare` begins a frame, and gives up one that is not finished;
+    `reset()` equals fresh; two interleaved sessions equal two separate ones,
+    batched or not.
     """
 
     @property
@@ -43,8 +45,11 @@ class Renderer(Protocol):
         """Take the motion of the next frame."""
         ...
 
-    def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame:
-        """The frame for the motion last prepared; its pixels stay valid until the next `finish`."""
+    def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame | GraphRequest:
+        """Go on with the outputs of what was asked for: the frame for the motion last prepared, or what else it takes.
+
+        A frame's pixels stay valid until the next `finish`.
+        """
         ...
 
     def reset(self) -> None:

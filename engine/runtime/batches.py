@@ -47,6 +47,7 @@ class Batches:
         self._sizes = sorted(sizes)
         self._graphs = {1: load(1)}
         self._costs = {1: 1.0}
+        self._splits: dict[int, tuple[int, ...]] = {}
 
     @classmethod
     def of(cls, path: Path, device: str = placement.AUTO, threads: int = 1) -> "Batches":
@@ -62,6 +63,11 @@ class Batches:
     def spec(self) -> GraphSpec:
         """See `Graph`: of one sample."""
         return self._graphs[1].spec
+
+    @property
+    def largest(self) -> int:
+        """See `BatchGraph`."""
+        return max(self._graphs)
 
     @property
     def costs(self) -> Mapping[int, float]:
@@ -91,11 +97,13 @@ class Batches:
                 break
             if cost <= min(LONGEST_S, WORTH * _cheapest(costs, size)[0]):
                 graphs[size], costs[size] = graph, cost
-        self._graphs, self._costs = graphs, costs
+        self._use(graphs, costs)
 
     def split(self, count: int) -> tuple[int, ...]:
         """See `BatchGraph`."""
-        return tuple(sorted(_cheapest(self._costs, count)[1], reverse=True))
+        if count not in self._splits:
+            self._splits[count] = tuple(sorted(_cheapest(self._costs, count)[1], reverse=True))
+        return self._splits[count]
 
     def run_batch(self, samples: Sequence[Arrays]) -> list[dict[str, NDArray[np.generic]]]:
         """See `BatchGraph`. Where the device's memory is full, smaller sizes are used from then on; a warning says so."""
@@ -107,9 +115,9 @@ class Batches:
         try:
             said = self._graphs[size].run(_stacked(padded, (*spec.inputs, *spec.states)))
         except OutOfDeviceMemory as error:
-            self._graphs = {kept: graph for kept, graph in self._graphs.items() if kept < size}
-            self._costs = {kept: self._costs[kept] for kept in self._graphs}
-            self._warn(size, max(self._graphs), error)
+            kept = [smaller for smaller in self._graphs if smaller < size]
+            self._use({n: self._graphs[n] for n in kept}, {n: self._costs[n] for n in kept})
+            self._warn(size, self.largest, error)
             return self._run_in_parts(samples)
         return _parted(said, (*spec.outputs, *spec.states), size)[: len(samples)]
 
@@ -119,10 +127,13 @@ class Batches:
             said += self.run_batch(rest[: self.split(len(rest))[0]])
         return said
 
+    def _use(self, graphs: dict[int, Graph], costs: dict[int, float]) -> None:
+        self._graphs, self._costs, self._splits = graphs, costs, {}
+
     def _size_for(self, count: int) -> int:
         room = [size for size in self._graphs if size >= count]
         if not room or not count:
-            raise ValueError(f"one run takes 1 to {max(self._graphs)} samples, got {count}: see split()")
+            raise ValueError(f"one run takes 1 to {self.largest} samples, got {count}: see split()")
         return min(room, key=lambda size: self._costs[size])
 
     def _loaded(self, size: int) -> Graph:

@@ -9,7 +9,7 @@ from engine.contract import MotionSource
 from engine.render.pdfgc.driver import Track
 from engine.render.pdfgc.face import Appearance, appearance_of
 from engine.render.pdfgc.networks import Networks
-from engine.render.pdfgc.renderer import GENERATOR, PdfgcRenderer
+from engine.render.pdfgc.renderer import PdfgcRenderer
 from engine.rig.avatar import Avatar
 from streaming.contract import SessionSettings
 from streaming.worker.mesh import Avatars, voice_of
@@ -46,8 +46,7 @@ class PdfgcStudio:
 
     def build(self, settings: SessionSettings, portrait: str, clock: Clock, clip: MotionSource | None = None) -> Performance:
         """See `Studio`."""
-        graphs = {GENERATOR: self.networks.generator}
-        return Performance(settings, self.renderer(settings, portrait), voice_of(settings), clock, clip, graphs)
+        return Performance(settings, self.renderer(settings, portrait), voice_of(settings), clock, clip)
 
     def renderer(self, settings: SessionSettings, portrait: str) -> PdfgcRenderer:
         """See `Studio`."""

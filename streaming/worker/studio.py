@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract import GROUPS, Graph, GraphRequest, Motion, MotionSource, Renderer
+from engine.contract import GROUPS, GraphRequest, Motion, MotionSource, Renderer
 from engine.contract.motion import GROUP_OF
 from engine.face.reader import Reading
 from engine.media import AudioChunk, VideoFrame
@@ -69,13 +68,14 @@ class Stopwatch:
         self.asked = self._clock()
         return self.renderer.prepare(motion)
 
-    def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame:
+    def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame | GraphRequest:
         """See `Renderer`."""
-        frame = self.renderer.finish(outputs)
-        if self.stall_s:
-            time.sleep(self.stall_s)
-        self.drawn = self._clock()
-        return frame
+        drawn = self.renderer.finish(outputs)
+        if isinstance(drawn, VideoFrame):
+            if self.stall_s:
+                time.sleep(self.stall_s)
+            self.drawn = self._clock()
+        return drawn
 
     def reset(self) -> None:
         """See `Renderer`."""
@@ -148,8 +148,7 @@ _LIPS: Final = np.flatnonzero(GROUPS.index("lips") == GROUP_OF)
 class Performance:
     """What plays in one session: the engine's session and its knobs.
 
-    `clip` is motion known beforehand in the place of a camera's, shown at the instant of the sound. `graphs` are those that
-    the renderer asks for.
+    `clip` is motion known beforehand in the place of a camera's, shown at the instant of the sound.
     """
 
     def __init__(
@@ -159,7 +158,6 @@ class Performance:
         voice: VoiceMotion,
         clock: Clock,
         clip: MotionSource | None = None,
-        graphs: Mapping[str, Graph] = MappingProxyType({}),
     ) -> None:
         self.watch = Stopwatch(renderer, clock)
         self._voice = voice
@@ -170,7 +168,7 @@ class Performance:
         self._camera = CameraSource()
         sources["camera"] = clip or self._camera
         self._mixer = Compositor(sources, live=frozenset() if clip else LIVE)
-        self.session = Session(Timeline(fps=settings.fps), self.watch, self._mixer, voice, graphs=graphs)
+        self.session = Session(Timeline(fps=settings.fps), self.watch, self._mixer, voice)
 
     def look(self, reading: Reading, sample: int) -> None:
         """A camera saw this in a picture that was taken at `sample` of the media clock."""

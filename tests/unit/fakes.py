@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract import GraphRequest, Motion
+from engine.contract import Graph, GraphRequest, Motion
 from engine.media import AudioChunk, VideoFrame
 from engine.timeline import MOTION_STEP
 
@@ -53,7 +53,7 @@ class DirectMixer:
 class GreyRenderer:
     """A picture as bright as the jaw is open; with `graph` it asks for one to compute the brightness."""
 
-    def __init__(self, size: int = 8, graph: str | None = None) -> None:
+    def __init__(self, size: int = 8, graph: Graph | None = None) -> None:
         self.size = size
         self.drawn = 0
         self._graph = graph
@@ -70,7 +70,7 @@ class GreyRenderer:
         jaw = np.array([motion["jawOpen"]], np.float32)
         return GraphRequest(self._graph, {"jaw": jaw}) if self._graph else None
 
-    def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame:
+    def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame | GraphRequest:
         self.drawn += 1
         value = float(outputs["jaw"][0]) if outputs else self._motion["jawOpen"]
         rgb = np.full((self.size, self.size, 3), round(255 * min(value, 1.0)), np.uint8)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.contract import GraphSpec, Motion
+from engine.contract import GraphRequest, GraphSpec, Motion
 from engine.face.align import three_points
 from engine.face.fields import fields
 from engine.features.decimate import BLOCK, Decimator
 from engine.features.pdfgc import FIRST_PICTURE, MelStream, pictures_of, windows_of
-from engine.media import AudioChunk
+from engine.media import AudioChunk, VideoFrame
 from engine.render.pdfgc.driver import Driver, Track
 from engine.render.pdfgc.face import appearance_of
 from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, POSE
@@ -54,28 +54,49 @@ def _heard(renderer: PdfgcRenderer, until: int, sound: NDArray[np.float32] = SOU
     renderer.hear(AudioChunk(start, sound[start:until]))
 
 
+def _asked(renderer: PdfgcRenderer, motion: Motion) -> GraphRequest:
+    """What it asks the generator, after what it asks others."""
+    request = renderer.prepare(motion)
+    while "latent" not in request.inputs:
+        further = renderer.finish(request.graph.run(request.inputs))
+        assert isinstance(further, GraphRequest)
+        request = further
+    return request
+
+
 def _latent(renderer: PdfgcRenderer, motion: Motion) -> NDArray[np.float32]:
-    return np.asarray(renderer.prepare(motion).inputs["latent"][0, SIZES.appearance :], np.float32)
+    return np.asarray(_asked(renderer, motion).inputs["latent"][0, SIZES.appearance :], np.float32)
 
 
-def _draw(renderer: PdfgcRenderer, networks: Networks, motion: Motion) -> NDArray[np.uint8]:
-    return renderer.finish(networks.generator.run(renderer.prepare(motion).inputs)).rgb.copy()
+def _draw(renderer: PdfgcRenderer, motion: Motion) -> VideoFrame:
+    request = _asked(renderer, motion)
+    frame = renderer.finish(request.graph.run(request.inputs))
+    assert isinstance(frame, VideoFrame)
+    return VideoFrame(frame.sample, frame.rgb.copy())
+
+
+def _around(lips: Lips, sample: int) -> NDArray[np.float32] | None:
+    asking = lips.around(sample)
+    try:
+        request = next(asking)
+        while True:
+            request = asking.send(request.graph.run(request.inputs))
+    except StopIteration as done:
+        return done.value
 
 
 def test_pictures_have_the_size_asked_for_and_say_what_they_depict(networks: Networks) -> None:
     renderer = _renderer(networks, 50)
-    request = renderer.prepare(_motion(3))
-    frame = renderer.finish(networks.generator.run(request.inputs))
+    frame = _draw(renderer, _motion(3))
     assert frame.rgb.shape == (50, 50, 3)
     assert frame.sample == _centre(3)
-    assert request.graph == networks.generator.spec.name
     with pytest.raises(ValueError, match="needs prepare"):
         renderer.finish({})
 
 
 def test_people_look_different(networks: Networks) -> None:
     renderer = _renderer(networks)
-    there = renderer.prepare(_motion(0)).inputs
+    there = _asked(renderer, _motion(0)).inputs
     assert np.abs(there["latent"][0, : SIZES.appearance]).min() > 0
     assert there["map"].shape == (1, SIZES.channels, SIZES.side, SIZES.side)
 
@@ -107,10 +128,30 @@ def test_a_picture_hears_the_window_that_it_has_in_a_whole_clip() -> None:
     whole = windows_of(mel).reshape(len(pictures_of(len(mel))), -1)[:, -LIPS:]
     lips.hear(AudioChunk(0, SOUND[: _centre(19) + AHEAD]))
     for picture in range(3, 20):
-        around = lips.around(_centre(picture))
+        around = _around(lips, _centre(picture))
         assert around is not None
         assert around == pytest.approx(whole[picture - FIRST_PICTURE - 1 : picture - FIRST_PICTURE + 2], abs=1e-5)
-    assert lips.around(_centre(20)) is None
+    assert _around(lips, _centre(20)) is None
+
+
+def test_new_sound_is_asked_about_once_and_before_the_picture(networks: Networks) -> None:
+    renderer = _renderer(networks)
+    _heard(renderer, 30 * FRAME)
+    _draw(renderer, _motion(4))
+    asked = renderer.prepare(_motion(5))
+    assert asked.graph is networks.audio
+    then = renderer.finish(asked.graph.run(asked.inputs))
+    assert isinstance(then, GraphRequest)
+    assert then.graph is networks.generator
+
+
+def test_a_picture_that_was_given_up_does_not_show(networks: Networks) -> None:
+    plain, hasty = _renderer(networks), _renderer(networks)
+    for renderer in (plain, hasty):
+        _heard(renderer, 30 * FRAME)
+        _draw(renderer, _motion(4))
+    hasty.prepare(_motion(5))
+    assert (_draw(hasty, _motion(6)).rgb == _draw(plain, _motion(6)).rgb).all()
 
 
 def test_lips_hear_as_far_ahead_as_declared_and_no_further(networks: Networks) -> None:
@@ -130,7 +171,7 @@ def test_with_less_look_ahead_the_lips_are_the_same_but_late(networks: Networks)
     assert (ample.late_ms, short.late_ms) == (0, 40)
     for lips in (ample, short):
         lips.hear(AudioChunk(0, SOUND))
-    early, late = ample.around(_centre(9)), short.around(_centre(10))
+    early, late = _around(ample, _centre(9)), _around(short, _centre(10))
     assert early is not None
     assert late is not None
     assert (early[1] == late[1]).all()
@@ -140,12 +181,12 @@ def test_reset_equals_fresh(networks: Networks) -> None:
     fresh, used = _renderer(networks), _renderer(networks)
     _heard(used, 30 * FRAME)
     for picture in range(4):
-        _draw(used, networks, _motion(picture, jawOpen=1.0))
+        _draw(used, _motion(picture, jawOpen=1.0))
     used.reset()
     for renderer in (fresh, used):
         renderer.hear(AudioChunk(5 * FRAME, SOUND[: 20 * FRAME]))
     for picture in range(5, 9):
-        assert (_draw(fresh, networks, _motion(picture)) == _draw(used, networks, _motion(picture))).all()
+        assert (_draw(fresh, _motion(picture)).rgb == _draw(used, _motion(picture)).rgb).all()
 
 
 def test_two_interleaved_faces_equal_two_separate_ones(networks: Networks) -> None:

@@ -7,16 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.contract import GraphSpec
-from engine.media import AudioChunk, Emission
+from engine.contract import GraphRequest, GraphSpec
+from engine.media import AudioChunk, Emission, VideoFrame
 from engine.session import Session
 from engine.timeline import MOTION_STEP, Timeline
 from tests.unit.fakes import DirectMixer, GreyRenderer, LoudnessVoice
 
 
-def make(fps: int = 25, look_ahead: int = 2 * MOTION_STEP, room_ms: float = 400, graph: str | None = None) -> Session:
+def make(fps: int = 25, look_ahead: int = 2 * MOTION_STEP, room_ms: float = 400) -> Session:
     voice = LoudnessVoice(look_ahead)
-    return Session(Timeline(fps=fps), GreyRenderer(graph=graph), DirectMixer(voice), voice, room_ms)
+    return Session(Timeline(fps=fps), GreyRenderer(), DirectMixer(voice), voice, room_ms)
+
+
+def listening() -> tuple[Session, "_Listening"]:
+    voice, renderer = LoudnessVoice(), _Listening()
+    return Session(Timeline(), renderer, DirectMixer(voice), voice), renderer
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:
@@ -134,38 +139,6 @@ def test_end_of_an_empty_utterance_is_nothing() -> None:
     assert make().end_utterance() == 0
 
 
-def test_a_graph_is_run_between_prepare_and_finish() -> None:
-    session, plain = make(graph="face"), make()
-    for each in (session, plain):
-        each.push(noise(9600))
-    request = session.prepare()
-    assert request is not None
-    assert request.graph == "face"
-    assert grey(session.finish(request.inputs)) == grey(plain.tick())
-    with pytest.raises(ValueError, match="asks for graph"):
-        session.tick()
-
-
-def test_a_late_tick_asks_for_no_graph() -> None:
-    session = make(graph="face")
-    request = session.prepare()
-    assert request is not None
-    session.finish(request.inputs)
-    assert session.prepare(late=True) is None
-    assert not session.finish(None).fresh
-
-
-class _Listening(GreyRenderer):
-    """Keeps what it hears, and asks for a graph that turns the jaw upside down."""
-
-    def __init__(self) -> None:
-        super().__init__(graph="upside-down")
-        self.heard: list[AudioChunk] = []
-
-    def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
-        self.heard.append(sound)
-
-
 class _UpsideDown:
     spec = GraphSpec("upside-down", (), ())
 
@@ -173,9 +146,91 @@ class _UpsideDown:
         return {"jaw": np.float32(1) - np.asarray(inputs["jaw"], np.float32)}
 
 
+class _Listening(GreyRenderer):
+    """Keeps what it hears, and asks twice for a graph that turns the jaw upside down, the second time for half of it."""
+
+    def __init__(self) -> None:
+        super().__init__(graph=_UpsideDown())
+        self.heard: list[AudioChunk] = []
+        self.half = False
+
+    def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
+        self.heard.append(sound)
+
+    def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame | GraphRequest:
+        self.half = not self.half
+        if self.half:
+            assert outputs is not None
+            return GraphRequest(_UpsideDown(), {"jaw": np.asarray(outputs["jaw"], np.float32) / 2})
+        return super().finish(outputs)
+
+    def reset(self) -> None:
+        super().reset()
+        self.half = False
+
+
+def answered(session: Session, request: GraphRequest | None) -> None:
+    while request is not None:
+        request = session.answer(request.graph.run(request.inputs))
+
+
+def test_a_tick_runs_the_graphs_that_the_renderer_asks_for() -> None:
+    session, _ = listening()
+    assert grey(session.tick()) == 128  # 1 - (1 - 0) / 2
+
+
+def test_a_tick_in_steps_equals_one_at_once() -> None:
+    (stepped, _), (whole, _) = listening(), listening()
+    for each in (stepped, whole):
+        each.push(noise(19_200))
+    for _ in range(5):
+        request = stepped.prepare()
+        assert stepped.drawing
+        answered(stepped, request)
+        emission, same = stepped.finish(), whole.tick()
+        assert (emission.index, emission.fresh, grey(emission)) == (same.index, same.fresh, grey(same))
+        assert emission.audio.samples.tobytes() == same.audio.samples.tobytes()
+
+
+def test_a_picture_that_is_not_there_in_time_belongs_to_the_next_tick() -> None:
+    session, _ = listening()
+    session.push(np.full(9600, 0.4, np.float32))
+    session.tick()
+    asked = session.prepare()
+    assert asked is not None
+    repeated = session.finish()
+    assert not repeated.fresh
+    assert session.prepare() is None  # that picture is still under way
+    answered(session, asked)
+    following = session.finish()
+    assert following.fresh
+    assert (repeated.index, following.index) == (1, 2)
+    assert repeated.audio.end == following.audio.start
+    assert session.prepare() is not None
+
+
+def test_a_late_tick_asks_for_no_graph() -> None:
+    session, _ = listening()
+    assert session.tick(late=True).fresh
+    assert session.prepare(late=True) is None
+    assert not session.finish().fresh
+
+
+def test_an_interrupt_gives_the_picture_under_way_up() -> None:
+    session, _ = listening()
+    session.push(np.full(9600, 0.4, np.float32))
+    session.tick()
+    assert session.prepare() is not None
+    session.interrupt()
+    assert not session.drawing
+    silenced = session.finish()
+    assert not silenced.fresh
+    assert not silenced.audio.samples.any()
+    assert session.tick().fresh
+
+
 def test_a_renderer_hears_all_sound_and_where_it_belongs() -> None:
-    voice, renderer = LoudnessVoice(), _Listening()
-    session = Session(Timeline(), renderer, DirectMixer(voice), voice, graphs={"upside-down": _UpsideDown()})
+    session, renderer = listening()
     session.push(noise(3000))
     session.tick()  # 1 frame and the look-ahead: silence is put in
     session.push(noise(500))
@@ -184,12 +239,6 @@ def test_a_renderer_hears_all_sound_and_where_it_belongs() -> None:
     session.interrupt()
     session.push(noise(10))
     assert renderer.heard[-1].start == session.sample
-
-
-def test_a_tick_runs_the_graph_that_the_renderer_asks_for() -> None:
-    voice, renderer = LoudnessVoice(), _Listening()
-    session = Session(Timeline(), renderer, DirectMixer(voice), voice, graphs={"upside-down": _UpsideDown()})
-    assert grey(session.tick()) == 255
 
 
 def test_two_interleaved_sessions_equal_two_separate_ones() -> None:

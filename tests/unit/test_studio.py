@@ -5,7 +5,7 @@ import pytest
 
 from engine.contract import Channel, Motion
 from engine.errors import ModelError
-from engine.media import AudioChunk
+from engine.media import AudioChunk, VideoFrame
 from engine.motion.head import STYLE_SHAPE, save_style
 from engine.motion.idle import IdleSource
 from streaming.contract import SessionSettings
@@ -73,7 +73,9 @@ def test_a_stopwatch_notes_when_it_was_asked_and_had_drawn() -> None:
     times = iter([3.0, 4.5])
     watch = Stopwatch(GreyRenderer(256, Path("grey-7")), lambda: next(times))
     watch.prepare(Motion.of())
-    assert watch.finish(None).rgb[0, 0, 0] == 7
+    frame = watch.finish(None)
+    assert isinstance(frame, VideoFrame)
+    assert frame.rgb[0, 0, 0] == 7
     assert (watch.asked, watch.drawn) == (3.0, 4.5)
 
 

@@ -22,8 +22,11 @@ from engine.errors import ModelError
 from engine.features.pdfgc import BANDS, FRAMES
 from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, MOTION, POSE, Gains
 from engine.runtime import placement
+from engine.runtime.batches import Batches
 
 OPTIONAL: Final = ("bridge", "motion")
+ASKED: Final = ("audio", "generator")
+"""What a picture is asked of: run for many sessions at once."""
 CURE: Final = "make the folder by ./mien export pdfgc, or from the official files by ./mien export import-pdfgc"
 
 
@@ -89,7 +92,10 @@ class Networks:
             DeviceError: if the device cannot be used.
         """
         graphs: dict[str, Graph] = {
-            name: placement.load(path, device, threads if name == "generator" else 1) for name, path in found(folder).items()
+            name: Batches.of(path, device, threads if name == "generator" else 1)
+            if name in ASKED
+            else placement.load(path, device)
+            for name, path in found(folder).items()
         }
         appearance, generator = graphs["appearance"], graphs["generator"]
         sizes = _sizes(folder, appearance.spec, generator.spec)

@@ -5,13 +5,12 @@ fills the frame. Pasted back into the portrait it would show a second outline
 as soon as the head moves: hair and shoulders around the square stand still.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Generator, Mapping
 from types import MappingProxyType
 from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.contract.graph import GraphRequest
 from engine.contract.motion import Motion
@@ -20,11 +19,8 @@ from engine.render.pdfgc.driver import Track
 from engine.render.pdfgc.face import Appearance
 from engine.render.pdfgc.handover import Handover
 from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, POSE, Floats, LatentStream, to_8bit
-from engine.render.pdfgc.lips import NEEDS_MS, Lips
+from engine.render.pdfgc.lips import NEEDS_MS, Lips, Said
 from engine.render.pdfgc.networks import Networks
-
-GENERATOR: Final = "pdfgc_generator"
-"""The graph that is asked for."""
 
 _LENGTHS: Final = {"lips": LIPS, "expression": EXPRESSION, "eyes": EYES, "pose": POSE}
 
@@ -74,7 +70,7 @@ class PdfgcRenderer:
         """See `Renderer`."""
         self._lips.reset()
         self._codes.reset()
-        self._sample: int | None = None
+        self._drawing: Generator[GraphRequest, Said, VideoFrame] | None = None
         self._mouth_gain = 1.0
         self._handover = {part: Handover() for part in _LENGTHS}
 
@@ -84,26 +80,32 @@ class PdfgcRenderer:
         self._lips.hear(sound)
 
     def prepare(self, motion: Motion) -> GraphRequest:
+        """See `Renderer`: the audio encoder is asked for, where there is new sound, then the generator."""
+        self._drawing = self._draw(motion)
+        return next(self._drawing)
+
+    def finish(self, outputs: Said | None) -> VideoFrame | GraphRequest:
         """See `Renderer`."""
-        self._sample = motion.sample
+        if self._drawing is None or outputs is None:
+            raise ValueError("finish() needs prepare() first, and the outputs of the graph that was asked for")
+        try:
+            return self._drawing.send(outputs)
+        except StopIteration as done:
+            self._drawing = None
+            return done.value
+
+    def _draw(self, motion: Motion) -> Generator[GraphRequest, Said, VideoFrame]:
         asked = self._asked(motion)
-        heard = self._lips.around(motion.sample)
+        heard = yield from self._lips.around(motion.sample)
         spoken = None if heard is None else np.multiply(heard, self._mouth_gain, dtype=np.float32)
         lips = self._handover["lips"].next(spoken, np.broadcast_to(asked["lips"], (3, LIPS)))
         expression, eyes, pose = (self._moved(part, asked[part], motion.sample) for part in ("expression", "eyes", "pose"))
         latent = np.concatenate((self._appearance.feature, self._codes.next(lips, expression, eyes, pose)))
-        return GraphRequest(GENERATOR, {"latent": latent[None], "map": self._appearance.map})
-
-    def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame:
-        """See `Renderer`."""
-        if self._sample is None or outputs is None:
-            raise ValueError(f"finish() needs prepare() first, and the outputs of {GENERATOR}")
-        square = to_8bit(np.asarray(outputs["image"], np.float32))[0]
+        said = yield GraphRequest(self._networks.generator, {"latent": latent[None], "map": self._appearance.map})
+        square = to_8bit(np.asarray(said["image"], np.float32))[0]
         method = cv2.INTER_CUBIC if len(square) <= self.size else cv2.INTER_AREA
         cv2.resize(square, (self.size, self.size), dst=self._rgb, interpolation=method)
-        frame = VideoFrame(self._sample, self._rgb)
-        self._sample = None
-        return frame
+        return VideoFrame(motion.sample, self._rgb)
 
     def _asked(self, motion: Motion) -> Mapping[str, Floats]:
         """By part of the latent: what the controls ask for."""
