@@ -170,7 +170,7 @@ class Viewer:
         self.stats = SenderStats()
         self._note = note
 
-    async def transmit(self, payloads: Sequence[bytes], timestamp: int) -> None:
+    async def transmit(self, payloads: Sequence[bytes], timestamp: int, *, key: bool = False) -> None:
         """Note a picture or a packet of sound."""
         self._note(timestamp, sum(map(len, payloads)))
 

@@ -10,17 +10,19 @@ installed version is not the one these names were read in.
 import asyncio
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import aioice.ice
 import aioice.stun
 import aiortc
 from aiortc import RTCIceServer, RTCPeerConnection, RTCRtpTransceiver
+from aiortc.codecs import is_rtx
 from aiortc.rtcicetransport import connection_kwargs
-from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
+from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpHeaderExtensionParameters
 from aiortc.sdp import SessionDescription
 
 from streaming.rtc.camera import CameraReceiver
+from streaming.rtc.feedback import FEEDBACK, Feedback, split
 from streaming.rtc.receiver import VoiceReceiver
 from streaming.rtc.sender import MediaSender
 
@@ -92,15 +94,38 @@ def use_receiver(transceiver: RTCRtpTransceiver, receiver: VoiceReceiver | Camer
     transceiver._RTCRtpTransceiver__receiver = receiver  # type: ignore[attr-defined]
 
 
-def accept_extension(pc: RTCPeerConnection, transceiver: RTCRtpTransceiver, uri: str) -> None:
-    """Accept a header extension of the offer that aiortc does not know; call it between offer and answer."""
+def accept_extension(pc: RTCPeerConnection, transceiver: RTCRtpTransceiver, uri: str) -> bool:
+    """Accept a header extension that aiortc does not know, if it is offered; call it between offer and answer."""
     for media in SessionDescription.parse(pc.remoteDescription.sdp).media:
         if media.rtp.muxId == transceiver.mid:
             for extension in media.rtp.headerExtensions:
                 if extension.uri == uri:
                     accepted = RTCRtpHeaderExtensionParameters(id=extension.id, uri=uri)
                     transceiver._headerExtensions = [*transceiver._headerExtensions, accepted]
-                    return
+                    return True
+    return False
+
+
+def accept_feedback(transceiver: RTCRtpTransceiver) -> None:
+    """Ask for reports about each packet (`streaming.rtc.feedback`); call it between offer and answer."""
+    for codec in transceiver._codecs:
+        if not is_rtx(codec):
+            codec.rtcpFeedback = [*codec.rtcpFeedback, RTCRtcpFeedback(FEEDBACK)]
+
+
+def hear_feedback(transceiver: RTCRtpTransceiver, hear: Callable[[Feedback], None]) -> None:
+    """Give reports about each packet to `hear`, and the rest to aiortc, of all that comes over a transceiver's bundle."""
+    transport = transceiver.sender.transport
+    handle = transport._handle_rtcp_data
+
+    async def take(data: bytes) -> None:
+        reports, rest = split(data)
+        for report in reports:
+            hear(report)
+        if rest:
+            await handle(rest)
+
+    transport._handle_rtcp_data = take  # type: ignore[method-assign]
 
 
 def ask_for_error_correction(transceiver: RTCRtpTransceiver) -> None:

@@ -1,4 +1,4 @@
-"""How many bits a viewer's line bears, from what its receiver reports."""
+"""How many bits a viewer's line bears, from what its receiver estimates (REMB)."""
 
 import math
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class LineReport:
 
 
 class BitrateControl:
-    """The encoder's bitrate: the ceiling, unless a viewer's line is congested.
+    """The bitrate of a picture to a viewer: the ceiling, unless its line is congested.
 
     Otherwise it recovers by 15 % a second, and more slowly from near what was
     too much the last time.
@@ -58,18 +58,13 @@ class BitrateControl:
         self._sinking_from_bps, self._sinking_since = float(ceiling_bps), -math.inf
         self.target_bps = ceiling_bps
 
-    @property
-    def line_bps(self) -> float:
-        """What the weakest line bears when it is a thin one, else infinite: pacing costs latency."""
-        return self.target_bps if self.target_bps < THIN * self._ceiling_bps else math.inf
-
-    def update(self, reports: list[LineReport], at: float) -> int:
-        """The bitrate to aim at after reports that are current at the instant `at`, seconds."""
+    def update(self, report: LineReport, at: float) -> int:
+        """The bitrate to aim at after a report that is current at the instant `at`, seconds."""
         elapsed = 0.0 if self._updated_at is None else min(at - self._updated_at, 5.0)
         self._updated_at = at
         if at - self._sinking_since >= SINK_S:
             self._sinking_from_bps, self._sinking_since = float(self.target_bps), at
-        limit = max(min((report.limit_bps for report in reports), default=math.inf), SINK * self._sinking_from_bps)
+        limit = max(report.limit_bps, SINK * self._sinking_from_bps)
         if limit < self.target_bps:
             if at - self._too_much_at > EPISODE_S:
                 self._too_much_bps = float(self.target_bps)

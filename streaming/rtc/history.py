@@ -34,22 +34,39 @@ class History:
 
     def __init__(self) -> None:
         self._packets: list[Sent | None] = [None] * ROOM
+        self._begin = 0
         self._room = math.inf  # bytes that may be repeated now
         self._filled_at = 0.0
 
     def keep(self, packet: Sent) -> None:
         """A packet has been sent; the oldest is forgotten."""
         self._packets[packet.sequence % ROOM] = packet
+        if (packet.sequence - self._begin) & 0xFFFF >= 0x4000:
+            self._begin = (packet.sequence - ROOM) & 0xFFFF
+
+    def begin(self, sequence: int) -> None:
+        """What was sent before the packet of this number, which is a key picture's first, is not needed any more."""
+        self._begin = sequence
+
+    def largest(self, count: int) -> list[Sent]:
+        """So many of what it knows, the largest ones."""
+        known = (packet for packet in self._packets if packet is not None)
+        return sorted(known, key=lambda packet: len(packet.payload))[-count:]
+
+    def _is_needed(self, sequence: int) -> bool:
+        return (sequence - self._begin) & 0xFFFF < 0x8000
 
     def is_past(self, sequence: int, at: float) -> bool:
-        """Whether a packet will not be repeated any more."""
+        """Whether a packet will not be repeated any more, though it is needed."""
         packet = self._packets[sequence % ROOM]
-        return packet is None or packet.sequence != sequence or at - packet.first > LATE_S
+        return self._is_needed(sequence) and (packet is None or packet.sequence != sequence or at - packet.first > LATE_S)
 
     def again(self, sequence: int, at: float, round_trip_s: float, line_bps: float) -> Sent | None:
         """The packet to repeat now, counted as repeated; None when it is forgotten, under way, too late or too much."""
         packet = self._packets[sequence % ROOM]
-        if packet is None or self.is_past(sequence, at) or at - packet.at < max(GAP_S, round_trip_s):
+        if packet is None or not self._is_needed(sequence) or self.is_past(sequence, at):
+            return None
+        if at - packet.at < max(GAP_S, round_trip_s):
             return None
         rate = SHARE * min(line_bps, MOST_BPS) / 8
         self._room = min(self._room + rate * (at - self._filled_at), rate * SAVED_S)

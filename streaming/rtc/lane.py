@@ -2,20 +2,18 @@
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from streaming.contract import Outgoing, now
-from streaming.rtc.bitrate import BitrateControl, LineReport
 from streaming.rtc.encoder import EncodedPicture, PictureEncoder
 from streaming.rtc.sender import MediaSender
 
 log = logging.getLogger(__name__)
 
 KEY_INTERVAL_S = 0.3  # requests for a key frame are answered at most this often, except a newcomer's
-THIN_KEY_INTERVAL_S = 1.0  # on a thin line, which a key frame fills for as long
+THIN_KEY_INTERVAL_S = 0.5  # on a thin line, which a key frame fills for some of that
 REFRESH_S = 0.3  # a picture that repeats is encoded so often: for who lost the last one, and for browsers that wait for it
 HOLD_ROOM = 8  # pictures waiting for their time; more than the longest hold at the highest rate
 
@@ -53,7 +51,6 @@ class Lane:
         self._pool, self._hold, self._record = pool, hold, record
         self._newcomer = False
         self._key_at = 0.0
-        self._control = BitrateControl(encoder.bitrate)
         self._offered: tuple[Outgoing, float] | None = None
         self._offered_at = 0.0
         self._wake = asyncio.Event()
@@ -79,12 +76,7 @@ class Lane:
 
     def take_feedback(self) -> None:
         """Follow the weakest viewer's line."""
-        at = now()
-        each = [viewer.stats for viewer in self.viewers]
-        reports = [LineReport(v.allowed_bps, v.sent_bps, v.fraction_lost, v.round_trip.queued_s) for v in each]
-        self.encoder.set_bitrate(self._control.update(reports, at))
-        for viewer in self.viewers:
-            viewer.line_bps = self._control.line_bps
+        self.encoder.set_bitrate(min(viewer.line.picture_bps for viewer in self.viewers))
 
     def close(self) -> None:
         """End the encoder; pictures under way are dropped."""
@@ -135,7 +127,7 @@ class Lane:
             for viewer in self.viewers:
                 viewer.wants_key, viewer.started = False, True
         started = [viewer for viewer in self.viewers if viewer.started]
-        await asyncio.gather(*(viewer.transmit(picture.payloads, picture.timestamp) for viewer in started))
+        await asyncio.gather(*(viewer.transmit(picture.payloads, picture.timestamp, key=picture.key) for viewer in started))
         sent = now()
         self._record("send", (sent - begun) * 1000)
         if waiting.arrived:
@@ -143,6 +135,6 @@ class Lane:
             self._record("residence", (sent - waiting.arrived - held) * 1000)
 
     def _is_key_due(self) -> bool:
-        wanted = any(viewer.wants_key for viewer in self.viewers)
-        interval_s = KEY_INTERVAL_S if math.isinf(self._control.line_bps) else THIN_KEY_INTERVAL_S
-        return self._newcomer or (wanted and now() - self._key_at >= interval_s)
+        waiting = [viewer for viewer in self.viewers if viewer.wants_key]
+        interval_s = THIN_KEY_INTERVAL_S if any(viewer.line.is_thin for viewer in waiting) else KEY_INTERVAL_S
+        return self._newcomer or (bool(waiting) and now() - self._key_at >= interval_s)

@@ -15,11 +15,14 @@ from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from aiortc.rtcrtpsender import RTCRtpSender
 
 from engine.errors import MienError
-from streaming.contract import LiveSession
+from streaming.contract import LiveSession, now
 from streaming.rtc import aiortc_seam as seam
 from streaming.rtc.broadcast import ENCODERS, Broadcast
 from streaming.rtc.camera import CameraReceiver
+from streaming.rtc.encoder import start_bitrate
+from streaming.rtc.feedback import TRANSPORT_URI, Feedback
 from streaming.rtc.ice import IceSide, Means
+from streaming.rtc.line import Line
 from streaming.rtc.offer import KINDS, Offer, OfferError, checked_offer, cleaned_answer
 from streaming.rtc.reach import Reach, this_host
 from streaming.rtc.receiver import VoiceReceiver
@@ -72,6 +75,7 @@ class Peer:
     role: Role
     connection: RTCPeerConnection
     senders: list[MediaSender] = field(default_factory=list[MediaSender])
+    line: Line | None = None  # of who is sent something
     receiver: VoiceReceiver | None = None
     camera: CameraReceiver | None = None
     ice: IceSide | None = None  # from the answer on
@@ -220,16 +224,25 @@ class Peers:
             peer.ice.begin(offer.username, offer.candidates)
             await connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
             for transceiver in transceivers:
-                if peer.watches and transceiver.kind == "video":
-                    seam.accept_extension(connection, transceiver, PLAYOUT_DELAY_URI)
+                if peer.watches:
+                    self._accept(connection, transceiver)
                 elif not peer.watches and transceiver.kind == "audio":
                     seam.ask_for_error_correction(transceiver)
             await connection.setLocalDescription()
+            if peer.watches:
+                seam.hear_feedback(transceivers[0], lambda feedback: self._packets_reported(peer, feedback))
         except Exception as error:  # aiortc's failures on a stranger's offer are of every kind
             self._close(peer)
             raise OfferError("the offer cannot be answered: no common codec, or not valid SDP") from error
         self._expect(peer)
         return connection.localDescription.sdp
+
+    def _accept(self, connection: RTCPeerConnection, transceiver: RTCRtpTransceiver) -> None:
+        """Say yes to what a viewer offers beyond what aiortc knows."""
+        if transceiver.kind == "video":
+            seam.accept_extension(connection, transceiver, PLAYOUT_DELAY_URI)
+        if seam.accept_extension(connection, transceiver, TRANSPORT_URI):
+            seam.accept_feedback(transceiver)
 
     async def _offer(self, peer: Peer, session: LiveSession) -> str:
         connection = peer.connection
@@ -260,9 +273,12 @@ class Peers:
         transceiver = peer.connection.addTransceiver(kind, direction="sendonly")
         transceiver.setCodecPreferences(_preferences(kind, self.config.codecs))
         broadcast = self._broadcast_of(session)
+        if peer.line is None:
+            peer.line = Line(start_bitrate(session.settings.size, session.settings.fps))
         sender = MediaSender(
             kind,
             transceiver.sender.transport,
+            peer.line,
             broadcast.clock,
             on_ready=broadcast.add,
             on_feedback=lambda sender: self._heard_of(peer, sender),
@@ -324,6 +340,16 @@ class Peers:
             broadcast.feedback(sender)
         if peer.watches:
             self._tell_viewers(peer.session_id)
+
+    def _packets_reported(self, peer: Peer, feedback: Feedback) -> None:
+        """A viewer told which packets came, and when."""
+        assert peer.line is not None, "it watches"
+        worthless = peer.line.hear(feedback, now())
+        for sender in peer.senders:
+            if sender.kind == "video" and (broadcast := self._broadcasts.get(peer.session_id)) is not None:
+                if worthless:
+                    sender.begin_anew()
+                broadcast.feedback(sender)
 
     def _tell_viewers(self, session_id: str) -> None:
         session = self._find_session(session_id)

@@ -28,8 +28,12 @@ from aiortc.stats import RTCStatsReport
 from aiortc.utils import random16, random32
 
 from streaming.contract import now
+from streaming.rtc.bitrate import LineReport
 from streaming.rtc.clock import MediaClock, ntp
+from streaming.rtc.estimator import PROBE_PACKETS
+from streaming.rtc.feedback import TRANSPORT_URI
 from streaming.rtc.history import History, Sent
+from streaming.rtc.line import Line
 from streaming.rtc.playout import PlayoutDelay
 from streaming.rtc.round_trip import RoundTrip
 
@@ -39,6 +43,7 @@ PLAYOUT_DELAY_URI = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 
 REPORT_INTERVALS_S = (0.0, 0.1, 0.3)  # the first reports come early: a browser syncs only after two
 REPORT_INTERVAL_S = 1.0
+RTP_HEADER = 12 + 4  # bytes, with that of the extensions
 PACE = 2.5  # times its rate is what a thin line is sent a picture at, as libwebrtc does
 
 
@@ -59,7 +64,7 @@ class SenderStats:
 
 
 class MediaSender:
-    """Sends one kind of medium of a session to one viewer.
+    """Sends one kind of medium of a session to one viewer, over `line`, which its other medium shares.
 
     `clock` tells which wall-clock time a media instant stands for; `on_ready`
     is called when packets may flow, `on_feedback` after the viewer has reported
@@ -70,6 +75,7 @@ class MediaSender:
         self,
         kind: str,
         transport: RTCDtlsTransport,
+        line: Line,
         clock: MediaClock,
         on_ready: Callable[["MediaSender"], None],
         on_feedback: Callable[["MediaSender"], None],
@@ -81,12 +87,12 @@ class MediaSender:
         self.stats = SenderStats()
         self.wants_key = False  # a key frame was asked for and has not left yet
         self.started = kind == "audio"  # a picture decoder can only start on a key frame
-        self.line_bps = math.inf  # what its line bears, when it is a thin one
+        self.line = line
         self.codec_name = ""
         self._clock = clock
         self._on_ready, self._on_feedback = on_ready, on_feedback
         self._playout = PlayoutDelay(*playout_delay_ms) if playout_delay_ms else None
-        self._playout_id = 0
+        self._playout_id = self._number_id = 0
         self._ssrc, self._rtx_ssrc = random32(), random32()
         self._stream_id, self._track_id = str(uuid.uuid4()), str(uuid.uuid4())
         self._enabled = True
@@ -104,6 +110,7 @@ class MediaSender:
         self._reported: dict[int, float] = {}  # middle 32 bits of a report's NTP time -> when it left
         self._reports: asyncio.Task[None] | None = None
         self._first_packet = asyncio.Event()
+        self._probing: asyncio.Task[None] | None = None
         self._stopped = False
 
     # what RTCPeerConnection and RTCRtpTransceiver call
@@ -138,9 +145,10 @@ class MediaSender:
         self._stopped = True
         if self._reports is not None:
             self.transport._unregister_rtp_sender(self)
-            self._reports.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reports
+            for task in filter(None, (self._reports, self._probing)):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             await self._send_rtcp(bytes(rtp.RtcpByePacket(sources=[self._ssrc])))
 
     async def getStats(self) -> RTCStatsReport:  # noqa: N802 (aiortc's name)
@@ -151,13 +159,16 @@ class MediaSender:
 
     # what a Broadcast calls
 
-    async def transmit(self, payloads: Sequence[bytes], timestamp: int) -> None:
+    async def transmit(self, payloads: Sequence[bytes], timestamp: int, *, key: bool = False) -> None:
         """Send the payloads of one frame; `timestamp` counts the media clock in the codec's units from 0.
 
-        A thin line is given them one by one, so that sound gets through between them.
+        A thin line is given them one by one, so that sound gets through between them. What was sent before a key
+        picture is not repeated any more.
         """
         if self._stopped or not self._enabled:
             return
+        if key:
+            self._history.begin(self._sequence)
         wire_timestamp = (self._origin + timestamp) & 0xFFFFFFFF
         last = len(payloads) - 1
         try:
@@ -171,12 +182,19 @@ class MediaSender:
                 await self.transport._send_rtp(data)
                 self.stats.packets += 1
                 self.stats.octets += len(payload)
-                if i < last and self.line_bps < math.inf:
-                    await asyncio.sleep(8 * len(payload) / (PACE * self.line_bps))
+                if i < last and self.line.is_thin:
+                    await asyncio.sleep(8 * len(payload) / (PACE * self.line.picture_bps))
         except ConnectionError:
             return  # the connection's own state tells its peer
         self._last_timestamp = timestamp
         self._first_packet.set()
+        self._probe()
+
+    def begin_anew(self) -> None:
+        """What is under way to the viewer comes too late: nothing until the line has drained, then a key picture."""
+        self.started = self.wants_key = False
+        self._history.begin(self._sequence)
+        asyncio.get_running_loop().call_later(self.line.drained_at - now(), self._ask_key)
 
     # what RTCDtlsTransport calls
 
@@ -200,14 +218,23 @@ class MediaSender:
             self._static_extensions.append((ids[MID_URI], parameters.muxId.encode()))
         self._playout_id = ids.get(PLAYOUT_DELAY_URI, 0)
         self._send_time_id = ids.get(SEND_TIME_URI, 0)
+        self._number_id = ids.get(TRANSPORT_URI, 0)
 
-    def _serialised(self, packet: Sent, payload_type: int, sequence: int, ssrc: int, payload: bytes) -> bytes:
+    def _ask_key(self) -> None:
+        self.wants_key = not self.started
+
+    def _serialised(
+        self, packet: Sent, payload_type: int, sequence: int, ssrc: int, payload: bytes, *, probe: bool = False
+    ) -> bytes:
         extensions = list(self._static_extensions)
         if self._playout_id and self._playout is not None:
             extensions.append((self._playout_id, self._playout.encoded(packet.at)))
         if self._send_time_id:
             send_time = ntp(time.time()) >> 14 & 0xFFFFFF  # 6.18 fixed point
             extensions.append((self._send_time_id, send_time.to_bytes(3, "big")))
+        if self._number_id:
+            size = RTP_HEADER + sum(1 + len(value) for _, value in extensions) + len(payload)
+            extensions.append((self._number_id, self.line.number(size, now(), probe=probe).to_bytes(2, "big")))
         profile, value = rtp.pack_header_extensions(extensions)
         first = 0x90 if value else 0x80
         header = pack("!BBHLL", first, packet.marker << 7 | payload_type, sequence, packet.timestamp, ssrc)
@@ -219,20 +246,35 @@ class MediaSender:
         at, round_trip_s = now(), self.stats.round_trip.smoothed_s or 0.0
         if self._playout is not None:
             self._playout.lose(at, round_trip_s)
-        packet = self._history.again(sequence, at, round_trip_s, self.line_bps)
+        packet = self._history.again(sequence, at, round_trip_s, self.line.thin_bps)
         if packet is None:
-            self.wants_key = self.wants_key or self._history.is_past(sequence, at)
+            self.wants_key = self.wants_key or (self.started and self._history.is_past(sequence, at))
             return
         self.stats.retransmitted += 1
+        await self._repeat(packet)
+
+    async def _repeat(self, packet: Sent, *, probe: bool = False) -> None:
         self.stats.repeated_octets += len(packet.payload)
         if self._rtx_payload_type is None:
-            data = self._serialised(packet, self._payload_type, sequence, self._ssrc, packet.payload)
+            data = self._serialised(packet, self._payload_type, packet.sequence, self._ssrc, packet.payload)
         else:
-            payload = pack("!H", sequence) + packet.payload
-            data = self._serialised(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc, payload)
+            payload = pack("!H", packet.sequence) + packet.payload
+            data = self._serialised(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc, payload, probe=probe)
             self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
         with contextlib.suppress(ConnectionError):
             await self.transport._send_rtp(data)
+
+    def _probe(self) -> None:
+        """See whether the line bears more, when it is time, with packets that were sent before: a viewer knows them already."""
+        if self._rtx_payload_type is None or (bps := self.line.probe(now())) is None:
+            return
+        packets = self._history.largest(PROBE_PACKETS)
+        self._probing = asyncio.create_task(self._probe_with(packets, bps))
+
+    async def _probe_with(self, packets: Sequence[Sent], bps: float) -> None:
+        for packet in packets:
+            await self._repeat(packet, probe=True)
+            await asyncio.sleep(8 * len(packet.payload) / bps)
 
     def _take_report(self, report: rtp.RtcpReceiverInfo) -> None:
         self.stats.fraction_lost = report.fraction_lost / 256
@@ -243,11 +285,18 @@ class MediaSender:
         if left_at is not None:
             at = now()
             self.stats.round_trip.add(max(0.0, at - left_at - report.dlsr / 65536), at)
+        self._tell_line()
+
+    def _tell_line(self) -> None:
+        if self.kind == "video":
+            stats = self.stats
+            report = LineReport(stats.allowed_bps, stats.sent_bps, stats.fraction_lost, stats.round_trip.queued_s)
+            self.line.report(report, now())
 
     def _take_feedback(self, packet: rtp.RtcpPsfbPacket) -> None:
         if packet.fmt in (rtp.RTCP_PSFB_PLI, rtp.RTCP_PSFB_FIR):
             self.stats.key_requests += 1
-            self.wants_key = True
+            self.wants_key = self.wants_key or now() >= self.line.drained_at
         elif packet.fmt == rtp.RTCP_PSFB_APP:
             try:
                 bitrate, sources = rtp.unpack_remb_fci(packet.fci)
@@ -255,6 +304,7 @@ class MediaSender:
                 return
             if self._ssrc in sources:
                 self.stats.allowed_bps = bitrate
+                self._tell_line()
         else:
             return
         self._on_feedback(self)

@@ -11,6 +11,7 @@ from aiortc.rtcrtpparameters import (
     RTCRtpSendParameters,
 )
 
+from streaming.rtc.feedback import TRANSPORT_URI
 from streaming.rtc.sender import MID_URI, PLAYOUT_DELAY_URI, SEND_TIME_URI
 
 VIDEO = [
@@ -18,7 +19,8 @@ VIDEO = [
     RTCRtpCodecParameters(mimeType="video/rtx", clockRate=90_000, payloadType=103, parameters={"apt": 102}),
 ]
 AUDIO = [RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, channels=2, payloadType=111)]
-EXTENSIONS = [RTCRtpHeaderExtensionParameters(i, uri) for i, uri in ((4, MID_URI), (2, SEND_TIME_URI), (5, PLAYOUT_DELAY_URI))]
+URIS = {4: MID_URI, 2: SEND_TIME_URI, 5: PLAYOUT_DELAY_URI, 6: TRANSPORT_URI}
+EXTENSIONS = [RTCRtpHeaderExtensionParameters(number, uri) for number, uri in URIS.items()]
 
 
 class Transport:

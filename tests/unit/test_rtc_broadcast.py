@@ -43,7 +43,7 @@ class Viewer:
         self.wants_key, self.started = False, False
         self.log = log
 
-    async def transmit(self, payloads: Any, timestamp: int) -> None:
+    async def transmit(self, payloads: Any, timestamp: int, *, key: bool = False) -> None:
         self.log.append((self.kind if self.kind == "audio" else self.codec_name, timestamp))
 
 

@@ -32,6 +32,17 @@ def test_what_is_forgotten_or_too_old_is_not_repeated():
     assert [history.is_past(sequence, 100.1) for sequence in (0, 1, ROOM, ROOM + 1)] == [True, False, False, True]
 
 
+def test_what_was_sent_before_a_key_picture_is_not_needed_any_more():
+    history = kept(10)
+    history.begin(5)
+    assert history.again(4, 100.1, 0.0, math.inf) is None
+    assert not history.is_past(4, 200.0)
+    assert history.again(5, 100.1, 0.0, math.inf) is not None
+    for sequence in range(10, 70_000):
+        history.keep(sent(sequence & 0xFFFF))
+    assert history.again(69_990 & 0xFFFF, 100.1, 0.0, math.inf) is not None
+
+
 def test_repetitions_take_no_more_than_their_share_of_a_line():
     history, line_bps = kept(400), 300_000.0
     repeated = sum(history.again(sequence, 100.03 + sequence / 500, 0.0, line_bps) is not None for sequence in range(400))

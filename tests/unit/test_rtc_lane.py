@@ -8,8 +8,9 @@ import pytest
 
 from streaming.contract import Outgoing, Stamps, now
 from streaming.rtc import lane as module
-from streaming.rtc.encoder import VOICE_BPS, EncodedPicture
+from streaming.rtc.encoder import EncodedPicture
 from streaming.rtc.lane import Lane, LaneStats
+from streaming.rtc.line import Line
 from streaming.rtc.sender import SenderStats
 
 
@@ -36,10 +37,10 @@ class Viewer:
     def __init__(self) -> None:
         self.stats = SenderStats()
         self.wants_key = self.started = False
-        self.line_bps = float("inf")
+        self.line = Line(2_000_000)
         self.seen: list[int] = []
 
-    async def transmit(self, payloads: Any, timestamp: int) -> None:
+    async def transmit(self, payloads: Any, timestamp: int, *, key: bool = False) -> None:
         self.seen.append(timestamp // 3600)
 
 
@@ -152,6 +153,6 @@ async def test_a_failure_costs_one_picture(stand: Stand, caplog: pytest.LogCaptu
 async def test_the_weakest_line_sets_the_bitrate(stand: Stand):
     stand.viewer()
     viewer = stand.viewer()
-    viewer.stats.allowed_bps, viewer.stats.sent_bps, viewer.stats.round_trip.queued_s = 1_000_000, 1_900_000, 0.2
+    viewer.line.picture_bps = 900_000
     stand.lane.take_feedback()
-    assert stand.encoder.bitrate == viewer.line_bps == 900_000 - VOICE_BPS
+    assert stand.encoder.bitrate == 900_000

@@ -9,6 +9,7 @@ from aiortc import rtp
 from streaming.rtc import history
 from streaming.rtc import sender as module
 from streaming.rtc.clock import MediaClock
+from streaming.rtc.line import Line
 from streaming.rtc.sender import MediaSender
 from tests.unit.rtc_fakes import VIDEO, Transport, send_parameters
 
@@ -20,7 +21,9 @@ class Stand:
         self.clock.anchor(0.0, 1_000_000.0)
         self.ready: list[MediaSender] = []
         self.heard: list[MediaSender] = []
-        self.sender = MediaSender("video", self.transport, self.clock, self.ready.append, self.heard.append, (0, 200))  # type: ignore[arg-type]
+        self.line = Line(2_000_000)
+        parts = self.transport, self.line, self.clock, self.ready.append, self.heard.append
+        self.sender = MediaSender("video", *parts, (0, 200))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -30,6 +33,11 @@ async def stand(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stand]:
     await one.sender.send(send_parameters(VIDEO))
     yield one
     await one.sender.stop()
+
+
+def extensions(data: bytes) -> dict[int, bytes]:
+    profile, words = unpack("!HH", data[12:16])
+    return dict(rtp.unpack_header_extensions(profile, data[16 : 16 + 4 * words]))
 
 
 async def turn() -> None:
@@ -51,12 +59,10 @@ async def test_a_frame_is_numbered_marked_and_labelled(stand: Stand):
 
 async def test_the_playout_delay_is_asked_for_in_units_of_10_ms(stand: Stand):
     await stand.sender.transmit((b"x",), 0)
-    data = stand.transport.sent[0]
-    profile, words = unpack("!HH", data[12:16])
-    extensions = dict(rtp.unpack_header_extensions(profile, data[16 : 16 + 4 * words]))
-    assert extensions[5] == bytes((0, 0, 20))  # 12 bits 0, 12 bits 20
-    assert extensions[4] == b"1"
-    assert len(extensions[2]) == 3
+    found = extensions(stand.transport.sent[0])
+    assert found[5] == bytes((0, 0, 20))  # 12 bits 0, 12 bits 20
+    assert found[4] == b"1"
+    assert len(found[2]) == 3
 
 
 async def test_reports_name_the_instant_depicted_not_the_one_of_sending(stand: Stand):
@@ -76,7 +82,7 @@ async def test_no_report_goes_out_before_the_first_packet(stand: Stand):
 async def test_a_lost_packet_is_repeated_on_the_stream_for_repeats_and_not_while_it_may_be_under_way(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ):
-    stand.sender.stats.round_trip.smoothed_s = 3600.0
+    stand.sender.started, stand.sender.stats.round_trip.smoothed_s = True, 3600.0
     await stand.sender.transmit((b"one", b"two"), 0)
     lost = stand.transport.packets()[1].sequence_number
     nack = rtp.RtcpRtpfbPacket(fmt=rtp.RTCP_RTPFB_NACK, ssrc=1, media_ssrc=stand.sender._ssrc)
@@ -124,6 +130,41 @@ async def test_requests_for_key_frames_and_estimates_reach_the_broadcast(stand: 
     await stand.sender._handle_rtcp_packet(rtp.RtcpPsfbPacket(fmt=rtp.RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=b"REMB\x05"))
     assert stand.heard == [stand.sender, stand.sender]
     assert stand.sender.stats.key_requests == 1
+
+
+async def test_every_packet_is_numbered_on_its_line_where_the_viewer_reports_them(stand: Stand):
+    await stand.sender.transmit((b"one", b"two"), 0)
+    assert [extensions(data)[6] for data in stand.transport.sent] == [b"\x00\x00", b"\x00\x01"]
+    assert stand.line.number(100, 0.0) == 2
+
+
+async def test_what_was_sent_before_a_line_fell_or_a_key_picture_is_not_repeated(stand: Stand, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(history, "GAP_S", 0.0)
+    sender = stand.sender
+    await sender.transmit((b"one", b"two"), 0)
+    sender.started = True
+    sender.begin_anew()
+    assert not sender.started
+    nack = rtp.RtcpRtpfbPacket(fmt=rtp.RTCP_RTPFB_NACK, ssrc=1, media_ssrc=sender._ssrc)
+    nack.lost = [packet.sequence_number for packet in stand.transport.packets()]
+    await sender._handle_rtcp_packet(nack)
+    sender.started = True
+    await sender.transmit((b"key",), 3600, key=True)
+    await sender._handle_rtcp_packet(nack)
+    assert [packet.payload for packet in stand.transport.packets()] == [b"one", b"two", b"key"]
+    assert not sender.wants_key
+    await asyncio.sleep(0)
+
+
+async def test_a_line_is_probed_with_what_was_sent_before(stand: Stand, monkeypatch: pytest.MonkeyPatch):
+    rates = iter((1e9, None))
+    monkeypatch.setattr(stand.line, "probe", lambda at: next(rates))  # pyright: ignore
+    await stand.sender.transmit((b"large one", b"x"), 0)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert {packet.payload[2:] for packet in stand.transport.packets()[2:]} <= {b"large one", b"x"}
+    assert len(stand.transport.packets()) == 4
+    assert {packet.payload_type for packet in stand.transport.packets()[2:]} == {103}
 
 
 async def test_a_broken_connection_is_somebody_elses_to_notice(stand: Stand):
