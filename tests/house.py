@@ -20,8 +20,10 @@ from streaming.contract import (
     Outgoing,
     SessionSettings,
     Stamps,
+    Step,
     now,
 )
+from streaming.worker.ladder import is_drawn
 
 
 @dataclass
@@ -40,6 +42,7 @@ class FakeSession:
     pictures_ended: int = 0
     draw: Callable[[NDArray[np.float32]], None] | None = None
     camera: CameraStatus = field(default_factory=CameraStatus)
+    step: Step | None = None
 
     def push_audio(self, samples: Any, arrived: float) -> None:
         self.pushed.append(len(samples))
@@ -55,12 +58,15 @@ class FakeSession:
         self.draw = draw
 
     async def subscribe(self) -> AsyncIterator[Outgoing]:
-        fps, size, index, anchor = self.settings.fps, self.settings.size, 0, now()
-        video = np.full((size * 3 // 2, size), 128, np.uint8)
+        fps, index, anchor = self.settings.fps, 0, now()
+        video = _picture(self.settings.size, 0)
         while not self.closed:
-            video[:size] = 110
-            video[(index * 8) % (size - 32) : (index * 8) % (size - 32) + 32] = 220
-            yield Outgoing(index, video, np.zeros(48_000 // fps, np.int16), fresh=True, missing=0, stamps=Stamps(due=now()))
+            step = self.step or Step(fps, self.settings.size)
+            fresh = is_drawn(step, index, fps)
+            if fresh:
+                video = _picture(step.size, index)
+            audio, stamps = np.zeros(48_000 // fps, np.int16), Stamps(due=now())
+            yield Outgoing(index, video, audio, fresh, missing=0, stamps=stamps, spared=not fresh)
             index += 1
             await asyncio.sleep(max(anchor + index / fps - now(), 0))
 
@@ -84,10 +90,20 @@ class FakeSession:
         stages = {"audio_hold": {"p50": 20.0}, "queue": {"p50": 18.0}, "inference": {"p50": 8.0}, "encode": {"p50": 3.0}}
         state = "closed" if self.closed else "live"
         rate, held = float(self.settings.fps), 60.0
-        return LiveStatus(state, rate, 100, 0, stages, held, -30.0, hearing=False, viewers=self.viewers, camera=self.camera)
+        status = LiveStatus(state, rate, 100, 0, stages, held, -30.0, hearing=False, viewers=self.viewers, camera=self.camera)
+        return replace(status, step=self.step)
 
     async def close(self) -> None:
         self.closed = True
+
+
+def _picture(size: int, index: int) -> NDArray[np.uint8]:
+    """I420: a bar that moves down a grey picture."""
+    video = np.full((size * 3 // 2, size), 128, np.uint8)
+    video[:size] = 110
+    top = index * 8 % (size - 32)
+    video[top : top + 32] = 220
+    return video
 
 
 class FakeSessions:

@@ -9,6 +9,8 @@ const STAGES = [
 
 const OUTPUT_MS = 25; // from a browser's mixer to the ear, which its statistics leave out
 
+const HERE = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+
 export class Hud {
   #live;
   #before = {};
@@ -28,6 +30,7 @@ export class Hud {
     this.#before = {};
     this.#first = null;
     $("hud").hidden = true;
+    $("hud-step").textContent = "";
   }
 
   async #update() {
@@ -41,6 +44,7 @@ export class Hud {
     $("hud-rtt").textContent = number(received.rtt * 1000);
     $("hud-total").textContent = Math.round(STAGES.reduce((sum, [id]) => sum + (stages[id] ?? 0), 0));
     draw(stages);
+    tellStep(status);
     drawCamera(status, stages, filmed);
   }
 
@@ -105,6 +109,17 @@ function draw(stages) {
     item.append(key, `${name} `, Object.assign(document.createElement("b"), { textContent: number(stages[id]) }));
     return item;
   }));
+}
+
+// How much of the face is drawn, while that is not all of it.
+function tellStep({ step, size }) {
+  const told = step ? `${drawn(step, size)}: ${HERE ? "this computer" : "the server"} is busy` : "";
+  if ($("hud-step").textContent !== told) $("hud-step").textContent = told; // a screen reader says it once
+}
+
+function drawn(step, size) {
+  if (step.fps === 0) return "A still portrait with sound";
+  return `${step.fps} pictures a second${step.size < size ? `, ${step.size} px` : ""}`;
 }
 
 // A movement is shown by the first frame that is drawn after it was read: it waits for half a frame on average.

@@ -1,6 +1,7 @@
 """A session that needs no worker: a Gray-code clock in the picture, clicks in the sound, and an ear for what is pushed."""
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.contract import CodedPicture, LiveStatus, Outgoing, SessionSettings, Stamps, now
+from streaming.contract import CodedPicture, LiveStatus, Outgoing, SessionSettings, Stamps, Step, now
+from streaming.worker.ladder import is_drawn
 
 BITS = 24
 STRIP = 32  # rows of the clock at the top
@@ -29,11 +31,9 @@ class ClockSession:
         self.pictures_ended = 0
         self.draw: Callable[[NDArray[np.float32]], None] | None = None
         self.colour: tuple[int, int, int] | None = None  # Y, U, V below the clock, instead of the texture
+        self.step = Step(self.settings.fps, self.settings.size)
         self._anchor = now()
-        size = self.settings.size
-        rng = np.random.default_rng(0)
-        coarse = rng.integers(60, 200, (size // 16, size // 16), dtype=np.uint8)
-        self._texture = np.kron(coarse, np.ones((16, 16), np.uint8))
+        self._video = np.zeros(0, np.uint8)
 
     def push_audio(self, samples: NDArray[np.float32], arrived: float) -> None:
         self.pushed.append((samples, arrived))
@@ -59,9 +59,21 @@ class ClockSession:
 
     def _emission(self, index: int, due: float) -> Outgoing:
         wall_ms = time.time() * 1000
-        size, samples = self.settings.size, 48_000 // self.settings.fps
+        fresh = is_drawn(self.step, index, self.settings.fps) or not self._video.size
+        if fresh:
+            self._video = self._picture(index, wall_ms)
+        samples = 48_000 // self.settings.fps
+        audio = np.zeros(samples, np.int16)
+        if index % CLICK_FRAMES == 0:
+            audio[:240] = 20_000 * np.sin(2 * np.pi * 2000 * np.arange(240) / 48_000)
+            self.clicks_ms[index] = wall_ms
+        stamps = Stamps(due=due, arrived=now(), colour=now())
+        return Outgoing(index, self._video, audio, fresh, 0, stamps, spared=not fresh)
+
+    def _picture(self, index: int, wall_ms: float) -> NDArray[np.uint8]:
+        size = self.step.size
         video = np.full((size * 3 // 2, size), 128, np.uint8)
-        video[:size] = np.roll(self._texture, 2 * index, axis=1)
+        video[:size] = np.roll(_texture(size), 2 * index, axis=1)
         if self.colour is not None:
             video[:size] = self.colour[0]
             chroma = video[size:].reshape(2, -1)
@@ -70,11 +82,7 @@ class ClockSession:
         gray, cell = clock ^ clock >> 1, size // BITS
         for bit in range(BITS):
             video[:STRIP, bit * cell : (bit + 1) * cell] = 235 if gray >> bit & 1 else 16
-        audio = np.zeros(samples, np.int16)
-        if index % CLICK_FRAMES == 0:
-            audio[:240] = 20_000 * np.sin(2 * np.pi * 2000 * np.arange(240) / 48_000)
-            self.clicks_ms[index] = wall_ms
-        return Outgoing(index, video, audio, True, 0, Stamps(due=due, arrived=now(), colour=now()))
+        return video
 
     def control(self, **changes: Any) -> None: ...
 
@@ -90,6 +98,12 @@ class ClockSession:
 
     async def close(self) -> None:
         self.closed.set()
+
+
+@functools.cache
+def _texture(size: int) -> NDArray[np.uint8]:
+    coarse = np.random.default_rng(0).integers(60, 200, (size // 16, size // 16), dtype=np.uint8)
+    return np.kron(coarse, np.ones((16, 16), np.uint8))
 
 
 class Sessions:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from streaming.config import ServerConfig
+from streaming.contract import Step
 from tests.e2e.conftest import Server, Visit
 
 pytestmark = pytest.mark.browser
@@ -85,6 +86,25 @@ def test_the_display_shows_numbers(visit: Visit) -> None:
     legend = page.inner_text("#hud-legend")
     assert all(name in legend for name in ("sound held", "look-ahead", "drawing", "encoding"))
     assert "look-ahead 60 ms" in page.get_attribute("#hud-bar", "aria-label")
+    visit.clean()
+
+
+def test_a_busy_computer_is_named_and_its_pictures_are_followed(visit: Visit, server: Server) -> None:
+    page = visit.ready()
+    page.click("#start")
+    page.wait_for_selector("#hud:not([hidden])")
+    assert page.inner_text("#hud-step") == ""
+    session = only_session(server)
+    for step, width, told in (
+        (Step(20, 512), 512, "20 pictures a second: this computer is busy"),
+        (Step(15, 384), 384, "15 pictures a second, 384 px: this computer is busy"),
+        (Step(0, 256), 256, "A still portrait with sound: this computer is busy"),
+        (None, 512, ""),
+    ):
+        session.step = step
+        eventually(page, lambda told=told: page.inner_text("#hud-step") == told, f"it says {told!r}")
+        until(page, f"document.getElementById('video').videoWidth === {width}")
+    assert page.inner_text("#status") == "Live"
     visit.clean()
 
 

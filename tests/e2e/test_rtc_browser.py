@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streaming.contract import Step
 from streaming.rtc.peer import RtcConfig
 from streaming.rtc.stats import peer_stats
 from tests.e2e.rtc_measure import CHROMIUM, chromium, evaluated, heard, served
@@ -44,6 +45,21 @@ async def test_colours_are_what_they_were(codec: str):
         assert red > 245
         assert green < 12
         assert blue < 12
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+async def test_a_browser_follows_smaller_and_fewer_pictures_and_a_still_one(codec: str):
+    async with served(RtcConfig(codecs=(codec,))) as stand, chromium(stand.url) as page:
+        watching = asyncio.ensure_future(page.evaluate("watch('/whep/s', 10, 512)"))
+        for step in (Step(25, 512), Step(15, 384), Step(15, 256), Step(0, 256), Step(25, 512)):
+            stand.session.step = step
+            await page.wait_for_function(f"v.videoWidth === {step.size}", timeout=60_000)
+            await page.wait_for_timeout(1200)  # a still portrait is sent again meanwhile
+        raw = await watching
+        lane = stand.peers.broadcast("s").stats.lanes[codec]  # pyright: ignore[reportOptionalMemberAccess]
+        assert lane.repeated > 20
+        assert inbound(raw, "audio")["totalSamplesReceived"] > 10 * 48_000 / 2
+        assert inbound(raw, "video")["keyFramesDecoded"] >= 4
 
 
 async def test_two_viewers_one_encode():
