@@ -11,6 +11,7 @@ import asyncio
 import struct
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import aioice.ice
 import aioice.stun
@@ -33,8 +34,10 @@ CONNECTION = (
     "_closing", "_early_checks", "_event_waiter", "_nominated", "_query_consent_task", "_queue", "_remote_candidates",
     "connect", "get_component_candidates",
 )  # fmt: skip
+STUN = range(4)  # a datagram's first byte (RFC 7983)
 _CHECK_POLL_S = 0.005
 _parse_stun = aioice.stun.parse_message
+_datagram_received = aioice.ice.StunProtocol.datagram_received
 
 
 def check() -> None:
@@ -51,6 +54,7 @@ def check() -> None:
         (connection, CONNECTION),
         (aioice.ice, ("CONSENT_INTERVAL", "CONSENT_FAILURES", "get_host_addresses")),
         (aioice.stun, ("parse_message",)),
+        (aioice.ice.StunProtocol, ("datagram_received",)),
     ):
         missing = [name for name in names if not hasattr(owner, name)]
         if missing:
@@ -58,14 +62,24 @@ def check() -> None:
 
 
 def tune() -> None:
-    """Notice a vanished peer sooner, and take a damaged STUN message for what it is; both are of the module.
+    """Notice a vanished peer sooner, and take a stranger's datagrams for what they are; all of it is of the module.
 
     Of mutated STUN messages 3 % make aioice's parser raise `struct.error`,
-    which it does not expect: a stranger could fill the log.
+    which it does not expect: a stranger could fill the log. And whatever else
+    comes to a socket it hands on, from whomever: an empty datagram ended the connection.
     """
     aioice.ice.CONSENT_INTERVAL = CONSENT_INTERVAL_S  # type: ignore[assignment]
     aioice.ice.CONSENT_FAILURES = CONSENT_FAILURES
     aioice.stun.parse_message = parse_stun
+    aioice.ice.StunProtocol.datagram_received = take_datagram  # type: ignore[method-assign]
+
+
+def take_datagram(protocol: aioice.ice.StunProtocol, data: bytes | str, address: tuple[Any, ...]) -> None:
+    """A datagram has come: STUN is for everybody, the rest for who has proved by STUN that it belongs to the peer."""
+    assert isinstance(data, bytes), "asyncio gives bytes"
+    peer = protocol.receiver.remote_candidates
+    if data and (data[0] in STUN or any((one.host, one.port) == address[:2] for one in peer)):
+        _datagram_received(protocol, data, address)
 
 
 def parse_stun(data: bytes) -> aioice.stun.Message:

@@ -13,7 +13,7 @@ from streaming.rtc.reach import Reach
 FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"
 FRAGMENT_MAX: Final = 8 * 1024  # bytes
 
-_CANDIDATE = re.compile(r"a=candidate:\S+ [1-9]\d? \S+ \d{1,10} \S+ \d{1,5} typ (host|srflx|relay)( \S+)*")
+_CANDIDATE = re.compile(r"a=candidate:(\S+ [1-9]\d? \S+ \d{1,10} \S+ \d{1,5} typ (?:host|srflx|relay))(?: .*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ def checked_fragment(text: str, reach: Reach) -> Fragment:
         raise OfferError(f"there are more than {CANDIDATES_MAX} candidates")
     if not username and not named and "a=end-of-candidates" not in lines:
         raise OfferError("the fragment has neither ICE credentials nor candidates")
-    usable = (line for line in named if _CANDIDATE.fullmatch(line) and reach.usable(line))
-    return Fragment(username, password, tuple(Candidate.from_sdp(line.partition(":")[2]) for line in usable))
+    usable = (found for line in named if (found := _CANDIDATE.fullmatch(line)) and reach.usable(line))
+    return Fragment(username, password, tuple(Candidate.from_sdp(found[1]) for found in usable))  # what follows means nothing
 
 
 def written_fragment(username: str, password: str, mid: str, candidates: Sequence[Candidate]) -> str:

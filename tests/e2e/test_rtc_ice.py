@@ -56,8 +56,7 @@ async def test_a_restart_moves_a_viewer_to_a_new_way_without_a_gap():
         assert peer.connected
         assert viewer.pc.connectionState == "connected"
         assert lane.pictures > pictures
-        assert lane.keys == keys == 1  # nothing was lost that a key frame would have to mend
-        assert peer.senders[1].stats.retransmitted == 0
+        assert lane.keys == keys == 1  # nothing was lost; of two ways a packet may overtake another, and be asked for again
 
 
 async def test_a_speaker_is_heard_all_through_a_restart_and_the_next_one():

@@ -24,6 +24,12 @@ def test_a_browsers_fragment_is_read():
     assert [(c.host, c.port, c.type) for c in fragment.candidates] == [("192.168.1.7", 51117, "host")]
 
 
+def test_what_follows_a_candidates_type_means_nothing():
+    line = CANDIDATE.format("192.168.1.7", 51117)
+    odd = [line.replace("generation 0", more) for more in ("generation x", "rport y raddr", "a  b")]
+    assert len(checked(CREDENTIALS + SECTION + "".join(odd)).candidates) == 3
+
+
 def test_what_is_written_is_read_again():
     ours = Candidate("1", 1, "udp", 2130706431, "127.0.0.1", 40_000, "host")
     text = written_fragment("abcd", "P2uYro0UCOQ4zxjKXaWCBui1", "0", [ours])

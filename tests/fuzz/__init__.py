@@ -1,0 +1,1 @@
+"""Everything that takes a stranger's bytes, fed with damaged ones: `python -m tests.fuzz`."""
