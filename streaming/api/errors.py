@@ -8,7 +8,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
-from engine.errors import MienError
+from engine.errors import MienError, OutOfDeviceMemory
 from streaming.api.bodies import JSON_LIMIT, PHOTO_LIMIT
 from streaming.contract import CapacityReached
 from streaming.desk import Taken
@@ -26,7 +26,7 @@ async def one_line_errors(request: web.Request, handler: Handler) -> web.StreamR
         return await handler(request)
     except CapacityReached as error:
         return refused(503, str(error) or "no room for one more session; stop another one first")
-    except EnrolmentBusy as error:
+    except (EnrolmentBusy, OutOfDeviceMemory) as error:
         return refused(503, one_line(error))
     except Taken as error:
         return refused(409, f"another page holds the session {error}; close it there")

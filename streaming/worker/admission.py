@@ -39,6 +39,8 @@ DRAW_S: Final = 0.016
 IN_TIME: Final = 1.5
 """What a picture drawn in its time costs of one drawn right after another, as in the warm-up: caches have been others'
 meanwhile. Measured on two cores: 7.0 and 10.4 ms."""
+SLOWDOWN_MOST: Final = 2.0
+"""Believed of contention: who sleeps or waits for a device is busy without using the CPU, too."""
 ENCODE_S: Final = 0.003
 """Assumed cost of a 512 px picture, encoded, before any was measured."""
 LOOP_S: Final = 0.002
@@ -99,7 +101,7 @@ class Admission:
         encoding: CPU time of the server's process beside its event loop.
         looping: that of its event loop.
         device: time of a GPU; unknown and free where there is none.
-        device_full: why the GPU's memory holds no further session, one line; "" while it does.
+        device_full: why no session more fits into a GPU's memory beside those that run, one line; "" as far as is known.
 
     Args:
         cores: of the machine.
@@ -128,7 +130,7 @@ class Admission:
         self.drawing.learn(cpu_s, pictures)
         self.holding.learn(busy_s, pictures)
         if pictures and cpu_s > 0:
-            self._slowdown += _WEIGHT * (max(1.0, busy_s / cpu_s) - self._slowdown)
+            self._slowdown += _WEIGHT * (min(max(1.0, busy_s / cpu_s), SLOWDOWN_MOST) - self._slowdown)
 
     def share(self, settings: SessionSettings) -> float:
         """The part of a worker that a session takes, at its full rate and size."""
@@ -151,15 +153,13 @@ class Admission:
         running = [taken for worker in workers for taken in worker or ()]
         loads = [(sum(map(self.share, worker)), i) for i, worker in enumerate(workers) if worker is not None]
         load, chosen = min(loads, default=(math.inf, -1))
-        if self.device_full:
-            raise CapacityReached(f"no room for one more {session}: {self.device_full}")
         if not running and chosen >= 0:
-            if self.share(wanted) > ALONE_SHARE:
+            if self.share(wanted) > ALONE_SHARE * self._room:
                 each_ms = 1000 * self.holding.of(wanted.size)
                 raise CapacityReached(f"{each_ms:.0f} ms a picture is too slow for a {session}; ask for fewer or smaller ones")
             return chosen
-        lacking = self._lacking([*running, wanted])
-        if not lacking and load + self.share(wanted) > WORKER_SHARE * self._room:
+        lacking = self.device_full or self._lacking([*running, wanted])
+        if not lacking and (chosen < 0 or load + self.share(wanted) > WORKER_SHARE * self._room):
             lacking = "all workers are busy"
         if lacking:
             raise CapacityReached(f"no room for one more {session} beside the {len(running)} running: {lacking}")

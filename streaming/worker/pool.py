@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import OutOfDeviceMemory
 from streaming.contract import CapacityReached, SessionSettings, now
 from streaming.worker.admission import Admission
 from streaming.worker.arena import Arena
@@ -127,6 +128,7 @@ class Worker:
         if self._tenants.pop(key, None) is not None:
             self._costs.pop(key, None)
             self._opening.discard(key)
+            self._admission.device_full = ""
             self.send(Close(key))
 
     def send(self, message: Message) -> None:
@@ -191,12 +193,14 @@ class Worker:
             if message.key in self._tenants:
                 self._pass_on(self._tenants[message.key][0], message)
 
-    def _pass_on(self, tenant: Tenant, message: Opened | Frame | Refused | Closed) -> None:
+    def _pass_on(self, tenant: Tenant, message: Opened | Frame | Stepped | Refused | Closed) -> None:
         if isinstance(message, Frame):
-            self._drawn.note(tenant.settings.size, fresh=message.fresh)
+            self._drawn.note(message.size, fresh=message.fresh)
             if tenant.watched:
-                self._served.note(tenant.settings.size, fresh=message.fresh)
+                self._served.note(message.size, fresh=message.fresh)
         tenant.hear(message)
+        if isinstance(message, Closed) and message.fault == OutOfDeviceMemory.__name__:
+            self._admission.device_full = message.reason  # until a session leaves
 
     def _account(self, beat: Beat) -> None:
         """Have admission learn what this worker spent on its pictures; sessions that are being built cost, too."""

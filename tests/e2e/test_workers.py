@@ -208,7 +208,7 @@ async def test_a_change_of_face_shows_and_a_bad_one_changes_nothing() -> None:
 
 async def test_what_would_not_fit_is_refused_at_once() -> None:
     async with running() as live:
-        live.pool.workers[0]._admission.learn(256, 0.02)  # pyright: ignore[reportPrivateUsage]
+        live.pool.workers[0]._admission.learn(2.0, 2.0, {256: 100})  # pyright: ignore[reportPrivateUsage]
         opened = [await live.open(settings("grey-80"))]
         while live.pool.room_for(settings()):
             opened.append(await live.open(settings("grey-80")))

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession, FormData, WSMsgType
 from PIL import Image
 
-from engine.errors import AudioError
+from engine.errors import AudioError, OutOfDeviceMemory
 from streaming.api import bodies
 from streaming.api.house import HOUSE
 from streaming.config import ServerConfig
@@ -223,6 +223,15 @@ async def test_one_session_too_many_is_refused_with_503(house: House) -> None:
         await house.open()
     status, line = await error(await house.client.post("/api/sessions", json={"portrait": "amara"}))
     assert (status, "room" in line) == (503, True)
+
+
+async def test_a_gpu_without_memory_is_one_session_too_many_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: object) -> None:
+        raise OutOfDeviceMemory("the GPU's memory is full: end what fills it")
+
+    monkeypatch.setattr(house.sessions, "open", full)
+    answer = await house.client.post("/api/sessions", json={"portrait": "amara"})
+    assert await error(answer) == (503, "the GPU's memory is full: end what fills it")
 
 
 async def open_again(house: House, secret: str, **wishes: object) -> ClientResponse:
