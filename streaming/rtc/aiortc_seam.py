@@ -16,7 +16,7 @@ from typing import Any
 import aioice.ice
 import aioice.stun
 import aiortc
-from aiortc import RTCIceServer, RTCPeerConnection, RTCRtpTransceiver
+from aiortc import RTCIceServer, RTCPeerConnection, RTCRtpTransceiver, rtp
 from aiortc.codecs import is_rtx
 from aiortc.rtcicetransport import connection_kwargs
 from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpHeaderExtensionParameters
@@ -38,6 +38,7 @@ STUN = range(4)  # a datagram's first byte (RFC 7983)
 _CHECK_POLL_S = 0.005
 _parse_stun = aioice.stun.parse_message
 _datagram_received = aioice.ice.StunProtocol.datagram_received
+_read_extensions = rtp.HeaderExtensionsMap.get
 
 
 def check() -> None:
@@ -55,6 +56,7 @@ def check() -> None:
         (aioice.ice, ("CONSENT_INTERVAL", "CONSENT_FAILURES", "get_host_addresses")),
         (aioice.stun, ("parse_message",)),
         (aioice.ice.StunProtocol, ("datagram_received",)),
+        (rtp.HeaderExtensionsMap, ("get",)),
     ):
         missing = [name for name in names if not hasattr(owner, name)]
         if missing:
@@ -66,12 +68,14 @@ def tune() -> None:
 
     Of mutated STUN messages 3 % make aioice's parser raise `struct.error`,
     which it does not expect: a stranger could fill the log. And whatever else
-    comes to a socket it hands on, from whomever: an empty datagram ended the connection.
+    comes to a socket it hands on, from whomever: an empty datagram ended the connection. So did an RTP header
+    extension of an unexpected length, if a peer sent it.
     """
     aioice.ice.CONSENT_INTERVAL = CONSENT_INTERVAL_S  # type: ignore[assignment]
     aioice.ice.CONSENT_FAILURES = CONSENT_FAILURES
     aioice.stun.parse_message = parse_stun
     aioice.ice.StunProtocol.datagram_received = take_datagram  # type: ignore[method-assign]
+    rtp.HeaderExtensionsMap.get = read_extensions  # type: ignore[method-assign]
 
 
 def take_datagram(protocol: aioice.ice.StunProtocol, data: bytes | str, address: tuple[Any, ...]) -> None:
@@ -92,6 +96,18 @@ def parse_stun(data: bytes) -> aioice.stun.Message:
         return _parse_stun(data)
     except struct.error as error:
         raise ValueError("STUN message is truncated") from error
+
+
+def read_extensions(names: rtp.HeaderExtensionsMap, profile: int, value: bytes) -> rtp.HeaderExtensions:
+    """See `aiortc.rtp.HeaderExtensionsMap.get`.
+
+    Raises:
+        ValueError: for extensions that are not as their names say.
+    """
+    try:
+        return _read_extensions(names, profile, value)
+    except struct.error as error:
+        raise ValueError("RTP header extension is of an unexpected length") from error
 
 
 def use_sender(transceiver: RTCRtpTransceiver, sender: MediaSender) -> None:

@@ -12,7 +12,7 @@ import argparse
 import sys
 from typing import Final
 
-from tests.fuzz.feeding import apart
+from tests.fuzz.feeding import SLOW_MS, apart
 from tests.fuzz.mutation import mutant
 from tests.fuzz.parsers import PARSERS
 from tests.fuzz.wire import WIRES
@@ -64,6 +64,8 @@ def main() -> int:
         good &= found.good
         figures = f"{found.inputs:>7} {len(found.failures):>7} {found.slowest_ms:>11.1f} {found.logged / found.inputs:>11.1f}"
         say(f"{name:<10} {figures}{'' if found.good else '  MISSED'}\n")
+        if found.slowest_ms > SLOW_MS:
+            say(f"  input {found.slowest} took {found.slowest_ms:.1f} ms\n")
         for number, how in found.failures[:TOLD]:
             say(f"  input {number}: {how}\n")
         sys.stdout.flush()

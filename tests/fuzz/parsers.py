@@ -37,7 +37,9 @@ from streaming.rtc import aiortc_seam as seam
 from streaming.rtc.camera import CameraReceiver
 from streaming.rtc.clock import MediaClock
 from streaming.rtc.encoder import H264Encoder, VoiceEncoder, Vp8Encoder
+from streaming.rtc.feedback import split
 from streaming.rtc.fragment import checked_fragment
+from streaming.rtc.line import Line
 from streaming.rtc.offer import OfferError, checked_offer, cleaned_answer
 from streaming.rtc.pictures import H264, VP8, PictureStream
 from streaming.rtc.reach import Reach
@@ -249,6 +251,7 @@ def feed_stun(data: bytes) -> None:
 
 def feed_rtp(data: bytes) -> None:
     """A packet of a peer that is connected, as aiortc hands it on."""
+    seam.tune()
     try:
         packet = rtp.RtpPacket.parse(data, _extensions())
     except ValueError:
@@ -272,15 +275,18 @@ def feed_rtp(data: bytes) -> None:
 
 def feed_rtcp(data: bytes) -> None:
     """Reports and requests of a viewer, as aiortc hands them on."""
+    transport, clock, line = Transport(), MediaClock(), Line(2_000_000)
+    reports, rest = split(data)
+    for report in reports:
+        line.hear(report, 1.0)
     try:
-        packets = rtp.RtcpPacket.parse(data)
+        packets = rtp.RtcpPacket.parse(rest)
     except ValueError:
         return
 
     async def handle() -> None:
-        transport, clock = Transport(), MediaClock()
         clock.anchor(0.0, AT)
-        sender = MediaSender("video", transport, clock, lambda _: None, lambda _: None, (0, 200))  # type: ignore[arg-type]
+        sender = MediaSender("video", transport, line, clock, lambda _: None, lambda _: None, (0, 200))  # type: ignore[arg-type]
         receiver = VoiceReceiver(transport, lambda _samples, _at: None)  # type: ignore[arg-type]
         await sender.send(send_parameters(VIDEO))
         await sender.transmit((b"one", b"two"), 3600)
