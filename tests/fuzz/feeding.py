@@ -58,6 +58,8 @@ def fed(parser: Parser, first: int, inputs: int, at: Callable[[int], None] = lam
     failures: list[tuple[int, str]] = []
     slowest_ms, slowest = 0.0, first
     seeds = parser.seeds()
+    for seed in seeds:
+        parser.feed(seed)  # what is done once is done
     try:
         for number in range(first, first + inputs):
             at(number)
