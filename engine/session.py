@@ -199,8 +199,10 @@ class Session:
         return None
 
     def abandon(self) -> None:
-        """Give the picture under way up: no answer follows."""
+        """Give the picture under way up: no answer follows. A tick without a picture to repeat ends here, without emission."""
         self._drawing = False
+        if not self.drawn:
+            self._tick = None
 
     def finish(self) -> Emission:
         """End the tick, with the picture that was drawn since the last one, or the last one again."""

@@ -3,7 +3,8 @@
 Named in `WorkerOptions.studio`, so that real worker processes run it. The
 portrait's file name steers it: "broken" cannot be loaded, "crash-N" fails at
 frame N, "freeze-N" stops the whole worker at frame N, "slow-N" takes N ms for
-every frame.
+every frame, "asks-N" has a graph say the grey N, and "poison-N" at frame N asks
+what makes that graph fail, and all who ask with it.
 """
 
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract import GROUPS, Motion, MotionSource
+from engine.contract import GROUPS, GraphRequest, GraphSpec, Motion, MotionSource
 from engine.contract.motion import CHANNELS
 from engine.errors import PortraitError
 from engine.media import AudioChunk, VideoFrame
@@ -38,8 +39,9 @@ class GreyRenderer:
     def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         pass
 
-    def prepare(self, motion: Motion) -> None:
+    def prepare(self, motion: Motion) -> GraphRequest | None:
         self._motion = motion
+        return None
 
     def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame:
         self._drawn += 1
@@ -55,6 +57,45 @@ class GreyRenderer:
 
     def reset(self) -> None:
         self._motion = Motion.of()
+
+
+class Saying:
+    """A graph that says the grey that it is told, for up to eight at once; none is told by what is not a number."""
+
+    spec = GraphSpec("saying", (), ())
+    largest = 8
+
+    def warm_up(self, clock: Clock) -> None:
+        pass
+
+    def split(self, count: int) -> tuple[int, ...]:
+        return tuple(min(8, count - first) for first in range(0, count, 8))
+
+    def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+        return self.run_batch([inputs])[0]
+
+    def run_batch(self, samples: Sequence[Mapping[str, NDArray[np.generic]]]) -> list[dict[str, NDArray[np.generic]]]:
+        if any(np.isnan(np.asarray(sample["grey"], np.float32)).any() for sample in samples):
+            raise RuntimeError("a graph fell over")
+        return [dict(sample) for sample in samples]
+
+
+SAYING = Saying()
+
+
+class AskingRenderer(GreyRenderer):
+    """Grey as a graph says."""
+
+    def prepare(self, motion: Motion) -> GraphRequest:
+        super().prepare(motion)
+        is_bad = self._word == "poison" and self._drawn >= self._number
+        return GraphRequest(SAYING, {"grey": np.array([np.nan if is_bad else self._number], np.float32)})
+
+    def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame:
+        assert outputs is not None
+        self._drawn += 1
+        self._rgb[:] = np.uint8(np.asarray(outputs["grey"], np.float32))
+        return VideoFrame(self._motion.sample, self._rgb)
 
 
 class LoudVoice:
@@ -91,4 +132,5 @@ class FakeStudio:
         return Performance(settings, self.renderer(settings, portrait), LoudVoice(), clock, clip)
 
     def renderer(self, settings: SessionSettings, portrait: str) -> GreyRenderer:
-        return GreyRenderer(settings.size, Path(portrait))
+        asks = Path(portrait).stem.startswith(("asks", "poison"))
+        return (AskingRenderer if asks else GreyRenderer)(settings.size, Path(portrait))

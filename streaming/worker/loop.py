@@ -1,4 +1,4 @@
-"""A worker's loop: waits for messages until the next deadline, then ticks the session that is due."""
+"""A worker's loop: waits for messages until the next deadline, then ticks the sessions that are due, their graphs together."""
 
 import gc
 import logging
@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from engine.contract import BatchGraph, Graph, GraphRequest
 from engine.errors import MienError
 from streaming.contract import SessionSettings
 from streaming.language import Wire
 from streaming.worker.arena import Arena
+from streaming.worker.batching import Answer, BatchQueue, Outputs
 from streaming.worker.loader import Loaded, Loader
 from streaming.worker.messages import (
     Beat,
@@ -28,7 +30,7 @@ from streaming.worker.messages import (
     Stop,
 )
 from streaming.worker.options import PLACES, WorkerOptions
-from streaming.worker.session import WorkerSession
+from streaming.worker.session import Made, WorkerSession
 from streaming.worker.studio import Clock, Performance, Studio
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class Loop:
         self._options = options
         self._clock = clock
         self._loader = Loader()
+        self._graphs = BatchQueue[int](clock)
         self._sessions: dict[int, WorkerSession] = {}
         self._opening: dict[int, tuple[Open, list[Message]]] = {}
         self._beat_at = clock()
@@ -71,11 +74,12 @@ class Loop:
                 self._begin(loaded)
             self._read()
             self._tick_due()
+            self._hear_graphs()
             self._beat()
 
     def _wait(self) -> None:
-        upcoming = min((s.due for s in self._sessions.values()), default=self._beat_at)
-        pause = min(upcoming, self._beat_at) - self._clock()
+        upcoming = min((s.wakes for s in self._sessions.values()), default=self._beat_at)
+        pause = 0.0 if self._graphs else min(upcoming, self._beat_at) - self._clock()
         if pause > _SPARE_S and self._clock() > self._collect_at:
             gc.collect(1)
             self._collect_at = self._clock() + 1.0
@@ -154,7 +158,7 @@ class Loop:
     def _free_phase(self, period: float) -> float:
         """The next instant at which a frame would begin as far as possible from those of the other sessions."""
         instant = self._clock()
-        taken = [s.due / period % 1 for s in self._sessions.values()]
+        taken = [s.anchor / period % 1 for s in self._sessions.values()]
 
         def distance(phase: float) -> float:
             return min((abs((phase - other + 0.5) % 1 - 0.5) for other in taken), default=1.0)
@@ -163,15 +167,38 @@ class Loop:
         return max(candidates, key=lambda at: (round(distance(at / period % 1), 3), -at))
 
     def _tick_due(self) -> None:
-        """Tick every session that is due, once, the most urgent first."""
-        for session in sorted(self._sessions.values(), key=lambda s: s.due):
-            if session.key in self._sessions and session.due <= self._clock():
+        """Tick every session that is due, once, the most urgent first: as many as the next batch has room for."""
+        for session in sorted(self._sessions.values(), key=lambda s: s.wakes):
+            if not self._graphs.has_room:
+                break
+            if session.key in self._sessions and session.wakes <= self._clock():
                 self._guard(session.key, lambda session=session: self._tick(session))
                 self._read()  # sound that came meanwhile belongs to the next tick
 
     def _tick(self, session: WorkerSession) -> None:
+        if (frame := session.overdue()) is not None:
+            self._wire.send(frame)
         stalled = session.index % STALL_EVERY == STALL_EVERY - 1
-        self._wire.send(session.tick(self._options.inject_stall_ms / 1000 if stalled else 0.0))
+        self._go_on(session, session.tick(self._options.inject_stall_ms / 1000 if stalled else 0.0))
+
+    def _go_on(self, session: WorkerSession, made: Made) -> None:
+        if isinstance(made, GraphRequest):
+            self._graphs.submit(session.key, made, session.due)
+        elif made is not None:
+            self._wire.send(made)
+
+    def _hear_graphs(self) -> None:
+        """Run the next batch and hand it out; answers to what is not waited for any more are dropped."""
+        for answer in self._graphs.answers():
+            session = self._sessions.get(answer.asker)
+            if session is not None and session.asking is answer.request:
+                self._guard(session.key, lambda session=session, answer=answer: self._take(session, answer))
+                self._read()
+
+    def _take(self, session: WorkerSession, answer: Answer[int]) -> None:
+        if isinstance(answer.said, Exception):
+            raise answer.said
+        self._go_on(session, session.answer(answer.said, answer.cost_s))
 
     def _guard(self, key: int, work: Callable[[], None]) -> None:
         """Do a session's work; what goes wrong in it ends this session alone."""
@@ -193,7 +220,7 @@ class Loop:
 
     def _warm_up(self) -> float:
         """Draw a few frames of each size, so that everything is compiled and cached; returns what the last kind cost."""
-        cost = 0.0
+        cost, warmed = 0.0, list[Graph]()
         for size in self._options.sizes if self._options.warm else ():
             settings = SessionSettings(portrait="", size=size)
             built = self._studio.build(settings, self._options.warm, self._clock)
@@ -202,9 +229,22 @@ class Loop:
                 session = WorkerSession(opened, built, self._arena, self._clock(), 1 / settings.fps, self._clock)
                 for _ in range(WARM_FRAMES):
                     session.resume(self._clock())
-                    session.tick()
+                    made = session.tick()
+                    while isinstance(made, GraphRequest):
+                        made = session.answer(*self._rehearsed(made, warmed))
                 cost = session.typical_cost()
         return cost
+
+    def _rehearsed(self, request: GraphRequest, warmed: list[Graph]) -> tuple[Outputs, float]:
+        """What a graph says, and what that took; one that was not met before is told of all that will ask at once."""
+        graph = request.graph
+        if graph not in warmed:
+            warmed.append(graph)
+            if isinstance(graph, BatchGraph):
+                graph.warm_up(self._clock)
+        begin = self._clock()
+        said = graph.run(request.inputs)
+        return said, self._clock() - begin
 
     def _warm(self, loaded: Loaded) -> None:
         if loaded.error is not None:

@@ -3,18 +3,20 @@
 import math
 import time
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract import Renderer
+from engine.contract import GraphRequest, Renderer
 from engine.face.reader import Reading
 from engine.media import Emission
 from engine.render.badge import burn
 from engine.render.colour import to_i420
 from streaming.contract import Stamps
 from streaming.worker.arena import SLOTS, Arena
+from streaming.worker.batching import Outputs
 from streaming.worker.inlet import Inlet
 from streaming.worker.messages import Frame, Look, Open
 from streaming.worker.options import BEHIND_MOST_S
@@ -25,8 +27,30 @@ REPEATS_MOST: Final = 4
 """Pictures repeated in a row for being late; then one is drawn however late, so that a slow face is slow and not still."""
 
 
+M = TypeVar("M")
+
+Made = Frame | GraphRequest | None
+"""What a step of a tick comes to: its frame; what has to be run for it; or nothing, as something is being run already."""
+
+
+class _Tick(NamedTuple):
+    """A frame that has been begun: its sound, and when what was done (see `Stamps`)."""
+
+    frame: int
+    due: float
+    begun: float
+    arrived: float
+    taken: float
+    missing: int
+    audio: NDArray[np.int16]
+
+
 class WorkerSession:
-    """Ticks a performance. `clock` is only read to stamp what was done when; deadlines are the caller's."""
+    """Ticks a performance. `clock` is only read to stamp what was done when; deadlines are the caller's.
+
+    A tick ends at once, or when `answer` has brought what it asked for, or when the next one is due (`overdue`): then the
+    picture is repeated, and the one under way shows with the next frame.
+    """
 
     def __init__(
         self,
@@ -51,6 +75,10 @@ class WorkerSession:
         self._inlet = Inlet()
         self._samples = performance.session.timeline.samples_per_frame
         self._lead = performance.session.lead
+        self._open: _Tick | None = None
+        self._asking: GraphRequest | None = None
+        self._depicted: _Tick | None = None  # the tick whose motion the newest picture shows
+        self._spent = 0.0  # seconds, on the picture under way
         self._taken: deque[tuple[int, float]] = deque(maxlen=16)  # (samples taken so far, when)
         self._costs: deque[float] = deque(maxlen=256)
         self._repeats = 0
@@ -60,8 +88,19 @@ class WorkerSession:
 
     @property
     def due(self) -> float:
-        """When the next frame is to be made."""
+        """When the next frame is to be begun."""
         return self.anchor + self.index * self.period
+
+    @property
+    def wakes(self) -> float:
+        """When there is something to do: at `due`; never while the first picture is waited for."""
+        waits = self._open is not None and not self.performance.session.drawn
+        return math.inf if waits else self.due
+
+    @property
+    def asking(self) -> GraphRequest | None:
+        """What it waits for."""
+        return self._asking
 
     def cost(self) -> float:
         """Seconds of one core that a frame takes: the 95th percentile of the last 256, 0.0 before the first."""
@@ -88,35 +127,89 @@ class WorkerSession:
         """Barge-in: sound, motion and renderer forget, at once."""
         self._inlet.clear()
         self.performance.session.interrupt()
+        self._stop_asking()
+        if self._open is not None:
+            self._open = self._open._replace(audio=np.zeros_like(self._open.audio))
         self._pad()
 
     def show(self, renderer: Renderer) -> None:
         """Draw with another renderer from the next frame on."""
+        self.give_up()
         self.performance.watch.renderer = renderer
+
+    def give_up(self) -> None:
+        """What is asked for will not come."""
+        self.performance.session.abandon()
+        self._stop_asking()
+
+    def _stop_asking(self) -> None:
+        self._asking = None
+        if not self.performance.session.drawn:
+            self._open = None
 
     def resume(self, instant: float) -> None:
         """Go on with the first frame that is due at `instant` or later; frames that are past are left out."""
         self.index = max(self.index, math.ceil((instant - self.anchor) / self.period))
 
-    def tick(self, stall_s: float = 0.0) -> Frame:
-        """Make the frame that is due; `stall_s` holds its drawing up (see `WorkerOptions.inject_stall_ms`)."""
-        begin, cpu_begin = self._clock(), self._cpu_clock()
+    def tick(self, stall_s: float = 0.0) -> Made:
+        """Begin the frame that is due; `stall_s` holds its drawing up (see `WorkerOptions.inject_stall_ms`)."""
+        return self._costed(lambda: self._tick(stall_s))
+
+    def answer(self, said: Outputs, cost_s: float) -> Made:
+        """Go on with what `asking` brought; this session's part of the run was `cost_s` seconds."""
+        self._spent += cost_s
+        return self._costed(lambda: self._go_on(said))
+
+    def overdue(self) -> Frame | None:
+        """The frame that was begun and whose picture is not there, though the next one is due: with the last picture again."""
+        return None if self._open is None else self._costed(self._frame)
+
+    def _tick(self, stall_s: float) -> Made:
+        begin, session = self._clock(), self.performance.session
         if begin - self.due > BEHIND_MOST_S:
             self.resume(begin - self.period)
-        due = self.due
         self.performance.watch.stall_s = stall_s
-        sound, missing = self._inlet.pull(self._samples, due)
+        self._open = self._begun(begin)
+        late = begin + self.typical_cost() > self.due + self.period and self._repeats < REPEATS_MOST
+        self.index += 1
+        if not session.drawing:
+            self._depicted = self._open
+            self._asking = session.prepare(late=late)
+            return self._asking or self._frame()
+        session.prepare()
+        return None
+
+    def _begun(self, begin: float) -> _Tick:
+        """The tick, and the sound it takes; of what its picture shows, which waited for the look-ahead, it knows the times."""
+        sound, missing = self._inlet.pull(self._samples, self.due)
         self._taken.append((self._inlet.pulled, begin))
         self.performance.session.push(sound)
-        late = begin + self.typical_cost() > due + self.period and self._repeats < REPEATS_MOST
-        emission = self.performance.session.tick(late=late)
-        stamps = self._stamps(emission, begin, due, self._show(emission))
-        slot, audio = self._drawn % SLOTS, to_int16(sound)
-        frame = Frame(self.key, self.index, missing, slot, self._shown, self._repeats, emission.fresh, False, stamps, audio)
-        if emission.fresh:
-            self._costs.append(self._cpu_clock() - cpu_begin)
-        self.index += 1
-        return frame
+        newest = self._inlet.pulled - self._lead - 1
+        taken = next((at for end, at in self._taken if end > newest), begin)
+        return _Tick(self.index, self.due, begin, self._inlet.arrived(newest), taken, missing, to_int16(sound))
+
+    def _go_on(self, said: Outputs) -> Made:
+        self._asking = self.performance.session.answer(said)
+        return self._asking or (None if self._open is None else self._frame())
+
+    def _frame(self) -> Frame:
+        assert self._open is not None
+        tick, self._open = self._open, None
+        emission = self.performance.session.finish()
+        stamps = self._stamps(tick, emission, self._show(emission))
+        slot, fresh = self._drawn % SLOTS, emission.fresh
+        return Frame(self.key, tick.frame, tick.missing, slot, self._shown, self._repeats, fresh, False, stamps, tick.audio)
+
+    def _costed(self, work: Callable[[], M]) -> M:
+        """Do a step of a tick; what its picture has cost is counted when it shows."""
+        begin = self._cpu_clock()
+        made = work()
+        self._spent += self._cpu_clock() - begin
+        if isinstance(made, Frame) and not self.performance.session.drawing:
+            if made.fresh:
+                self._costs.append(self._spent)
+            self._spent = 0.0
+        return made
 
     def _pad(self) -> None:
         """Silence for the look-ahead goes before the first sound, so that pictures wait for what they look ahead to."""
@@ -136,10 +229,10 @@ class WorkerSession:
         to_i420(emission.video.rgb, picture)
         return self._clock()
 
-    def _stamps(self, emission: Emission, begin: float, due: float, colour: float) -> Stamps:
-        """Of the sound that the picture shows, which waited for the look-ahead."""
-        newest = self._inlet.pulled - self._lead - 1
-        taken = next((at for end, at in self._taken if end > newest), begin)
-        watch = self.performance.watch
-        asked, drawn = (watch.asked, watch.drawn) if emission.fresh else (begin, begin)
-        return Stamps(due, self._inlet.arrived(newest), taken, asked, asked, drawn, colour, begin)
+    def _stamps(self, tick: _Tick, emission: Emission, colour: float) -> Stamps:
+        """Of the tick that the picture depicts."""
+        if not emission.fresh or self._depicted is None:
+            begun = tick.begun
+            return Stamps(tick.due, tick.arrived, tick.taken, begun, begun, begun, colour, begun)
+        of, watch = self._depicted, self.performance.watch
+        return Stamps(of.due, of.arrived, of.taken, watch.asked, watch.asked, watch.drawn, colour, of.begun)

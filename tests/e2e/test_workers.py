@@ -185,6 +185,16 @@ async def test_an_exception_in_one_session_ends_that_session_alone() -> None:
         assert live.pool.workers[0].pid == pid
 
 
+async def test_sessions_whose_graphs_run_together_fail_apart() -> None:
+    async with running() as live:
+        steady, failing = await live.open(settings("asks-90")), await live.open(settings("poison-20"))
+        async with asyncio.timeout(PATIENCE_S):
+            assert [frame async for frame in failing.subscribe()]
+        assert failing.status().reason == "a fault inside mien (RuntimeError: a graph fell over); its log tells more"
+        (shown,) = await fresh(steady)
+        assert grey(shown) == pytest.approx(16 + 90 * 219 / 255, abs=2)
+
+
 async def test_a_portrait_that_cannot_be_loaded_is_refused_and_leaves_room() -> None:
     async with running() as live:
         with pytest.raises(PortraitError, match="broken is not a portrait"):

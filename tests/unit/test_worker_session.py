@@ -1,14 +1,18 @@
 import itertools
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from engine.contract import GraphRequest, GraphSpec, Motion
 from streaming.contract import SessionSettings
 from streaming.worker.arena import Arena
 from streaming.worker.messages import Frame, Open
-from streaming.worker.session import REPEATS_MOST, WorkerSession
+from streaming.worker.session import REPEATS_MOST, Made, WorkerSession
 from streaming.worker.studio import Performance
 from tests.fake_studio import FakeStudio, GreyRenderer, LoudVoice
 
@@ -34,9 +38,14 @@ def session(clock: Clock, *, portrait: str = "grey-80", index: int = 0, frame_co
     return WorkerSession(opened, performance, Arena(), 100.0, PERIOD, clock, lambda: next(readings))
 
 
+def frame_of(made: Made) -> Frame:
+    assert isinstance(made, Frame)
+    return made
+
+
 def tick_on_time(worker: WorkerSession, clock: Clock) -> Frame:
     clock.at = max(clock.at, worker.due)
-    return worker.tick()
+    return frame_of(worker.tick())
 
 
 def speak(worker: WorkerSession, clock: Clock) -> Frame:
@@ -81,7 +90,7 @@ def test_a_late_tick_repeats_the_picture_while_the_sound_moves_on() -> None:
     first = [tick_on_time(worker, clock) for _ in range(20)]
     assert all(frame.fresh for frame in first)
     clock.at = worker.due + 0.035  # 5 ms left for a frame that takes 10
-    late = worker.tick()
+    late = frame_of(worker.tick())
     assert not late.fresh
     assert late.slot == first[-1].slot
     assert (late.index, len(late.audio)) == (20, 1920)
@@ -96,7 +105,7 @@ def test_one_that_is_always_late_is_slow_but_not_still() -> None:
     fresh = list[bool]()
     for _ in range(20):
         clock.at = worker.due + 0.03
-        fresh.append(worker.tick().fresh)
+        fresh.append(frame_of(worker.tick()).fresh)
     assert fresh.count(True) == 20 // (REPEATS_MOST + 1)
 
 
@@ -105,7 +114,7 @@ def test_after_a_long_sleep_the_frames_between_are_left_out() -> None:
     worker = session(clock)
     tick_on_time(worker, clock)
     clock.at += 60.0
-    frame = worker.tick()
+    frame = frame_of(worker.tick())
     assert frame.index == pytest.approx(60 / PERIOD, abs=1)
     assert worker.due > clock.at - PERIOD
 
@@ -165,3 +174,120 @@ def test_a_barge_in_silences_at_once() -> None:
     assert speak(worker, clock).audio.any()
     worker.interrupt()
     assert not tick_on_time(worker, clock).audio.any()
+
+
+class Brightening:
+    """A graph whose answers the tests give."""
+
+    spec = GraphSpec("brightening", (), ())
+
+    def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+        raise AssertionError("a worker runs it")
+
+
+class AskingRenderer(GreyRenderer):
+    """Asks for a graph before it draws."""
+
+    def prepare(self, motion: Motion) -> GraphRequest:
+        super().prepare(motion)
+        return GraphRequest(Brightening(), {})
+
+
+def asking(clock: Clock, frame_cost: float = 0.0) -> WorkerSession:
+    settings = SessionSettings("grey-80", size=256, badge=False)
+    performance = Performance(settings, AskingRenderer(256, Path("grey-80")), LoudVoice(), clock)
+    readings = itertools.count(0.0, frame_cost)
+    opened = Open(1, 0, 100.0, 0, "", settings, {})
+    return WorkerSession(opened, performance, Arena(), 100.0, PERIOD, clock, lambda: next(readings))
+
+
+def answered(worker: WorkerSession, cost_s: float = 0.0) -> Frame:
+    return frame_of(worker.answer({}, cost_s))
+
+
+def test_a_frame_waits_for_what_was_asked_for() -> None:
+    clock = Clock()
+    worker = asking(clock)
+    made = worker.tick()
+    assert isinstance(made, GraphRequest)
+    assert worker.asking is made
+    clock.at += 0.02
+    frame = answered(worker)
+    assert (frame.index, frame.fresh) == (0, True)
+    assert frame.stamps.colour == clock.at
+    assert worker.asking is None
+
+
+def test_nothing_can_be_repeated_before_the_first_picture() -> None:
+    clock = Clock()
+    worker = asking(clock)
+    worker.tick()
+    assert worker.wakes == math.inf
+    answered(worker)
+    assert worker.wakes == worker.due
+
+
+def test_one_whose_answer_is_late_keeps_its_sound_and_shows_the_picture_later() -> None:
+    clock = Clock()
+    worker = asking(clock)
+    worker.tick()
+    first = answered(worker)
+    clock.at = worker.due
+    asked, made = worker.due, list[Frame]()
+    worker.tick()
+    for _ in range(3):
+        clock.at = worker.due
+        overdue = worker.overdue()
+        assert overdue is not None
+        made.append(overdue)
+        assert worker.tick() is None  # the picture is still under way
+    clock.at += 0.01
+    made.append(answered(worker))
+    assert [frame.index for frame in made] == [1, 2, 3, 4]
+    assert [frame.fresh for frame in made] == [False, False, False, True]
+    assert [frame.slot for frame in made[:3]] == [first.slot] * 3
+    assert all(len(frame.audio) == 1920 for frame in made)
+    assert made[-1].stamps.due == asked  # a miss, by the deadline of the motion that it shows
+
+
+def test_what_it_costs_is_its_own_time_and_its_part_of_the_runs() -> None:
+    clock = Clock()
+    worker = asking(clock, frame_cost=0.002)
+    for _ in range(5):
+        clock.at = worker.due
+        worker.tick()
+        answered(worker, cost_s=0.01)
+    assert worker.cost() == pytest.approx(0.014)
+
+
+def test_a_barge_in_drops_what_is_under_way() -> None:
+    clock = Clock()
+    worker = asking(clock)
+    worker.tick()
+    answered(worker)
+    clock.at = worker.due
+    worker.push(np.full(1920, 0.5, np.float32), clock.at)
+    worker.tick()
+    worker.interrupt()
+    assert worker.asking is None
+    clock.at = worker.due
+    overdue = worker.overdue()
+    assert overdue is not None
+    assert not overdue.audio.any()
+    assert isinstance(worker.tick(), GraphRequest)
+
+
+def test_what_was_lost_is_asked_for_anew() -> None:
+    clock = Clock()
+    worker = asking(clock)
+    worker.tick()
+    worker.give_up()  # before there was a picture: this frame is left out
+    assert worker.overdue() is None
+    assert isinstance(worker.tick(), GraphRequest)
+    answered(worker)
+    worker.tick()
+    worker.give_up()
+    clock.at = worker.due
+    overdue = worker.overdue()
+    assert overdue is not None
+    assert (overdue.index, overdue.fresh) == (2, False)
