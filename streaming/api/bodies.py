@@ -1,6 +1,5 @@
 """What a stranger's request carries: JSON and forms, each read within its limits and checked."""
 
-import logging
 import re
 import warnings
 from collections.abc import Mapping
@@ -9,7 +8,6 @@ from urllib.parse import parse_qs
 
 from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.log import server_logger
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.enrol.photo import UPLOAD
@@ -34,14 +32,9 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def quieten_parser() -> None:
-    """Keep aiohttp from warning of each damaged form or request, in the stranger's own words: the refusal says it."""
+    """Keep aiohttp from warning of each damaged form, in the stranger's own words: the refusal says it."""
     for remark in (BadContentDispositionHeader, BadContentDispositionParam):
         warnings.simplefilter("ignore", remark)
-    server_logger.addFilter(_is_our_fault)  # the same one again is none
-
-
-def _is_our_fault(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 async def parsed(request: web.Request, model: type[M]) -> M:

@@ -1,5 +1,6 @@
 """Feeding a parser with damaged inputs, in a process of its own."""
 
+import gc
 import logging
 import multiprocessing
 import time
@@ -60,6 +61,7 @@ def fed(parser: Parser, first: int, inputs: int, at: Callable[[int], None] = lam
     seeds = parser.seeds()
     for seed in seeds:
         parser.feed(seed)  # what is done once is done
+    gc.freeze()  # as the server does when it is warm
     try:
         for number in range(first, first + inputs):
             at(number)

@@ -8,6 +8,10 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
+from aiohttp import web
+
+from streaming.app import build_runner
+from streaming.contract import SessionSettings
 from streaming.rtc.routes import add_routes
 from tests.e2e.rtc_client import client
 from tests.e2e.rtc_measure import served
@@ -106,14 +110,16 @@ async def frames(inputs: int, first: int = 0) -> Found:
 async def _house() -> AsyncIterator[tuple[str, int]]:
     """A server without workers that has met every kind of request before; one of its sessions, and its port."""
     house = House(add_peers=lambda app, sessions: add_routes(app, sessions) and None)
-    await house.client.start_server()
+    runner = build_runner(house.app)
+    await runner.setup()
     try:
-        session, port = await house.open(), house.client.port
-        assert port is not None, "it has been started"
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        session, port = (await house.sessions.open(SessionSettings("amara"))).id, runner.addresses[0][1]
         for request in requests(session):
             await _answer(port, 0, request)
         yield session, port
     finally:
+        await runner.cleanup()
         await house.client.close()
 
 
