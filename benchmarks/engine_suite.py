@@ -14,8 +14,9 @@ show in exactly the frames it was put into.
 
 import asyncio
 import dataclasses
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,6 @@ from engine.rig import archive
 from engine.rig.avatar import FRAME
 from engine.session import Mixer, Session
 from engine.timeline import SAMPLE_RATE_HZ, Timeline
-from streaming.contract import CapacityReached
 from streaming.worker.loop import STALL_EVERY
 
 LAG_MOST_MS = 60.0
@@ -41,6 +41,7 @@ LAG_MOST_MS = 60.0
 CORRELATION_LEAST = 0.3
 MATCHED_LEAST = 0.8
 """Share of the samples whose way through the engine must be known."""
+Result = TypeVar("Result")
 RESIDENCE = (Bar("p50", 60), Bar("p99", 100))
 MISSES = (Bar("", 0.01),)
 LAG = (Bar("", LAG_MOST_MS, -LAG_MOST_MS),)
@@ -101,7 +102,12 @@ def measure(settings: PipelineSettings, voice: NDArray[np.float32], what: str, *
     if settings.renderer == "mesh" and mouth_seen:
         window = Window.around(archive.load(settings.portrait).landmarks, settings.size, FRAME)
     progress = ProgressBar(what)
-    run = _in_loop(pipeline.run(settings, voice, window, lambda s: progress(s / settings.seconds)))
+    return read(in_loop(pipeline.run(settings, voice, window, lambda s: progress(s / settings.seconds))))
+
+
+def read(run: Run) -> Findings:
+    """What a run says."""
+    settings = run.settings
     frames = [residence.frames_of(take, run) for take in run.takes]
     lead = lead_ms(settings)
     journeys = [
@@ -109,13 +115,14 @@ def measure(settings: PipelineSettings, voice: NDArray[np.float32], what: str, *
         for seed, (take, found) in enumerate(zip(run.takes, frames, strict=True))
     ]
     deadlines = residence.total([residence.deadlines(found, settings.period_s) for found in frames])
-    return Findings(run, lead, frames, journeys, deadlines, _lag(run, settings) if window else None)
+    return Findings(run, lead, frames, journeys, deadlines, _lag(run, settings))
 
 
 def _lag(run: Run, settings: PipelineSettings) -> Lag | None:
-    """Of the mouth in the pictures of the first session behind the sound that left with them."""
+    """Of the mouth in the pictures of the first session behind the sound that left with them; None where nobody looked."""
     take, timeline = run.takes[0], Timeline(fps=settings.fps)
-    assert take.windows is not None
+    if take.windows is None:
+        return None
     fresh = np.flatnonzero(take.frames[:, COLUMNS.index("fresh")] == 1)
     if len(fresh) < settings.fps:
         return None
@@ -124,7 +131,8 @@ def _lag(run: Run, settings: PipelineSettings) -> Lag | None:
     return mouth.lag_behind(sound, timeline.frame_start(take.first), depicted, mouth.opening(take.windows[fresh]))
 
 
-def _in_loop(work: Any) -> Any:
+def in_loop(work: Coroutine[Any, Any, Result]) -> Result:
+    """Do it in an event loop as the server's."""
     try:
         import uvloop
     except ImportError:
@@ -149,7 +157,8 @@ def run_suite(settings: PipelineSettings, voice: NDArray[np.float32], *, null_s:
 
 def settings_json(settings: PipelineSettings, voice_samples: int) -> dict[str, object]:
     """The settings as they stand in the JSON."""
-    found: dict[str, object] = {**dataclasses.asdict(settings), "portrait": settings.portrait.stem}
+    models = settings.models.name if settings.models else None
+    found: dict[str, object] = {**dataclasses.asdict(settings), "portrait": settings.portrait.stem, "models": models}
     return {**found, "warm_up_s": pipeline.WARM_S, "voice_s": round(voice_samples / SAMPLE_RATE_HZ, 2), "packet_ms": 20}
 
 
@@ -258,41 +267,3 @@ def _busy_line(busy: dict[str, float]) -> str:
         f"machine: load {busy['load_before']:.1f} -> {busy['load_after']:.1f}, "
         f"steal {busy['steal']:.1%}, idle {busy['idle']:.1%} of all cores while it ran"
     )
-
-
-def capacity(settings: PipelineSettings, voice: NDArray[np.float32], most: int = 16) -> tuple[Outcome, Findings | None]:
-    """The largest number of sessions at once within budget, by bisection, and how long a refusal takes."""
-    good, bad, best = 0, most + 1, None
-    lines: list[str] = []
-    tried = 2
-    while bad - good > 1:
-        wanted = dataclasses.replace(settings, sessions=tried)
-        try:
-            found = measure(wanted, voice, f"{tried} sessions")
-        except CapacityReached:
-            fits, line = False, "refused"
-        else:
-            figure, misses = found.residence, found.miss_rate
-            assert figure is not None
-            assert misses is not None
-            fits = figure.p99 <= 100 and misses <= 0.01
-            line = f"residence p50 {figure.p50:.0f} p99 {figure.p99:.0f} ms, misses {misses:.2%}"
-            best = found if fits else best
-        lines.append(f"{tried} sessions: {line}: {'within budget' if fits else 'not within budget'}")
-        good, bad = (tried, bad) if fits else (good, tried)
-        tried = (good + bad) // 2 if bad <= most else good * 2
-    refused = _in_loop(pipeline.refusal(settings))
-    outcome = Outcome(settings_json(settings, len(voice)) | {"sessions": "auto"}, codec=settings.codec, lines=lines)
-    outcome.metrics = metrics_of(best, None, calibrate().p50) if best else {}
-    outcome.metrics |= {
-        "capacity_sessions": good,
-        "admitted_sessions": refused[0] if refused else None,
-        "refusal_ms": refused[1] if refused else None,
-    }
-    outcome.rows = [
-        Row("capacity_sessions", good, (Bar("", low=2),), "misses <= 1 %, residence p99 <= 100 ms"),
-        Row("admitted_sessions", outcome.metrics["admitted_sessions"], (), "what the server lets in"),
-        Row("refusal_ms", outcome.metrics["refusal_ms"], (Bar("", 50),), "of one more, at the workers' door"),
-        *(rows_of(best, None, outcome.metrics) if best else ()),
-    ]
-    return outcome, best

@@ -6,29 +6,35 @@ viewer notes what it is sent instead of sending it.
 """
 
 import asyncio
+import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Self, cast
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from benchmarks.environment import Busy, resident_mb
 from benchmarks.mouth import Window
 from benchmarks.studio import STUDIOS
 from engine.timeline import SAMPLE_RATE_HZ
-from streaming.contract import LOOK_AHEAD_MS, CapacityReached, Outgoing, SessionSettings, now
+from streaming.config import ServerConfig
+from streaming.contract import LOOK_AHEAD_MS, Outgoing, SessionSettings, now
 from streaming.live import Live
 from streaming.remote import Remote
 from streaming.rtc.broadcast import Broadcast
 from streaming.rtc.encoder import VIDEO_CLOCK_HZ
-from streaming.rtc.peer import ENCODER_THREADS
 from streaming.rtc.sender import MediaSender, SenderStats
+from streaming.server import workers_of
+from streaming.worker.admission import Admission
 from streaming.worker.options import WorkerOptions
+from streaming.worker.pool import available_cores
 
 PACKET: Final = SAMPLE_RATE_HZ // 50
 """Samples of a packet: 20 ms, as a browser sends them."""
@@ -45,7 +51,10 @@ Watch = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
-    """What is run. `portrait` is a file."""
+    """What is run. `portrait` is a file, `models` a folder of networks, for a renderer that needs them.
+
+    Without `encode` nobody watches: T7 is then when the picture has reached the event loop.
+    """
 
     portrait: Path
     seconds: float = 20.0
@@ -55,6 +64,9 @@ class PipelineSettings:
     sessions: int = 1
     workers: int | None = None
     renderer: str = "mesh"
+    models: Path | None = None
+    device: str = "cpu"
+    encode: bool = True
     codec: str = "H264"
     stall_ms: float = 0.0
     ppm: float = 0.0
@@ -86,8 +98,10 @@ class Take:
         windows: uint8[F, h, w], the mouth in each frame; None when nobody asked.
     """
 
-    def __init__(self, voice: NDArray[np.float32], settings: PipelineSettings, window: Window | None = None) -> None:
-        seconds = WARM_S + settings.seconds + SPARE_S
+    def __init__(
+        self, voice: NDArray[np.float32], settings: PipelineSettings, window: Window | None = None, spare_s: float = SPARE_S
+    ) -> None:
+        seconds = WARM_S + settings.seconds + spare_s
         rows = math.ceil(seconds * settings.fps)
         self.voice = voice
         self.first = -1
@@ -99,6 +113,7 @@ class Take:
         self.windows = None if window is None else np.zeros((rows, *window.shape), np.uint8)
         self._window = window
         self._fps = settings.fps
+        self._encode = settings.encode
 
     def see(self, outgoing: Outgoing, at: float) -> None:
         """Note an emission that reached the event loop."""
@@ -112,6 +127,8 @@ class Take:
         self.frames[row, :6] = [instant or math.nan for instant in instants]
         self.frames[row, 6:8] = stamps.colour or math.nan, at
         self.frames[row, 10:] = outgoing.fresh, outgoing.missing
+        if not self._encode:
+            self.frames[row, COLUMNS.index("encoded")] = at
         begin = row * self.sound.shape[1] + outgoing.ahead
         place = self.sound.reshape(-1)[begin : begin + len(outgoing.audio)]
         place[:] = outgoing.audio[: len(place)]
@@ -142,6 +159,7 @@ class Run:
         ready_s: from the start until the workers were warm.
         opened_s: how long each session took to open.
         cpu_s: CPU seconds between began and ended, of this process and the workers.
+        spent: the same by who spent them.
         resident_mb: at the end.
         loop_late_s: float64[N], how much too late the event loop woke up, each `LOOP_STEP_S`.
         busy: see `Busy.summary`.
@@ -154,9 +172,30 @@ class Run:
     ready_s: float = 0.0
     opened_s: list[float] = field(default_factory=list[float])
     cpu_s: float = 0.0
+    spent: "Spent" = field(default_factory=lambda: Spent(0.0, 0.0, 0.0))
     resident_mb: float = 0.0
     loop_late_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     busy: dict[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU seconds: of the workers' processes, of the event loop's thread, and of the other threads beside it (encoders)."""
+
+    workers_s: float
+    loop_s: float
+    encode_s: float
+
+    @classmethod
+    def until_now(cls, live: Live) -> "Spent":
+        """Running totals; to be asked for in the event loop."""
+        workers = [psutil.Process(worker.pid).cpu_times() for worker in live.pool.workers if worker.pid is not None]
+        loop_s = time.thread_time()
+        return cls(sum(times.user + times.system for times in workers), loop_s, time.process_time() - loop_s)
+
+    def since(self, before: "Spent") -> "Spent":
+        """What was added."""
+        return Spent(self.workers_s - before.workers_s, self.loop_s - before.loop_s, self.encode_s - before.encode_s)
 
 
 class Viewer:
@@ -175,15 +214,45 @@ class Viewer:
         self._note(timestamp, sum(map(len, payloads)))
 
 
-def worker_options(settings: PipelineSettings, *, clock: bool = False) -> WorkerOptions:
-    """The workers' options for a run, with or without a clock in the pictures."""
-    return WorkerOptions(
-        studio=STUDIOS[settings.renderer, clock],
-        inject_ppm=settings.ppm,
-        inject_stall_ms=settings.stall_ms,
-        warm=str(settings.portrait),
-        sizes=(settings.size,),
+def worker_options(settings: PipelineSettings, *, clock: bool = False) -> tuple[int | None, WorkerOptions]:
+    """How many workers a run has and their options, as a server's, with or without a clock in the pictures."""
+    networks = settings.models is not None
+    config = ServerConfig(
+        size=settings.size,
+        renderer="pdfgc" if networks else "mesh",
+        models=settings.models,
+        device=settings.device,
+        workers=settings.workers,
     )
+    workers, options = workers_of(config, settings.portrait)
+    studio = STUDIOS[settings.renderer, clock]
+    return workers, dataclasses.replace(options, studio=studio, inject_ppm=settings.ppm, inject_stall_ms=settings.stall_ms)
+
+
+@asynccontextmanager
+async def serving(settings: PipelineSettings, admission: Admission | None = None) -> AsyncGenerator[Live]:
+    """Workers, all of them warm.
+
+    Raises:
+        TimeoutError: when they do not get ready.
+    """
+    workers, options = worker_options(settings)
+    live = Live(lambda _: settings.portrait, workers=workers, options=options, admission=admission)
+    try:
+        began = now()
+        await live.start()
+        while not all(worker.warm for worker in live.pool.workers):
+            if now() - began > READY_S:
+                raise TimeoutError(f"the workers were not warm after {READY_S:.0f} s")
+            await asyncio.sleep(0.05)
+        yield live
+    finally:
+        await live.close()
+
+
+def wanted(settings: PipelineSettings) -> SessionSettings:
+    """What each session is opened with."""
+    return SessionSettings("bench", settings.size, settings.fps, settings.look_ahead_ms, picture_hold_ms=0)
 
 
 async def run(
@@ -195,42 +264,83 @@ async def run(
         CapacityReached: when the workers do not admit as many sessions.
         TimeoutError: when no worker gets ready.
     """
-    found = Run(settings, [])
-    live = Live(lambda _: settings.portrait, workers=settings.workers, options=worker_options(settings))
-    pool = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
-    broadcasts: list[Broadcast] = []
-    try:
-        found.ready_s = await _ready(live)
-        sessions = [await _opened(live, settings, found) for _ in range(settings.sessions)]
-        for session in sessions:
-            take = Take(voice, settings, window if not found.takes else None)
-            found.takes.append(take)
-            broadcasts.append(_watched(session, pool, take, settings))
-        await _play(sessions, found, watch)
-    finally:
-        for broadcast in broadcasts:
-            await broadcast.close()
-        await live.close()
-        pool.shutdown(wait=True, cancel_futures=True)
+    began = now()
+    async with serving(settings) as live:
+        ready_s = now() - began
+        spare_s = SPARE_S + settings.sessions  # they are opened one after the other
+        takes = [Take(voice, settings, None if number else window, spare_s) for number in range(settings.sessions)]
+        async with Audience(live, settings) as audience:
+            for take in takes:
+                await audience.seat(take)
+            found = await audience.attend(watch)
+    found.ready_s = ready_s
     return found
 
 
-async def _ready(live: Live) -> float:
-    began = now()
-    await live.start()
-    while not all(worker.warm for worker in live.pool.workers):
-        if now() - began > READY_S:
-            raise TimeoutError(f"the workers were not warm after {READY_S:.0f} s")
-        await asyncio.sleep(0.05)
-    return now() - began
+class Audience:
+    """Sessions that are spoken into in real time, from their opening on, and watched; to be used with `async with`."""
 
+    def __init__(self, live: Live, settings: PipelineSettings) -> None:
+        self._live = live
+        self._settings = settings
+        self._encoders = ThreadPoolExecutor(available_cores(), thread_name_prefix="encode")
+        self._broadcasts: list[Broadcast] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._found = Run(settings, [])
+        self.sessions: list[Remote] = []
 
-async def _opened(live: Live, settings: PipelineSettings, found: Run) -> Remote:
-    began = now()
-    wanted = SessionSettings("bench", settings.size, settings.fps, settings.look_ahead_ms, picture_hold_ms=0)
-    session = await live.open(wanted)
-    found.opened_s.append(now() - began)
-    return session
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for broadcast in self._broadcasts:
+            await broadcast.close()
+        for session in self.sessions:
+            await session.close()
+        await _cancelled(self._tasks)
+        self._encoders.shutdown(wait=True, cancel_futures=True)
+
+    async def seat(self, take: Take) -> None:
+        """Open one more session.
+
+        Raises:
+            CapacityReached: when it is not let in.
+        """
+        began = now()
+        session = await self._live.open(wanted(self._settings))
+        self._found.opened_s.append(now() - began)
+        self._found.takes.append(take)
+        self.sessions.append(session)
+        if self._settings.encode:
+            session.watched_by(1)
+            self._broadcasts.append(_watched(session, self._encoders, take, self._settings))
+        self._tasks += [asyncio.create_task(_note(session, take)), asyncio.create_task(_push(session, take))]
+
+    async def attend(self, watch: Watch | None = None) -> Run:
+        """Wait for `WARM_S`, then note all for `seconds`; what happened.
+
+        Raises:
+            RuntimeError: if a session ends meanwhile.
+        """
+        found, total = self._found, self._settings.seconds
+        await asyncio.sleep(WARM_S)
+        late = np.zeros(math.ceil((total + SPARE_S) / LOOP_STEP_S))
+        measuring = asyncio.create_task(_measure_loop(late))
+        busy, found.began, before = Busy(), now(), Spent.until_now(self._live)
+        while (left := found.began + total - now()) > 0:
+            await asyncio.sleep(min(0.5, left))
+            if watch:
+                watch(now() - found.began)
+        found.ended, found.spent = now(), Spent.until_now(self._live).since(before)
+        found.cpu_s, found.busy = busy.own_cpu_s(), busy.summary()
+        found.resident_mb = resident_mb()
+        found.loop_late_s = late[late > 0]
+        await asyncio.sleep(0.25)  # the last pictures come through the encoder
+        await _cancelled([measuring])
+        for index, session in enumerate(self.sessions):
+            if session.status().state == "closed":
+                raise RuntimeError(f"session {index} ended: {session.status().reason}")
+        return found
 
 
 def _watched(session: Remote, pool: ThreadPoolExecutor, take: Take, settings: PipelineSettings) -> Broadcast:
@@ -248,35 +358,10 @@ def _watched(session: Remote, pool: ThreadPoolExecutor, take: Take, settings: Pi
     return broadcast
 
 
-async def _play(sessions: list[Remote], found: Run, watch: Watch | None) -> None:
-    total = WARM_S + found.settings.seconds
-    anchor = now() + 0.05
-    spread = PACKET / SAMPLE_RATE_HZ / max(len(sessions), 1)
-    pairs = list(zip(sessions, found.takes, strict=True))
-    late = np.zeros(math.ceil((total + SPARE_S) / LOOP_STEP_S))
-    tasks = [asyncio.create_task(_note(session, take)) for session, take in pairs]
-    tasks += [asyncio.create_task(_push(session, take, anchor + i * spread, total)) for i, (session, take) in enumerate(pairs)]
-    await asyncio.sleep(max(0.0, anchor + WARM_S - now()))
-    tasks.append(asyncio.create_task(_measure_loop(late)))
-    busy, found.began = Busy(), now()
-    while (left := anchor + total - now()) > 0:
-        await asyncio.sleep(min(0.5, left))
-        if watch:
-            watch(now() - found.began)
-    found.ended = now()
-    found.cpu_s, found.busy = busy.own_cpu_s(), busy.summary()
-    found.resident_mb = resident_mb()
-    found.loop_late_s = late[late > 0]
-    await asyncio.sleep(0.25)  # the last pictures come through the encoder
-    await _cancelled(tasks)
-    for index, session in enumerate(sessions):
-        if session.status().state == "closed":
-            raise RuntimeError(f"session {index} ended: {session.status().reason}")
-
-
-async def _push(session: Remote, take: Take, anchor: float, seconds: float) -> None:
+async def _push(session: Remote, take: Take) -> None:
     """Packets at the instants at which a microphone brings them: late ones catch up, none is left out."""
-    for index in range(round(seconds * SAMPLE_RATE_HZ / PACKET)):
+    anchor = now()
+    for index in range(len(take.pushed)):
         await asyncio.sleep(anchor + (index + 1) * PACKET / SAMPLE_RATE_HZ - now())
         begin = index % (len(take.voice) // PACKET) * PACKET
         instant = now()
@@ -304,19 +389,3 @@ async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
     for result in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(result, Exception):
             raise result
-
-
-async def refusal(settings: PipelineSettings, most: int = 64) -> tuple[int, float] | None:
-    """How many sessions are admitted, and how many milliseconds the refusal of one more takes; None if none is refused."""
-    live = Live(lambda _: settings.portrait, workers=settings.workers, options=worker_options(settings))
-    try:
-        await _ready(live)
-        for admitted in range(most):
-            began = time.monotonic()
-            try:
-                await live.open(SessionSettings("bench", settings.size, settings.fps, settings.look_ahead_ms))
-            except CapacityReached:
-                return admitted, (time.monotonic() - began) * 1000
-        return None
-    finally:
-        await live.close()

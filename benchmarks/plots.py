@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engine.errors import MissingDependency
 
 if TYPE_CHECKING:
+    from benchmarks.capacity_suite import Tried
     from benchmarks.engine_suite import Findings
     from benchmarks.page import Watched
     from benchmarks.relay import Crossed
@@ -27,6 +28,34 @@ def engine(found: "Findings", folder: Path) -> list[str]:
         ),
         _stages(found, folder / "stages.png"),
     ]
+
+
+def capacity(tried: Sequence["Tried"], admitted: int, most_ms: float, folder: Path) -> list[str]:
+    """Misses and residence against the number of sessions; the residence of the largest number that fits."""
+    measured = [(one.sessions, one.findings) for one in tried if one.findings is not None]
+    if not measured:
+        return []
+    numbers = [sessions for sessions, _ in measured]
+    figure, axes = _pyplot().subplots(2, 1, figsize=(9, 6), sharex=True)
+    axes[0].plot(numbers, [100 * (found.miss_rate or 0.0) for _, found in measured], "o-", color=COLOURS[3])
+    axes[0].axhline(1, color="k", lw=0.8, ls="--")
+    axes[0].set_ylabel("misses, %")
+    for part, colour in (("p50", COLOURS[0]), ("p99", COLOURS[3])):
+        values = [getattr(found.residence, part) if found.residence else np.nan for _, found in measured]
+        axes[1].plot(numbers, values, "o-", color=colour, label=part)
+    axes[1].axhline(most_ms, color="k", lw=0.8, ls="--", label="budget of p99")
+    axes[1].set_ylabel("engine residence, ms")
+    axes[1].set_xlabel("sessions")
+    axes[1].xaxis.get_major_locator().set_params(integer=True)
+    for axis in axes:
+        axis.axvline(admitted, color=COLOURS[4], lw=1.5, ls=":", label="let in")
+        axis.set_ylim(bottom=0)
+    axes[1].legend()
+    best = max((one for one in tried if one.findings is not None), key=lambda one: (one.fits, one.sessions)).findings
+    assert best is not None
+    label = f"engine residence of {len(best.run.takes)} sessions, ms (look-ahead excluded)"
+    histogram = _histogram(best.whole - best.lead_ms, (most_ms,), label, folder / "capacity-residence.png")
+    return [_saved(figure, folder / "capacity.png"), histogram]
 
 
 def soak(found: "Findings", health: "Health", folder: Path) -> list[str]:
@@ -140,7 +169,7 @@ def _stages(found: "Findings", file: Path) -> str:
     return _saved(figure, file)
 
 
-def _histogram(values: NDArray[np.float64], bars: tuple[float, float], label: str, file: Path) -> str:
+def _histogram(values: NDArray[np.float64], bars: Sequence[float], label: str, file: Path) -> str:
     values = values[np.isfinite(values)]
     figure, axis = _pyplot().subplots(figsize=(9, 3.2))
     axis.hist(values, bins=80, color=COLOURS[0])

@@ -7,6 +7,7 @@
     --suite camera     a head turned before a camera in a headless Chromium -> the face on its screen turned
     --suite pdfgc      a frame of PD-FGC's networks on two threads, beside how the public code runs them
     --suite graphs     each network by each backend of --device: cost, and the share of what the device can do
+    --suite capacity   how many sessions at once stay within budget, and how many the server lets in
     --suite starts     a page started and stopped again and again: what is left of it, time to the first picture
     --suite soak       the engine's path for minutes: memory, threads, descriptors, drift
 
@@ -29,19 +30,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streaming.cli.device import device_named
+from streaming.cli.renderer import LOOK_AHEAD_OF
 from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS
 
 if TYPE_CHECKING:
     from benchmarks.pipeline import PipelineSettings
     from benchmarks.report import Outcome
 
-SUITES = ("engine", "voice", "renderer", "browser", "camera", "pdfgc", "graphs", "starts", "soak")
+SUITES = ("engine", "voice", "renderer", "browser", "camera", "pdfgc", "graphs", "capacity", "starts", "soak")
 SECONDS = {
     "engine": 30.0, "voice": 60.0, "renderer": 12.0, "browser": 40.0, "camera": 40.0, "pdfgc": 60.0, "graphs": 60.0,
-    "soak": 600.0,
+    "capacity": 12.0, "soak": 600.0,
 }  # fmt: skip
 QUICK_SECONDS = {
-    "engine": 5.0, "voice": 4.0, "renderer": 2.0, "browser": 10.0, "camera": 10.0, "pdfgc": 5.0, "graphs": 5.0, "soak": 20.0,
+    "engine": 5.0, "voice": 4.0, "renderer": 2.0, "browser": 10.0, "camera": 10.0, "pdfgc": 5.0, "graphs": 5.0,
+    "capacity": 2.0, "soak": 20.0,
 }  # fmt: skip
 SIZES = (256, 384, 512, 768)
 RATES = (25, 30, 50, 60)
@@ -66,16 +69,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--seconds", type=_positive, help=f"how long, after warm-up; default {_listed(SECONDS)}")
     add("--size", type=int, choices=SIZES, help="px; default 512 (renderer: 512 and 256)")
     add("--fps", type=int, choices=RATES, default=25, help="pictures per second, default 25")
-    add("--sessions", type=_sessions, default=1, metavar="N", help="at once, or auto: how many stay within budget; default 1")
+    add(
+        "--sessions", type=_sessions, metavar="N", help="at once, default 1; capacity: at most, default as many as have a place"
+    )
     add("--workers", type=int, metavar="N", help="worker processes; default: as many as use the cores")
-    add("--renderer", choices=("mesh", "null"), default="mesh", help="null: nothing is drawn, what is left is the path")
-    add("--device", type=device_named, default="cpu", metavar="auto|cpu|cuda:N", help="graphs: where networks run, default cpu")
-    add("--models", type=Path, nargs="+", metavar="DIR", help="graphs: folders of networks; default: those that are there")
+    drawn = "null: nothing is drawn, what is left is the path; pdfgc (engine, capacity) needs --models"
+    add("--renderer", choices=("mesh", "null", "pdfgc"), default="mesh", help=drawn)
+    networks = "graphs, and pdfgc's: where networks run, default cpu"
+    add("--device", type=device_named, default="cpu", metavar="auto|cpu|cuda:N", help=networks)
+    folders = "pdfgc: folder of its networks; graphs: folders, default: those that are there"
+    add("--models", type=Path, nargs="+", metavar="DIR", help=folders)
+    add("--no-encode", action="store_true", help="capacity: leave the encoders out of the sessions and measure them apart")
     add("--codec", choices=("H264", "VP8"), default="H264", help="of the picture, default H264")
     add("--portrait", metavar="ID", help="a portrait that ships, or a .mien file; default: the first (renderer: all)")
     add("--audio", type=Path, metavar="FILE", help="the voice; default: the sample that ships")
-    ahead = f"of the voice driver, default {LOOK_AHEAD_MS}"
-    add("--look-ahead-ms", type=int, default=LOOK_AHEAD_MS, choices=LOOK_AHEADS_MS, help=ahead)
+    ahead = f"of the voice driver, default {LOOK_AHEAD_MS}, pdfgc {LOOK_AHEAD_OF['pdfgc']}"
+    add("--look-ahead-ms", type=int, choices=LOOK_AHEADS_MS, help=ahead)
     add("--inject-stall-ms", type=float, default=0.0, metavar="MS", help="hold up one frame in 25: it must show")
     add("--inject-ppm", type=float, default=0.0, metavar="PPM", help="run the server's media clock this much too fast")
     add("--picture-hold-ms", type=int, metavar="MS", help="browser: how much later than its sound a picture leaves, 0 to 100")
@@ -115,10 +124,12 @@ def run(args: argparse.Namespace) -> int:
 
     if args.plots:
         args.plots.mkdir(parents=True, exist_ok=True)
+    if args.suite != "graphs":
+        _models(args)
     busy = Busy()
     suites = {
         "engine": _engine, "voice": _voice, "renderer": _renderer, "browser": _browser, "camera": _camera, "pdfgc": _pdfgc,
-        "graphs": _graphs, "starts": _starts, "soak": _soak,
+        "graphs": _graphs, "capacity": _capacity, "starts": _starts, "soak": _soak,
     }  # fmt: skip
     outcome = suites[args.suite](args)
     report.show(args.suite, outcome, report.document(args.suite, outcome, busy.summary()), args.json)
@@ -130,11 +141,8 @@ def _engine(args: argparse.Namespace) -> "Outcome":
 
     settings = _pipeline_settings(args)
     voice = inputs.voice(args.audio or inputs.sample())
-    if args.sessions == "auto":
-        outcome, found = engine_suite.capacity(settings, voice)
-    else:
-        outcome, found = engine_suite.run_suite(settings, voice, null_s=3.0 if args.quick else 8.0)
-    if args.plots and found:
+    outcome, found = engine_suite.run_suite(settings, voice, null_s=3.0 if args.quick else 8.0)
+    if args.plots:
         from benchmarks import plots
 
         outcome.lines += plots.engine(found, args.plots)
@@ -144,7 +152,7 @@ def _engine(args: argparse.Namespace) -> "Outcome":
 def _voice(args: argparse.Namespace) -> "Outcome":
     from benchmarks import inputs, voice_suite
 
-    return voice_suite.run_suite(inputs.voice(args.audio or inputs.sample()), _seconds(args), args.look_ahead_ms)
+    return voice_suite.run_suite(inputs.voice(args.audio or inputs.sample()), _seconds(args), _look_ahead_ms(args))
 
 
 def _renderer(args: argparse.Namespace) -> "Outcome":
@@ -155,7 +163,7 @@ def _renderer(args: argparse.Namespace) -> "Outcome":
     sizes = [args.size] if args.size else [512, 256]
     frames = round(_seconds(args) * args.fps)
     voice = inputs.voice(args.audio or inputs.sample())
-    return renderer_suite.run_suite(files or [inputs.portrait(None)], sizes, voice, frames, args.fps, args.look_ahead_ms)
+    return renderer_suite.run_suite(files or [inputs.portrait(None)], sizes, voice, frames, args.fps, _look_ahead_ms(args))
 
 
 def _browser(args: argparse.Namespace) -> "Outcome":
@@ -186,6 +194,13 @@ def _graphs(args: argparse.Namespace) -> "Outcome":
     return graphs_suite.run_suite(args.device, _seconds(args), folders=folders, plots=args.plots)
 
 
+def _capacity(args: argparse.Namespace) -> "Outcome":
+    from benchmarks import capacity_suite, inputs
+
+    voice = inputs.voice(args.audio or inputs.sample())
+    return capacity_suite.run_suite(_pipeline_settings(args), voice, args.sessions, args.plots)
+
+
 def _starts(args: argparse.Namespace) -> "Outcome":
     from benchmarks import starts_suite
 
@@ -204,20 +219,47 @@ def _pipeline_settings(args: argparse.Namespace) -> "PipelineSettings":
     from benchmarks import inputs
     from benchmarks.pipeline import PipelineSettings
 
+    models = _models(args)
     return PipelineSettings(
         portrait=inputs.portrait(args.portrait),
         seconds=_seconds(args),
         size=args.size or 512,
         fps=args.fps,
-        look_ahead_ms=args.look_ahead_ms,
-        sessions=1 if args.sessions == "auto" else args.sessions,
+        look_ahead_ms=_look_ahead_ms(args),
+        sessions=args.sessions or 1,
         workers=args.workers,
         renderer=args.renderer,
+        models=models,
+        device=args.device if models else "cpu",
+        encode=not args.no_encode,
         codec=args.codec,
         stall_ms=args.inject_stall_ms,
         ppm=args.inject_ppm,
         picture_hold_ms=args.picture_hold_ms,
     )
+
+
+def _models(args: argparse.Namespace) -> Path | None:
+    """The folder of the renderer's networks, if it has any.
+
+    Raises:
+        ModelError: if they are missing, or given to what has none.
+    """
+    from engine.errors import ModelError
+
+    if args.renderer != "pdfgc":
+        if args.models:
+            raise ModelError(f"--models is for --renderer pdfgc and --suite graphs; {args.renderer} needs no networks")
+        return None
+    if args.suite not in ("engine", "capacity"):
+        raise ModelError(f"--renderer pdfgc is measured by --suite engine and --suite capacity, not {args.suite}")
+    if len(args.models or ()) != 1:
+        raise ModelError("--renderer pdfgc needs its networks: --models DIR, one folder")
+    return args.models[0]
+
+
+def _look_ahead_ms(args: argparse.Namespace) -> int:
+    return LOOK_AHEAD_OF.get(args.renderer, LOOK_AHEAD_MS) if args.look_ahead_ms is None else args.look_ahead_ms
 
 
 def _seconds(args: argparse.Namespace) -> float:
@@ -241,11 +283,9 @@ def _link(text: str) -> str:
     return text
 
 
-def _sessions(text: str) -> int | str:
-    if text == "auto":
-        return text
-    if not text.isdigit() or not 1 <= int(text) <= 64:
-        raise argparse.ArgumentTypeError(f"1 to 64, or auto; got {text}")
+def _sessions(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"1 to 256; got {text}")
     return int(text)
 
 

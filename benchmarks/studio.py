@@ -20,11 +20,12 @@ from engine.session import Session
 from streaming.contract import SessionSettings
 from streaming.worker import studio
 from streaming.worker.mesh import MeshStudio
-from streaming.worker.options import WorkerOptions
+from streaming.worker.options import STUDIOS as PRODUCTS
 from streaming.worker.studio import Performance
 
 STUDIOS: Final = {
-    ("mesh", False): WorkerOptions().studio,
+    ("mesh", False): PRODUCTS["mesh"],
+    ("pdfgc", False): PRODUCTS["pdfgc"],
     ("mesh", True): f"{__name__}:MeshClockStudio",
     ("null", False): f"{__name__}:NullStudio",
     ("null", True): f"{__name__}:NullClockStudio",

@@ -99,6 +99,28 @@ def test_suite_soak(capsys: pytest.CaptureFixture[str], voice: Path, tmp_path: P
     assert {file.name for file in tmp_path.iterdir()} == {"drift.png", "memory.png"}
 
 
+def test_suite_capacity(
+    capsys: pytest.CaptureFixture[str], voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    from benchmarks import pipeline
+
+    monkeypatch.setattr(pipeline, "WARM_S", 1.0)
+    words = ("--size", "256", "--renderer", "null", "--sessions", "2", "--audio", str(voice), "--plots", str(tmp_path))
+    status, metrics, printed = measured(capsys, "--suite", "capacity", "--quick", *words)
+    assert status == 0
+    assert 0 <= metrics["capacity_sessions"] <= 2
+    assert 1 <= metrics["admitted_sessions"] <= 2
+    assert metrics["tried"]
+    for tried in metrics["tried"]:
+        assert set(tried["engine_residence_ms"]) == DISTRIBUTION
+        assert 0 <= tried["deadline_miss_rate"] <= 1
+        assert min(tried[f"{part}_cores"] for part in ("workers", "loop", "encode", "others")) >= 0
+        assert tried["pictures_per_s"] >= 0
+    assert "admitted_sessions" in printed
+    assert {file.name for file in tmp_path.iterdir()} == {"capacity.png", "capacity-residence.png"}
+
+
 @pytest.fixture
 def chromium() -> None:
     pytest.importorskip("playwright")
@@ -154,7 +176,9 @@ def test_suite_starts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
         assert isinstance(metrics[name], int | float), name
 
 
-@pytest.mark.parametrize("words", [["--portrait", "nobody"], ["--audio", "/nowhere.wav"]])
+@pytest.mark.parametrize(
+    "words", [["--portrait", "nobody"], ["--audio", "/nowhere.wav"], ["--renderer", "pdfgc"], ["--models", "nowhere"]]
+)
 def test_what_is_not_there_is_said_in_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["--suite", "renderer", "--quick", *words]) == 1
     error = capsys.readouterr().err.strip()
@@ -162,7 +186,7 @@ def test_what_is_not_there_is_said_in_one_line(words: list[str], capsys: pytest.
     assert "\n" not in error
 
 
-@pytest.mark.parametrize("words", [["--seconds", "0"], ["--sessions", "many"], ["--size", "500"], ["--link", "los=1"]])
+@pytest.mark.parametrize("words", [["--seconds", "0"], ["--sessions", "auto"], ["--size", "500"], ["--link", "los=1"]])
 def test_wrong_options_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run.main(words)
