@@ -47,7 +47,9 @@ DRAINED_S: Final = 0.3
 """Such a queue is waited for so long at most."""
 PROBE_PACKETS: Final = 6
 PROBE_TIMES: Final = 2.0
-PROBES_S: Final = (1.5, 8.0)
+PROBE_SLOWER: Final = 1.15
+"""A probe that takes so many times as long to arrive as to be sent has found what the line bears."""
+PROBES_S: Final = (1.5, 5.0)
 """From a fall to the first probe, and the longest pause: they double while nothing is found."""
 PROBE_AGAIN_S: Final = 0.4
 
@@ -206,12 +208,16 @@ class LineEstimator:
         self.estimate_bps = min(wanted, tried, self._most_bps)
 
     def _judge_probe(self, at: float) -> None:
-        """Most of a probe's packets came: as fast as they were sent, or as fast as the line is."""
+        """Most of a probe's packets came: about as fast as they and those between them were sent, or as fast as the line is."""
         if self._probing_bps is None or len(self._probe) < PROBE_PACKETS - 1:
             return
-        found = min(_rate(self._probe), self._probing_bps)
-        if found > self.estimate_bps / BACKOFF:
-            self.estimate_bps = min(found if found > 0.9 * self._probing_bps else BACKOFF * found, self._most_bps)
+        first, last = self._probe[0], self._probe[-1]
+        bits = sum(one.bits for one in self._arrived if first.packet.sent < one.packet.sent <= last.packet.sent)
+        sent_s, arrived_s = last.packet.sent - first.packet.sent, last.at - first.at
+        found = min(bits / max(sent_s, arrived_s, 0.001), self._probing_bps)
+        bearable = found if arrived_s < PROBE_SLOWER * sent_s else BACKOFF * found
+        if bearable > self.estimate_bps:
+            self.estimate_bps = min(bearable, self._most_bps)
             self._too_much_bps, self._pause_s = None, PROBES_S[0]
             self._probe_at = at + PROBE_AGAIN_S
         self._probing_bps = None

@@ -244,12 +244,12 @@ class MediaSender:
 
     async def _retransmit(self, sequence: int) -> None:
         at, round_trip_s = now(), self.stats.round_trip.smoothed_s or 0.0
-        if self._playout is not None:
-            self._playout.lose(at, round_trip_s)
         packet = self._history.again(sequence, at, round_trip_s, self.line.thin_bps)
         if packet is None:
             self.wants_key = self.wants_key or (self.started and self._history.is_past(sequence, at))
             return
+        if self._playout is not None:  # what waits on a line that fell is no reason to go on waiting
+            self._playout.lose(at, max(0.0, round_trip_s - self.stats.round_trip.queued_s))
         self.stats.retransmitted += 1
         await self._repeat(packet)
 
@@ -272,9 +272,11 @@ class MediaSender:
         self._probing = asyncio.create_task(self._probe_with(packets, bps))
 
     async def _probe_with(self, packets: Sequence[Sent], bps: float) -> None:
+        due = now()
         for packet in packets:
             await self._repeat(packet, probe=True)
-            await asyncio.sleep(8 * len(packet.payload) / bps)
+            due += 8 * len(packet.payload) / bps
+            await asyncio.sleep(max(0.0, due - now()))
 
     def _take_report(self, report: rtp.RtcpReceiverInfo) -> None:
         self.stats.fraction_lost = report.fraction_lost / 256
