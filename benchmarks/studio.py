@@ -63,6 +63,8 @@ class NullRenderer:
 class NullStudio:
     """Performances without a face."""
 
+    scales = False
+
     def build(
         self, settings: SessionSettings, portrait: str, clock: studio.Clock, clip: MotionSource | None = None
     ) -> Performance:

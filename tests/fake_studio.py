@@ -3,8 +3,9 @@
 Named in `WorkerOptions.studio`, so that real worker processes run it. The
 portrait's file name steers it: "broken" cannot be loaded, "crash-N" fails at
 frame N, "freeze-N" stops the whole worker at frame N, "slow-N" takes N ms for
-every frame, "asks-N" has a graph say the grey N, and "poison-N" at frame N asks
-what makes that graph fail, and all who ask with it.
+every frame, "heavy-N" as long for one of 512 px, by its area, "asks-N" has a
+graph say the grey N, and "poison-N" at frame N asks what makes that graph fail,
+and all who ask with it.
 """
 
 import time
@@ -51,6 +52,8 @@ class GreyRenderer:
             time.sleep(3600)
         if self._word == "slow":
             time.sleep(self._number / 1000)
+        if self._word == "heavy":
+            time.sleep(self._number / 1000 * (self.size / 512) ** 2)
         base = self._number if self._word == "grey" else 60
         self._rgb[:] = np.uint8(base + round(100 * self._motion["jawOpen"] + self._motion["yaw"]))
         return VideoFrame(self._motion.sample, self._rgb)
@@ -127,6 +130,8 @@ class LoudVoice:
 
 class FakeStudio:
     """See the module."""
+
+    scales = True
 
     def build(self, settings: SessionSettings, portrait: str, clock: Clock, clip: MotionSource | None = None) -> Performance:
         return Performance(settings, self.renderer(settings, portrait), LoudVoice(), clock, clip)

@@ -19,6 +19,7 @@ from streaming.worker.messages import (
     Close,
     Closed,
     Control,
+    Frame,
     Interrupt,
     Look,
     Message,
@@ -31,6 +32,7 @@ from streaming.worker.messages import (
 )
 from streaming.worker.options import PLACES, WorkerOptions
 from streaming.worker.session import Made, WorkerSession
+from streaming.worker.steps import Steps
 from streaming.worker.studio import Clock, Performance, Studio
 
 log = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class Loop:
         self._clock = clock
         self._loader = Loader()
         self._graphs = BatchQueue[int](clock)
+        self._steps = Steps(studio, self._loader, wire.send, _line)
         self._sessions: dict[int, WorkerSession] = {}
         self._opening: dict[int, tuple[Open, list[Message]]] = {}
         self._beat_at = clock()
@@ -104,6 +107,7 @@ class Loop:
         elif isinstance(message, Close):
             self._opening.pop(message.key, None)
             self._sessions.pop(message.key, None)
+            self._steps.end(message.key)
         elif isinstance(message, Sound | Look | Control | Interrupt):
             if message.key in self._sessions:
                 self._guard(message.key, lambda: self._change(self._sessions[message.key], message))
@@ -122,7 +126,7 @@ class Loop:
 
     def _control(self, session: WorkerSession, changes: dict[str, Any]) -> None:
         if (portrait := changes.pop("portrait", None)) is not None:
-            self._loader.submit(session.key, lambda: self._studio.renderer(session.settings, portrait))
+            self._steps.portray(session.key, portrait)
         try:
             session.performance.apply(changes)
         except ValueError as error:
@@ -132,11 +136,8 @@ class Loop:
         """A session or a new face of one has been built."""
         if loaded.key == _WARMING:
             self._warm(loaded)
-        elif (session := self._sessions.get(loaded.key)) is not None:
-            if loaded.error is None:
-                session.show(loaded.value)
-            else:
-                self._wire.send(Refused(loaded.key, _line(loaded.error)))
+        elif loaded.key in self._sessions:
+            self._guard(loaded.key, lambda: self._steps.loaded(loaded))
         elif loaded.key in self._opening:
             opened, waiting = self._opening.pop(loaded.key)
             if loaded.error is not None:
@@ -154,6 +155,7 @@ class Loop:
         performance.apply({name: value for name, value in opened.controls.items() if name != "portrait"})
         self._sessions[opened.key] = session
         self._wire.send(Opened(opened.key, anchor, performance.session.lead))
+        self._steps.begin(session, opened.portrait)
 
     def _free_phase(self, period: float) -> float:
         """The next instant at which a frame would begin as far as possible from those of the other sessions."""
@@ -177,7 +179,7 @@ class Loop:
 
     def _tick(self, session: WorkerSession) -> None:
         if (frame := session.overdue()) is not None:
-            self._wire.send(frame)
+            self._show(frame)
         stalled = session.index % STALL_EVERY == STALL_EVERY - 1
         self._go_on(session, session.tick(self._options.inject_stall_ms / 1000 if stalled else 0.0))
 
@@ -185,7 +187,11 @@ class Loop:
         if isinstance(made, GraphRequest):
             self._graphs.submit(session.key, made, session.due)
         elif made is not None:
-            self._wire.send(made)
+            self._show(made)
+
+    def _show(self, frame: Frame) -> None:
+        self._steps.note(frame)
+        self._wire.send(frame)
 
     def _hear_graphs(self) -> None:
         """Run the next batch and hand it out; answers to what is not waited for any more are dropped."""
@@ -210,10 +216,12 @@ class Loop:
 
     def _end(self, key: int, error: Exception) -> None:
         self._sessions.pop(key, None)
+        self._steps.end(key)
         self._wire.send(Closed(key, type(error).__name__, _line(error)))
 
     def _beat(self) -> None:
         if self._clock() >= self._beat_at:
+            self._steps.judge(self._clock(), self._clock() - self._waited_s)
             self._beat_at = self._clock() + BEAT_S
             costs = {str(s.key): s.cost() for s in self._sessions.values()}
             self._wire.send(Beat(costs, time.process_time(), self._clock() - self._waited_s))

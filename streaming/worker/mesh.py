@@ -54,6 +54,8 @@ class Avatars:
 class MeshStudio:
     """Builds performances drawn by `MeshRenderer`."""
 
+    scales = True
+
     def __init__(self) -> None:
         self._avatars = Avatars()
 

@@ -25,6 +25,8 @@ class PdfgcStudio:
         device: where networks run, see `engine.runtime.placement`.
     """
 
+    scales = False  # the networks' pictures have one size
+
     def __init__(self, models: Path, threads: int = 1, device: str = "cpu") -> None:
         self._models, self._threads, self._device = models, threads, device
         self._avatars = Avatars()

@@ -14,10 +14,11 @@ from engine.face.reader import Reading
 from engine.media import Emission
 from engine.render.badge import burn
 from engine.render.colour import to_i420
-from streaming.contract import Stamps
+from streaming.contract import Stamps, Step
 from streaming.worker.arena import SLOTS, Arena
 from streaming.worker.batching import Outputs
 from streaming.worker.inlet import Inlet
+from streaming.worker.ladder import is_drawn
 from streaming.worker.messages import Frame, Look, Open
 from streaming.worker.options import BEHIND_MOST_S
 from streaming.worker.pcm import to_int16
@@ -43,6 +44,7 @@ class _Tick(NamedTuple):
     taken: float
     missing: int
     audio: NDArray[np.int16]
+    spared: bool
 
 
 class WorkerSession:
@@ -84,6 +86,7 @@ class WorkerSession:
         self._repeats = 0
         self._drawn = 0
         self._shown = 0  # px, of the last picture
+        self.step = Step(self.settings.fps, self.settings.size)
         self._pad()
 
     @property
@@ -134,6 +137,8 @@ class WorkerSession:
 
     def show(self, renderer: Renderer) -> None:
         """Draw with another renderer from the next frame on."""
+        if renderer.size != self.performance.watch.size:
+            self._costs.clear()
         self.give_up()
         self.performance.watch.renderer = renderer
 
@@ -146,6 +151,11 @@ class WorkerSession:
         self._asking = None
         if not self.performance.session.drawn:
             self._open = None
+
+    def take(self, step: Step) -> None:
+        """Draw as many pictures as a step says; of another size when a renderer for it is shown."""
+        self.step = step
+        self.performance.watch.still = step.still
 
     def resume(self, instant: float) -> None:
         """Go on with the first frame that is due at `instant` or later; frames that are past are left out."""
@@ -174,7 +184,7 @@ class WorkerSession:
         self.index += 1
         if not session.drawing:
             self._depicted = self._open
-            self._asking = session.prepare(late=late)
+            self._asking = session.prepare(late=late or self._open.spared)
             return self._asking or self._frame()
         session.prepare()
         return None
@@ -186,7 +196,8 @@ class WorkerSession:
         self.performance.session.push(sound)
         newest = self._inlet.pulled - self._lead - 1
         taken = next((at for end, at in self._taken if end > newest), begin)
-        return _Tick(self.index, self.due, begin, self._inlet.arrived(newest), taken, missing, to_int16(sound))
+        arrived, spared = self._inlet.arrived(newest), self._is_spared()
+        return _Tick(self.index, self.due, begin, arrived, taken, missing, to_int16(sound), spared)
 
     def _go_on(self, said: Outputs) -> Made:
         self._asking = self.performance.session.answer(said)
@@ -197,8 +208,9 @@ class WorkerSession:
         tick, self._open = self._open, None
         emission = self.performance.session.finish()
         stamps = self._stamps(tick, emission, self._show(emission))
-        slot, fresh = self._drawn % SLOTS, emission.fresh
-        return Frame(self.key, tick.frame, tick.missing, slot, self._shown, self._repeats, fresh, False, stamps, tick.audio)
+        slot, repeats, fresh = self._drawn % SLOTS, self._repeats, emission.fresh
+        picture = slot, self._shown, repeats, fresh, tick.spared and not fresh
+        return Frame(self.key, tick.frame, tick.missing, *picture, stamps, tick.audio)
 
     def _costed(self, work: Callable[[], M]) -> M:
         """Do a step of a tick; what its picture has cost is counted when it shows."""
@@ -210,6 +222,11 @@ class WorkerSession:
                 self._costs.append(self._spent)
             self._spent = 0.0
         return made
+
+    def _is_spared(self) -> bool:
+        """Whether its step has no picture for the next frame; after many late ones there is one."""
+        is_slow = self._repeats >= REPEATS_MOST and not self.step.still
+        return not is_slow and not is_drawn(self.step, self.index, self.settings.fps)
 
     def _pad(self) -> None:
         """Silence for the look-ahead goes before the first sound, so that pictures wait for what they look ahead to."""

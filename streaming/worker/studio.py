@@ -42,7 +42,7 @@ class Stopwatch:
     """A renderer that notes when it was asked and when it had drawn (T3, T4, T5); otherwise the one inside.
 
     `stall_s` holds every frame up by so much, for benchmarks that prove their own eyes. What is said is kept from it
-    while the lips are not to follow the voice (`listens`).
+    while the lips are not to follow the voice (`listens`), or while it is to draw the portrait at rest (`still`).
     """
 
     def __init__(self, renderer: Renderer, clock: Clock) -> None:
@@ -51,6 +51,7 @@ class Stopwatch:
         self.asked = self.drawn = 0.0
         self.stall_s = 0.0
         self.listens = True
+        self.still = False
         self.mouth_gain = 1.0
 
     @property
@@ -60,13 +61,13 @@ class Stopwatch:
 
     def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         """See `Renderer`; the session knows no gain, this one does."""
-        if self.listens:
+        if self.listens and not self.still:
             self.renderer.hear(sound, mouth_gain * self.mouth_gain)
 
     def prepare(self, motion: Motion) -> GraphRequest | None:
         """See `Renderer`."""
         self.asked = self._clock()
-        return self.renderer.prepare(motion)
+        return self.renderer.prepare(Motion.of(motion.sample) if self.still else motion)
 
     def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame | GraphRequest:
         """See `Renderer`."""
@@ -199,6 +200,11 @@ class Performance:
 
 class Studio(Protocol):
     """Builds performances. All of it may take long and is called in a thread of its own, one call at a time."""
+
+    @property
+    def scales(self) -> bool:
+        """Whether a smaller picture costs less."""
+        ...
 
     def build(self, settings: SessionSettings, portrait: str, clock: Clock, clip: MotionSource | None = None) -> Performance:
         """A performance from the beginning; for `clip` see `Performance`.

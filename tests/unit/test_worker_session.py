@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.contract import GraphRequest, GraphSpec, Motion
-from streaming.contract import SessionSettings
+from streaming.contract import SessionSettings, Step
 from streaming.worker.arena import Arena
 from streaming.worker.messages import Frame, Open
 from streaming.worker.session import REPEATS_MOST, Made, WorkerSession
@@ -107,6 +107,49 @@ def test_one_that_is_always_late_is_slow_but_not_still() -> None:
         clock.at = worker.due + 0.03
         fresh.append(frame_of(worker.tick()).fresh)
     assert fresh.count(True) == 20 // (REPEATS_MOST + 1)
+
+
+def test_a_step_spares_pictures_and_no_sound() -> None:
+    clock = Clock()
+    worker = session(clock)
+    worker.take(Step(15, 256))
+    frames = [tick_on_time(worker, clock) for _ in range(25)]
+    assert [frame.fresh for frame in frames] == [True, False, True, False, True] * 5
+    assert [frame.spared for frame in frames] == [not frame.fresh for frame in frames]
+    assert [frame.index for frame in frames] == list(range(25))
+    assert {len(frame.audio) for frame in frames} == {1920}
+
+
+def test_a_still_portrait_is_at_rest_and_its_sound_goes_on() -> None:
+    clock = Clock()
+    worker = session(clock)
+    worker.performance.apply({"channels": {"jawOpen": 1.0}})
+    open_mouth = speak(worker, clock)
+    worker.take(Step(0, 256))
+    frames = [tick_on_time(worker, clock) for _ in range(100)]
+    assert sum(frame.fresh for frame in frames) == 2
+    grey = [worker._arena.picture(0, frame.slot, 256)[0, 0] for frame in (open_mouth, frames[-1])]  # pyright: ignore[reportPrivateUsage]
+    assert grey[1] < grey[0] - 50
+    assert all(frame.spared or frame.fresh for frame in frames)
+
+
+def test_a_smaller_renderer_makes_smaller_pictures() -> None:
+    clock = Clock()
+    worker = session(clock)
+    assert tick_on_time(worker, clock).size == 256
+    worker.show(GreyRenderer(128, Path("grey-80")))
+    assert tick_on_time(worker, clock).size == 128
+
+
+def test_one_that_is_slow_beyond_its_step_is_not_spared_as_well() -> None:
+    clock = Clock()
+    worker = session(clock, frame_cost=0.2)
+    worker.take(Step(15, 256))
+    fresh = list[bool]()
+    for _ in range(40):
+        clock.at = worker.due + 0.03
+        fresh.append(frame_of(worker.tick()).fresh)
+    assert fresh.count(True) >= 40 // (REPEATS_MOST + 2)
 
 
 def test_after_a_long_sleep_the_frames_between_are_left_out() -> None:
