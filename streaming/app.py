@@ -25,6 +25,7 @@ from streaming.guard.door import DOOR, Door
 from streaming.guard.hosts import LOOPBACK_NAMES, Hosts
 from streaming.guard.lease import Leases
 from streaming.guard.operator import Operator
+from streaming.guard.proxies import Proxies
 from streaming.guard.stall import give_up_stalled
 from streaming.metrics import Metrics, deepest
 from streaming.posters import Posters
@@ -89,7 +90,7 @@ def build_gate(config: ServerConfig) -> gate.Gate:
     """The rules that a configuration asks for."""
     key = config.admission_key.encode() if config.admission_key else None
     operator = Operator(config.token, secure=config.certificate is not None)
-    return gate.Gate(_hosts(config), operator, Admissions(key), Leases())
+    return gate.Gate(_hosts(config), operator, Admissions(key), Leases(), Proxies(config.proxies))
 
 
 def _hosts(config: ServerConfig) -> Hosts:

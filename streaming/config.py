@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from engine.errors import MienError
@@ -60,7 +61,8 @@ class ServerConfig:
     hosts: frozenset[str] = frozenset()  # further names that the server is called by, lower-case
     origins: frozenset[str] = frozenset()  # other pages that may use it, as "https://name[:port]", lower-case
     admission_key: str | None = None  # shared with a broker that issues admissions; None: nobody else does
-    sessions_per_client: int = 16  # of one address; behind a proxy all clients have the proxy's
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()  # of which X-Forwarded-For is believed
+    sessions_per_client: int = 16  # of one address
     drain_s: float = 8.0  # what sessions are left after SIGTERM; containers are killed after 10 s
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """`mien serve`: the page, the workers and the peers, until Ctrl+C."""
 
 import argparse
+import ipaddress
 import os
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,10 @@ def add_parser(subparsers: Any) -> None:
     ice.add_arguments(parser)
     publish.add_arguments(parser)
     add("--allow-host", action="append", default=[], metavar="NAME", help="a further name of this server, as of its proxy")
+    proxy = (
+        "a proxy in front of this server, as 127.0.0.1 or 10.0.0.0/8: it tells by X-Forwarded-For whose requests it passes on"
+    )
+    add("--trust-proxy", action="append", default=[], type=_network, metavar="ADDRESS", help=proxy)
     add("--allow-origin", action="append", default=[], metavar="ORIGIN", help="another page that may use it: https://NAME")
     add(
         "--admission-key",
@@ -48,7 +53,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="KEY",
         help="shared with a broker that issues admissions; also as MIEN_ADMISSION_KEY",
     )
-    add("--sessions-per-client", type=int, default=16, metavar="N", help="of one address, default 16; more behind a proxy")
+    add("--sessions-per-client", type=int, default=16, metavar="N", help="of one address, default 16")
     add("--drain-s", type=float, default=8.0, metavar="S", help="what sessions are left after SIGTERM, default 8 s")
     add("--open", action="store_true", help="open the page in the browser")
 
@@ -80,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
         key=args.key,
         hosts=frozenset(name.lower() for name in args.allow_host),
         origins=frozenset(origin.lower().rstrip("/") for origin in args.allow_origin),
+        proxies=tuple(args.trust_proxy),
         admission_key=args.admission_key or None,
         sessions_per_client=args.sessions_per_client,
         drain_s=args.drain_s,
@@ -97,3 +103,10 @@ def run(args: argparse.Namespace) -> int:
 
     server.serve(config, greet)
     return 0
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected an address or a network like 10.0.0.0/8, got {text!r}") from error

@@ -14,6 +14,7 @@ from streaming.guard.answers import refused, too_often, unknown_caller
 from streaming.guard.hosts import Hosts
 from streaming.guard.lease import Leases
 from streaming.guard.operator import Operator
+from streaming.guard.proxies import Proxies
 from streaming.guard.quota import GUESSES, Quota, client_of
 from streaming.guard.rules import RULES, Rule, route_name, rule_for
 
@@ -62,11 +63,12 @@ CALLER: Final = web.RequestKey("caller", Caller)
 class Gate:
     """The rules of a server, and what it has to remember to hold them."""
 
-    def __init__(self, hosts: Hosts, operator: Operator, admissions: Admissions, leases: Leases) -> None:
+    def __init__(self, hosts: Hosts, operator: Operator, admissions: Admissions, leases: Leases, proxies: Proxies) -> None:
         self.hosts = hosts
         self.operator = operator
         self.admissions = admissions
         self.leases = leases
+        self._proxies = proxies
         self._guesses = Quota(GUESSES)
         self._quotas = {name: Quota(rule.rate) for name, rule in RULES.items() if rule.rate is not None}
 
@@ -99,7 +101,7 @@ class Gate:
         """
         if not self.operator.has_token:
             return False
-        client, instant = client_of(request.remote), now()
+        client, instant = self._client(request), now()
         if (wait := self._guesses.wait_s(client, at=instant)) > 0:
             raise Turned(too_often("too many wrong tokens; wait some seconds before the next try", wait))
         if self.operator.knows(shown):
@@ -107,12 +109,15 @@ class Gate:
         self._guesses.take(client, at=instant)
         return False
 
+    def _client(self, request: web.Request) -> str:
+        return client_of(self._proxies.client(request.remote, request.headers.getall("X-Forwarded-For", [])))
+
     def _is_own(self, request: web.Request) -> bool:
         origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
         return self.hosts.is_own(origin, request.headers.get("Host", ""), site)
 
     def _admit(self, request: web.Request, rule: Rule, *, own: bool) -> Caller:
-        client, quota = client_of(request.remote), self._quotas.get(route_name(request))
+        client, quota = self._client(request), self._quotas.get(route_name(request))
         if rule.anybody:
             return Caller(client)
         if quota is not None and (wait := quota.wait_s(client, at=now())) > 0:  # before an admission is spent on it
