@@ -14,11 +14,11 @@ RTCRtpTransceiver and RTCDtlsTransport use, see `streaming.rtc.aiortc_seam`.
 import asyncio
 import contextlib
 import math
+import struct
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from struct import pack
 
 from aiortc import rtp
 from aiortc.codecs import is_rtx
@@ -237,9 +237,9 @@ class MediaSender:
             extensions.append((self._number_id, self.line.number(size, now(), probe=probe).to_bytes(2, "big")))
         profile, value = rtp.pack_header_extensions(extensions)
         first = 0x90 if value else 0x80
-        header = pack("!BBHLL", first, packet.marker << 7 | payload_type, sequence, packet.timestamp, ssrc)
+        header = struct.pack("!BBHLL", first, packet.marker << 7 | payload_type, sequence, packet.timestamp, ssrc)
         if value:
-            header += pack("!HH", profile, len(value) >> 2) + value
+            header += struct.pack("!HH", profile, len(value) >> 2) + value
         return header + payload
 
     async def _retransmit(self, sequence: int) -> None:
@@ -258,7 +258,7 @@ class MediaSender:
         if self._rtx_payload_type is None:
             data = self._serialised(packet, self._payload_type, packet.sequence, self._ssrc, packet.payload)
         else:
-            payload = pack("!H", packet.sequence) + packet.payload
+            payload = struct.pack("!H", packet.sequence) + packet.payload
             data = self._serialised(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc, payload, probe=probe)
             self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
         with contextlib.suppress(ConnectionError):
@@ -302,7 +302,7 @@ class MediaSender:
         elif packet.fmt == rtp.RTCP_PSFB_APP:
             try:
                 bitrate, sources = rtp.unpack_remb_fci(packet.fci)
-            except (ValueError, IndexError):
+            except (ValueError, IndexError, struct.error):  # it says of more sources than it names
                 return
             if self._ssrc in sources:
                 self.stats.allowed_bps = bitrate

@@ -181,3 +181,9 @@ async def test_a_stopped_sender_says_goodbye_and_sends_no_more(stand: Stand):
     await stand.sender.transmit((b"y",), 3600)
     assert len(stand.transport.sent) == count
     assert not stand.transport.registered
+
+
+async def test_a_bitrate_for_more_sources_than_it_names_is_not_heard(stand: Stand):
+    whole = rtp.pack_remb_fci(900_000, [stand.sender._ssrc, 6])
+    await stand.sender._handle_rtcp_packet(rtp.RtcpPsfbPacket(rtp.RTCP_PSFB_APP, 1, 0, whole[:-4]))
+    assert stand.sender.stats.allowed_bps is None
