@@ -13,8 +13,11 @@ SECRET = "a secret of the test"
 
 
 @contextlib.contextmanager
-def coturn(folder: Path, *options: str) -> Iterator[int]:
-    """A TURN server on loopback; yields its port, for UDP and TCP unless `options` forbid one."""
+def coturn(folder: Path, *options: str, listens: int | None = None) -> Iterator[int]:
+    """A TURN server on loopback; yields its port, for UDP and TCP unless `options` forbid one.
+
+    It is ready when it takes TCP connections there, or where it `listens`.
+    """
     assert COTURN, "the test is skipped where coturn is absent"
     port = free_port()
     relays = min(free_port(), 65_535 - 200)
@@ -27,7 +30,7 @@ def coturn(folder: Path, *options: str) -> Iterator[int]:
     with (folder / "turn.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
         try:
-            until_listening(port, process)
+            until_listening(listens or port, process)
             yield port
         finally:
             process.terminate()

@@ -10,12 +10,14 @@ from typing import Any
 import aioice.ice
 import pytest
 
+from benchmarks.chromium import FLAGS
 from streaming.config import ServerConfig
 from streaming.rtc import aiortc_seam as seam
 from streaming.rtc.servers import IceServers
-from tests.e2e.conftest import Server
-from tests.e2e.relay import COTURN, SECRET, coturn
+from tests.e2e.conftest import CHROMIUM, Server
+from tests.e2e.relay import COTURN, SECRET, coturn, free_port
 from tests.e2e.test_page import PATIENCE_S
+from tests.unit.test_tls import made
 
 log = logging.getLogger(__name__)
 
@@ -126,3 +128,18 @@ def test_the_picture_comes_through_a_relay_where_nothing_else_is_open(browser: A
             page.evaluate(WATCH)
             state = playing(page, 30)
             assert (state["type"], state["relayed"]) == ("relay", transport)
+
+
+@pytest.mark.skipif(not COTURN, reason="coturn is not installed: sudo apt-get install coturn")
+def test_the_picture_comes_over_tls_where_a_firewall_lets_nothing_else_through(browser: Any, tmp_path: Path) -> None:
+    """The certificate is looked at by `mien doctor --network` (test_network.py); this browser takes any."""
+    certificate, key = made(tmp_path, "localhost")
+    tls = free_port()
+    options = ("--no-udp", "--no-tcp", f"--tls-listening-port={tls}", f"--cert={certificate}", f"--pkey={key}")
+    servers = IceServers((f"turns:localhost:{tls}?transport=tcp",), secret=SECRET)
+    trusting = browser.browser_type.launch(executable_path=CHROMIUM, args=[*FLAGS, "--ignore-certificate-errors"])
+    relay, house = coturn(tmp_path, *options, listens=tls), Server(ServerConfig(ice_servers=servers))
+    with contextlib.closing(trusting), relay, house as server, page_of(trusting, server.url, RELAY_ONLY) as page:
+        page.evaluate(WATCH)
+        state = playing(page, 30)
+        assert (state["type"], state["relayed"]) == ("relay", "tls")
