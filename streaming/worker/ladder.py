@@ -197,7 +197,9 @@ class Ladder:
     def _next(self, by: int) -> _Climber | None:
         """Who moves: the least degraded down, the most degraded up."""
         climbers = list(self._climbers.values())
-        end = (min if by > 0 else max)((climber.level for climber in climbers), default=0)
+        if not climbers:
+            return None
+        end = (min if by > 0 else max)(climber.level for climber in climbers)
         if end == (self._lowest if by > 0 else 0):
             return None
         there = [climber for climber in climbers if climber.level == end]

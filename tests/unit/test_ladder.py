@@ -189,3 +189,12 @@ def test_nothing_moves_while_a_step_is_under_way() -> None:
         assert not crowd.ladder.judge(crowd.at, 1.0, loading=True)
     with pytest.raises(KeyError):
         crowd.leave(3)
+
+
+def test_a_worker_whose_last_session_left_while_it_was_overloaded_moves_nobody() -> None:
+    left = Machine(full(512), power=5)
+    left.run(DOWN_S, until=lambda: bool(left.moves))
+    assert left.ladder.leave(0) == {}
+    for _ in range(20):
+        left.ladder.note(missed=True)
+    assert left.ladder.judge(left.at + JUDGED_S, 1.0) == {}
