@@ -26,6 +26,7 @@ from benchmarks.chromium import FLAGS
 from streaming.rtc.peer import Peers, RtcConfig
 from streaming.rtc.routes import add_routes
 from streaming.rtc.stats import peer_stats
+from streaming.worker.ladder import step_at
 from tests.e2e.rtc_fakes import BITS, ClockSession, Sessions
 
 CHROMIUM = os.environ.get("MIEN_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome") or ""
@@ -125,9 +126,19 @@ def line(name: str, values: Any) -> str:
     return f"{name}: p1 {p[0]:.1f} p50 {p[1]:.1f} p95 {p[2]:.1f} p99 {p[3]:.1f} max {np.max(values):.1f} n {len(values)}"
 
 
-async def watch(seconds: float, config: RtcConfig, **settings: Any) -> None:
+async def climb(session: ClockSession, seconds: float) -> None:
+    """Down the ladder and up again, in so many seconds."""
+    levels = [*range(7), *range(5, -1, -1)]
+    for level in levels:
+        session.step = step_at(level, session.settings, scales=True)
+        await asyncio.sleep(seconds / len(levels))
+
+
+async def watch(seconds: float, config: RtcConfig, *, steps: bool = False, **settings: Any) -> None:
     async with served(config, **settings) as stand, chromium(stand.url) as page:
+        climbing = asyncio.create_task(climb(stand.session, seconds + 3 if steps else 0.0))
         raw = await page.evaluate(f"watch('/whep/s', {seconds}, {stand.session.settings.size})")
+        climbing.cancel()
         seen = evaluated(raw, stand.session)
         say(line("display delay ms", seen.display_delay))
         say(line("audio delay ms", seen.audio_delay))
@@ -150,7 +161,7 @@ async def watch(seconds: float, config: RtcConfig, **settings: Any) -> None:
                 count = stats.get("jitterBufferEmittedCount") or 1
                 wanted = (
                     "kind framesDecoded framesDropped freezeCount keyFramesDecoded packetsLost jitter bytesReceived"
-                    " concealedSamples insertedSamplesForDeceleration removedSamplesForAcceleration pliCount nackCount"
+                    " concealedSamples totalSamplesReceived insertedSamplesForDeceleration removedSamplesForAcceleration pliCount nackCount"
                 )
                 say(
                     {k: stats[k] for k in wanted.split() if k in stats},
@@ -197,13 +208,16 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--no-playout-delay", action="store_true")
+    parser.add_argument("--steps", action="store_true", help="walk down the ladder of a busy worker and up again meanwhile")
     parser.add_argument("--speak", action="store_true")
     options = parser.parse_args()
     if options.speak:
         asyncio.run(speak(options.seconds))
         return
     config = RtcConfig(codecs=(options.codec,), playout_delay_ms=None if options.no_playout_delay else (0, 200))
-    asyncio.run(watch(options.seconds, config, picture_hold_ms=options.hold, size=options.size, fps=options.fps))
+    asyncio.run(
+        watch(options.seconds, config, steps=options.steps, picture_hold_ms=options.hold, size=options.size, fps=options.fps)
+    )
 
 
 if __name__ == "__main__":

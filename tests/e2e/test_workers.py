@@ -195,6 +195,43 @@ async def test_sessions_whose_graphs_run_together_fail_apart() -> None:
         assert grey(shown) == pytest.approx(16 + 90 * 219 / 255, abs=2)
 
 
+async def test_a_renderer_that_stalls_takes_no_sound_and_no_picture_from_the_others() -> None:
+    async with running() as live:
+        steady = await live.open(settings("grey-80"))
+        async with speaking(steady):
+            before = (await fresh(steady, 25))[-1]
+            pid = live.pool.workers[0].pid
+            frozen = asyncio.create_task(live.open(settings("freeze-5")))
+            await comes_to(steady, "recovering")
+            frames = await collect(steady, 15)
+            assert max(np.abs(frame.audio).max() for frame in frames[5:]) > 16_000
+            assert min(map(grey, frames)) >= 80  # its face
+            await until(lambda: live.pool.workers[0].pid not in (None, pid))
+            await comes_to(steady, "live")
+            assert (await fresh(steady))[0].index > before.index
+        await (await frozen).close()
+
+
+async def test_an_overload_costs_pictures_and_their_size_but_no_sound() -> None:
+    """60 ms of drawing do not fit into 40 on any machine; they may for fewer and smaller pictures."""
+    async with running() as live:
+        session = await live.open(SessionSettings("heavy-60", badge=False))
+        async with speaking(session):
+            watch = session.subscribe()
+            frames = [await anext(watch)]
+            async with asyncio.timeout(PATIENCE_S):
+                while frames[-1].size == 512:
+                    frames.append(await anext(watch))
+            step = session.status().step
+            assert step is not None
+            assert (step.fps, step.still) == (15, False)  # it is alone
+            assert frames[-1].video.shape == (frames[-1].size * 3 // 2, frames[-1].size)
+            await until(lambda: session.status().level_dbfs > -40)
+            frames += await collect(session, 10)
+        assert np.abs(frames[-1].audio).max() > 16_000
+        assert {len(frame.audio) for frame in frames} == {1920}
+
+
 async def test_a_portrait_that_cannot_be_loaded_is_refused_and_leaves_room() -> None:
     async with running() as live:
         with pytest.raises(PortraitError, match="broken is not a portrait"):
