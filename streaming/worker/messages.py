@@ -130,13 +130,14 @@ class Refused:
 class Beat:
     """The worker is alive.
 
-    `costs`: per session key, seconds a frame costs (p95 of the last ones). `cpu_s` and `busy_s` are running totals since
-    its start, in seconds: CPU time of its whole process, and time in which its loop did not wait.
+    `costs`: per session key, seconds a frame costs (p95 of the last ones). The others are running totals since its start,
+    in seconds: CPU time of its whole process, time in which its loop did not wait, its part of a device process's runs.
     """
 
     costs: Mapping[str, float]
     cpu_s: float = 0.0
     busy_s: float = 0.0
+    device_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,9 +206,10 @@ class Worker:
         """Have admission learn what this worker spent on its pictures; sessions that are being built cost, too."""
         if self._opening:
             self._drawn.spoil()
-        elif window := self._drawn.read(now(), beat.cpu_s, beat.busy_s):
-            cpu_s, busy_s = window.spent_s
+        elif window := self._drawn.read(now(), beat.cpu_s, beat.busy_s, beat.device_s):
+            cpu_s, busy_s, device_s = window.spent_s
             self._admission.learn(cpu_s, busy_s, window.pictures)
+            self._admission.device.learn(device_s, window.pictures)
 
     def _fell(self) -> None:
         """The process is gone."""

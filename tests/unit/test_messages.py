@@ -36,7 +36,7 @@ RARE: list[Message] = [
     Opened(7, 12.5, 960),
     Closed(7, "PortraitError", "it is no portrait"),
     Refused(7, "no preset is called 'x'"),
-    Beat({"7": 0.01}, 3.5, 2.25),
+    Beat({"7": 0.01}, 3.5, 2.25, 0.5),
     Stepped(7, Step(15, 384)),
 ]
 
