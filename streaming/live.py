@@ -10,6 +10,7 @@ from streaming.camera.cameras import Cameras
 from streaming.camera.machine import Machine, PictureFeed
 from streaming.camera.viewfinder import Viewfinder
 from streaming.contract import SESSION_ID, CapacityReached, SessionSettings
+from streaming.device.device import Device
 from streaming.metrics import Metrics
 from streaming.remote import Locate, LookAt, Remote
 from streaming.worker.admission import Admission
@@ -29,6 +30,7 @@ class Live:
         options: see `WorkerOptions`.
         cameras: follows faces; a process of its own, if not given.
         own_camera: the camera of this machine, if it is offered.
+        device: the process that runs the workers' graphs (`WorkerOptions.served`), if they do not themselves.
         metrics: what all sessions report to.
         admission: who is let in; by what this machine carries, if not given.
     """
@@ -41,12 +43,14 @@ class Live:
         options: WorkerOptions | None = None,
         cameras: Cameras | None = None,
         own_camera: PictureFeed | None = None,
+        device: Device | None = None,
         metrics: Metrics | None = None,
         admission: Admission | None = None,
     ) -> None:
         self._locate = locate
         self._options = options or WorkerOptions()
         self._pool = Pool(workers, self._options, admission)
+        self._device = device
         self._cameras = cameras or Cameras()
         self._machine = Machine(self._cameras, own_camera) if own_camera is not None else None
         self._sessions: dict[str, Remote] = {}
@@ -64,6 +68,8 @@ class Live:
 
     async def start(self) -> None:
         """See `LiveSessions`."""
+        if self._device is not None:
+            self._device.start()
         await self._pool.start()
 
     async def open(self, settings: SessionSettings, session_id: str | None = None) -> Remote:
@@ -106,6 +112,8 @@ class Live:
             await self._machine.close()
         await self._cameras.close()
         await self._pool.close()
+        if self._device is not None:
+            await self._device.close()
 
     def _viewfinder(self, look: LookAt) -> Viewfinder:
         return Viewfinder(self._cameras, self._machine, look)

@@ -11,6 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
+from engine.runtime import placement
 from streaming.api.house import HOUSE, House
 from streaming.app import Parts, build_app, build_runner
 from streaming.capture import microphone
@@ -20,6 +21,7 @@ from streaming.capture.sample import samples
 from streaming.config import Refused, ServerConfig
 from streaming.contract import LiveSessions
 from streaming.desk import Feed
+from streaming.device.device import Device
 from streaming.ending import told_to_end
 from streaming.guard.door import DOOR, Door
 from streaming.live import Live
@@ -80,7 +82,8 @@ def real_parts(config: ServerConfig) -> Parts:
     safe = next(
         (portrait.id for portrait in listed if portrait.builtin), known[0]
     )  # a file of the user's may be of an older version
-    workers, options = workers_of(config, library.path(config.portrait or safe))
+    device = device_of(config)
+    workers, options = workers_of(config, library.path(config.portrait or safe), device)
 
     def add_peers(app: web.Application, sessions: LiveSessions) -> None:
         peers = add_routes(app, sessions, RtcConfig(loopback=config.loopback, ice_servers=config.ice_servers))
@@ -88,20 +91,33 @@ def real_parts(config: ServerConfig) -> Parts:
             Publisher(config.publish, sessions, peers).attach(app)
 
     metrics = Metrics()
-    live = Live(library.path, workers=workers, options=options, own_camera=own_camera(config), metrics=metrics)
+    camera = own_camera(config)
+    live = Live(library.path, workers=workers, options=options, own_camera=camera, device=device, metrics=metrics)
     return Parts(live, library, add_peers, samples(), own_sources(config), metrics)
 
 
-def workers_of(config: ServerConfig, warm: Path) -> tuple[int | None, WorkerOptions]:
+def device_of(config: ServerConfig) -> Device | None:
+    """The process that has a GPU's networks, where there are networks and they run on one.
+
+    Raises:
+        DeviceError: if the device that is asked for cannot be used.
+    """
+    if config.models is None or placement.chosen(config.device).device == placement.CPU:
+        return None
+    return Device(config.models, config.device)
+
+
+def workers_of(config: ServerConfig, warm: Path, device: Device | None = None) -> tuple[int | None, WorkerOptions]:
     """How many workers (None: as many as use the cores), and what they are started with.
 
-    Networks use several cores for one picture, so unless asked for otherwise one worker has them all.
+    Networks on a CPU use several cores for one picture, so unless asked for otherwise one worker has them all.
     """
-    workers = config.workers or (1 if config.models else None)
-    threads = max(1, available_cores() // workers) if config.models and workers else 1
-    models = str(config.models or "")
+    here = config.models is not None and device is None
+    workers = config.workers or (1 if here else None)
+    threads = max(1, available_cores() // workers) if here and workers else 1
+    models, served = str(config.models or ""), device.address if device else ""
     studio = STUDIOS[config.renderer]
-    return workers, WorkerOptions(studio, models, threads, config.device, warm=str(warm), sizes=(config.size,))
+    return workers, WorkerOptions(studio, models, threads, config.device, served, warm=str(warm), sizes=(config.size,))
 
 
 def own_sources(config: ServerConfig) -> dict[str, Feed]:

@@ -10,8 +10,10 @@ import sys
 import cv2
 
 from streaming.contract import now
+from streaming.device.link import DeviceGraphs
 from streaming.language import Wire
 from streaming.worker.arena import Arena
+from streaming.worker.batching import BatchQueue
 from streaming.worker.loop import Loop
 from streaming.worker.messages import LANGUAGE
 from streaming.worker.options import WorkerOptions
@@ -29,7 +31,8 @@ def main() -> None:
     sys.setswitchinterval(0.001)  # the loader's thread gives way to the loop's soon
     options: WorkerOptions = arguments.options
     wire = Wire(socket.socket(fileno=arguments.socket), LANGUAGE)
-    loop = Loop(wire, Arena(arguments.arena), options.make_studio(), options, now)
+    graphs = DeviceGraphs(options.served, now) if options.served else BatchQueue[int](now)
+    loop = Loop(wire, Arena(arguments.arena), options.make_studio(), graphs, options, now)
 
     def stop(*_: object) -> None:
         loop.stopping = True

@@ -29,7 +29,7 @@ class Arena:
     """`PLACES` rings of `SLOTS` I420 pictures. The descriptor may be passed to a child; both see the same pictures."""
 
     def __init__(self, descriptor: int | None = None) -> None:
-        self.descriptor = _anonymous(ARENA_BYTES) if descriptor is None else descriptor
+        self.descriptor = anonymous(ARENA_BYTES, "mien-pictures") if descriptor is None else descriptor
         self._memory = mmap.mmap(self.descriptor, ARENA_BYTES)
         self._pixels = np.frombuffer(self._memory, np.uint8).reshape(_RINGS, SLOTS, _SLOT_BYTES)
 
@@ -44,9 +44,10 @@ class Arena:
             self.descriptor = -1
 
 
-def _anonymous(size: int) -> int:
+def anonymous(size: int, name: str) -> int:
+    """The descriptor of so many bytes without a file; `name` is for those who look for what uses memory."""
     if sys.platform == "linux":
-        descriptor = os.memfd_create("mien-pictures")
+        descriptor = os.memfd_create(name)
     else:
         with tempfile.TemporaryFile() as file:  # already without a name
             descriptor = os.dup(file.fileno())

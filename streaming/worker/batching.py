@@ -6,17 +6,52 @@ Nothing waits for company: what is asked for while a batch runs makes the next o
 from bisect import insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract import BatchGraph, Graph, GraphRequest
+from streaming.language import Wire
 from streaming.worker.studio import Clock
 
 A = TypeVar("A")
 
 Outputs = Mapping[str, NDArray[np.generic]]
+
+
+class Lost(Exception):
+    """What was asked for will not be answered, through no fault of who asked."""
+
+
+class Graphs(Protocol):
+    """Where the graphs of a worker's sessions run: `BatchQueue` in the worker, `streaming.device.link` elsewhere."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more session may begin a picture now."""
+        ...
+
+    @property
+    def wires(self) -> Sequence[Wire[Any]]:
+        """On which answers come."""
+        ...
+
+    def __bool__(self) -> bool:
+        """Whether `answers` has something to do now, whatever comes."""
+        ...
+
+    def submit(self, asker: int, request: GraphRequest, deadline: float) -> None:
+        """Have a request run.
+
+        Raises:
+            ValueError: if it is not what its graph takes.
+        """
+        ...
+
+    def answers(self) -> list["Answer[int]"]:
+        """What there is to hand out."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +77,11 @@ class BatchQueue(Generic[A]):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._waiting: list[_Waiting[A]] = []
+
+    @property
+    def wires(self) -> Sequence[Wire[Any]]:
+        """None: `answers` runs what waits."""
+        return ()
 
     def __bool__(self) -> bool:
         """Whether anything waits."""

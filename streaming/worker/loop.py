@@ -12,7 +12,7 @@ from engine.errors import MienError
 from streaming.contract import SessionSettings
 from streaming.language import Wire
 from streaming.worker.arena import Arena
-from streaming.worker.batching import Answer, BatchQueue, Outputs
+from streaming.worker.batching import Answer, Graphs, Lost, Outputs
 from streaming.worker.loader import Loaded, Loader
 from streaming.worker.messages import (
     Beat,
@@ -48,20 +48,23 @@ _WARMING = 0  # no session has this key
 class Loop:
     """Runs the sessions of one process until told to stop or left alone."""
 
-    def __init__(self, wire: Wire[Message], arena: Arena, studio: Studio, options: WorkerOptions, clock: Clock) -> None:
+    def __init__(
+        self, wire: Wire[Message], arena: Arena, studio: Studio, graphs: Graphs, options: WorkerOptions, clock: Clock
+    ) -> None:
         self._wire = wire
         self._arena = arena
         self._studio = studio
         self._options = options
         self._clock = clock
         self._loader = Loader()
-        self._graphs = BatchQueue[int](clock)
+        self._graphs = graphs
         self._steps = Steps(studio, self._loader, wire.send, _line)
         self._sessions: dict[int, WorkerSession] = {}
         self._opening: dict[int, tuple[Open, list[Message]]] = {}
         self._beat_at = clock()
         self._collect_at = clock()
         self._waited_s = clock()
+        self._device_s = 0.0
         self.stopping = False
 
     def run(self) -> None:
@@ -87,12 +90,12 @@ class Loop:
             gc.collect(1)
             self._collect_at = self._clock() + 1.0
             pause = min(upcoming, self._beat_at) - self._clock()
-        writers = [self._wire] if self._wire.waiting else []
+        wires = [self._wire, *self._graphs.wires]
         before = self._clock()
-        _, writable, _ = select.select([self._wire, self._loader], writers, [], max(0.0, pause))
+        _, writable, _ = select.select([*wires, self._loader], [wire for wire in wires if wire.waiting], [], max(0.0, pause))
         self._waited_s += self._clock() - before
-        if writable:
-            self._wire.flush()
+        for wire in writable:
+            wire.flush()
 
     def _read(self) -> None:
         for message in self._wire.receive():
@@ -196,12 +199,16 @@ class Loop:
     def _hear_graphs(self) -> None:
         """Run the next batch and hand it out; answers to what is not waited for any more are dropped."""
         for answer in self._graphs.answers():
+            self._device_s += answer.cost_s if self._options.served else 0.0
             session = self._sessions.get(answer.asker)
             if session is not None and session.asking is answer.request:
                 self._guard(session.key, lambda session=session, answer=answer: self._take(session, answer))
                 self._read()
 
     def _take(self, session: WorkerSession, answer: Answer[int]) -> None:
+        if isinstance(answer.said, Lost):
+            session.give_up()
+            return
         if isinstance(answer.said, Exception):
             raise answer.said
         self._go_on(session, session.answer(answer.said, answer.cost_s))
@@ -224,7 +231,7 @@ class Loop:
             self._steps.judge(self._clock(), self._clock() - self._waited_s)
             self._beat_at = self._clock() + BEAT_S
             costs = {str(s.key): s.cost() for s in self._sessions.values()}
-            self._wire.send(Beat(costs, time.process_time(), self._clock() - self._waited_s))
+            self._wire.send(Beat(costs, time.process_time(), self._clock() - self._waited_s, self._device_s))
 
     def _warm_up(self) -> float:
         """Draw a few frames of each size, so that everything is compiled and cached; returns what the last kind cost."""

@@ -32,6 +32,7 @@ class WorkerOptions:
         models: folder of the networks that the studio is made with, or "" for one that needs none.
         threads: of the networks that are run for every picture.
         device: where networks run, see `engine.runtime.placement`.
+        served: address of the device process that runs those of pictures (`streaming.device`), or "" to run them here.
         inject_ppm: run the worker's clock this much too fast, to prove what the drift control does.
         inject_stall_ms: hold up every 25th frame of a session by this much, to prove that the measurements notice.
         warm: portrait file that is loaded and drawn before the worker says it is ready, or "".
@@ -42,6 +43,7 @@ class WorkerOptions:
     models: str = ""
     threads: int = 1
     device: str = "cpu"
+    served: str = ""
     inject_ppm: float = 0.0
     inject_stall_ms: float = 0.0
     warm: str = ""
@@ -61,7 +63,7 @@ class WorkerOptions:
         """The studio that these options name."""
         module, _, name = self.studio.partition(":")
         make = getattr(importlib.import_module(module), name)
-        return make(Path(self.models), self.threads, self.device) if self.models else make()
+        return make(Path(self.models), self.threads, self.device, self.served) if self.models else make()
 
     def period_s(self, fps: int) -> float:
         """Seconds from one frame to the next on the worker's clock."""

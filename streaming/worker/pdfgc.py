@@ -12,6 +12,7 @@ from engine.render.pdfgc.networks import Networks
 from engine.render.pdfgc.renderer import PdfgcRenderer
 from engine.rig.avatar import Avatar
 from streaming.contract import SessionSettings
+from streaming.device.link import Caller
 from streaming.worker.mesh import Avatars, voice_of
 from streaming.worker.studio import Clock, Performance
 
@@ -23,12 +24,13 @@ class PdfgcStudio:
         models: folder of the networks; read when they are needed first.
         threads: that the generator runs on, where that is a CPU.
         device: where networks run, see `engine.runtime.placement`.
+        served: address of the device process that runs what many sessions share, or "" if that is done here.
     """
 
     scales = False  # the networks' pictures have one size
 
-    def __init__(self, models: Path, threads: int = 1, device: str = "cpu") -> None:
-        self._models, self._threads, self._device = models, threads, device
+    def __init__(self, models: Path, threads: int = 1, device: str = "cpu", served: str = "") -> None:
+        self._models, self._threads, self._device, self._served = models, threads, device, served
         self._avatars = Avatars()
         self._appearances: WeakKeyDictionary[Avatar, Appearance] = WeakKeyDictionary()
         self.driven: Mapping[str, Track] = {}
@@ -44,6 +46,8 @@ class PdfgcStudio:
             ModelError: if they cannot be used.
             DeviceError: if the device cannot.
         """
+        if self._served:
+            return Networks.of(self._models, Caller(self._served).graphs())
         return Networks.load(self._models, self._threads, self._device)
 
     def build(self, settings: SessionSettings, portrait: str, clock: Clock, clip: MotionSource | None = None) -> Performance:

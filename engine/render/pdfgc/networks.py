@@ -91,18 +91,47 @@ class Networks:
             MissingDependency: if ONNX Runtime is not installed.
             DeviceError: if the device cannot be used.
         """
-        graphs: dict[str, Graph] = {
-            name: Batches.of(path, device, threads if name == "generator" else 1)
-            if name in ASKED
-            else placement.load(path, device)
-            for name, path in found(folder).items()
-        }
+        paths = found(folder)
+        driving = {"pdfgc_motion": placement.load(paths["motion"], device)} if "motion" in paths else {}
+        return cls.of(folder, shared_graphs(folder, threads, device) | driving)
+
+    @classmethod
+    def of(cls, folder: Path, shared: Mapping[str, Graph]) -> "Networks":
+        """The networks of a folder of which the large ones are loaded; the bridge, which costs next to nothing, is loaded here.
+
+        Args:
+            folder: see `found`.
+            shared: by the names of their specs, see `shared_graphs`.
+
+        Raises:
+            ModelError, MissingDependency: as `load` does.
+        """
+        paths = found(folder)
+        for name in (*ASKED, "appearance"):
+            if f"pdfgc_{name}" not in shared:
+                raise ModelError(f"{paths[name]} does not fit the others: {CURE}")
+        graphs = {name: graph for name in paths if (graph := shared.get(f"pdfgc_{name}")) is not None}
+        if "bridge" in paths:
+            graphs["bridge"] = placement.load(paths["bridge"], placement.CPU)
         appearance, generator = graphs["appearance"], graphs["generator"]
         sizes = _sizes(folder, appearance.spec, generator.spec)
         for name, graph in graphs.items():
             _compare(folder, name, graph.spec, specs(sizes)[name])
         gains = _gains(folder / "pdfgc.json")
         return cls(sizes, gains, appearance, graphs["audio"], generator, graphs.get("bridge"), graphs.get("motion"))
+
+
+def shared_graphs(folder: Path, threads: int = 1, device: str = placement.CPU) -> dict[str, Graph]:
+    """By the names of their specs, what a picture or a new face is asked of: large, and the same for all sessions of a device.
+
+    Raises:
+        ModelError, MissingDependency, DeviceError: as `Networks.load` does.
+    """
+    paths = found(folder)
+    graphs = {name: Batches.of(paths[name], device, threads if name == "generator" else 1) for name in ASKED}
+    return {f"pdfgc_{name}": graph for name, graph in graphs.items()} | {
+        "pdfgc_appearance": placement.load(paths["appearance"], device)
+    }
 
 
 def found(folder: Path) -> Mapping[str, Path]:
