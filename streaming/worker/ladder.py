@@ -126,7 +126,7 @@ class Ladder:
         Args:
             at: the instant, seconds; `JUDGED_S` after the last one.
             load: the part of the time since then that the worker was busy, 0..1.
-            loading: a step taken before has not been carried out yet; until it is, nothing else moves.
+            loading: a session is being opened, or a smaller renderer built, which takes time itself: nobody moves.
         """
         self._window.append((self._ticks, self._missed))
         self._loads.append(load)

@@ -23,6 +23,7 @@ class Loader:
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[tuple[int, Callable[[], Any]]] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Loaded] = queue.SimpleQueue()
+        self._under_way = 0
         self._bell, self._ringer = socket.socketpair()
         self._bell.setblocking(False)
         threading.Thread(target=self._run, name="loader", daemon=True).start()
@@ -31,8 +32,14 @@ class Loader:
         """For `select`."""
         return self._bell.fileno()
 
+    @property
+    def busy(self) -> bool:
+        """Whether there are jobs whose results have not been taken: meanwhile the loop has less of its interpreter."""
+        return self._under_way > 0
+
     def submit(self, key: int, job: Callable[[], Any]) -> None:
         """Do a job for the session `key`."""
+        self._under_way += 1
         self._jobs.put((key, job))
 
     def take(self) -> list[Loaded]:
@@ -41,7 +48,9 @@ class Loader:
             self._bell.recv(4096)
         except BlockingIOError:
             return []
-        return [self._results.get() for _ in range(self._results.qsize())]
+        taken = [self._results.get() for _ in range(self._results.qsize())]
+        self._under_way -= len(taken)
+        return taken
 
     def _run(self) -> None:
         while True:

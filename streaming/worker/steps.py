@@ -90,11 +90,13 @@ class Steps:
         self._ladder.note(missed=late or not (frame.fresh or frame.spared))
 
     def judge(self, at: float, busy_s: float) -> None:
-        """Look whether somebody has to step down, or may step up; `busy_s` is how long the worker has been busy so far."""
+        """Look whether somebody has to step down, or may step up; `busy_s` is how long the worker has been busy so far.
+
+        What is missed while something is being loaded says nothing.
+        """
         load = (busy_s - self._busy_s) / max(at - self._read_at, 1e-3)
         self._read_at, self._busy_s = at, busy_s
-        building = any(sitting.building is not None for sitting in self._sittings.values())
-        self._carry_out(self._ladder.judge(at, load, loading=building))
+        self._carry_out(self._ladder.judge(at, load, loading=self._loader.busy))
 
     def _carry_out(self, steps: Mapping[int, Step]) -> None:
         for key, step in steps.items():

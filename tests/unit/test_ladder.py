@@ -181,7 +181,7 @@ def test_what_failed_is_tried_again_ever_more_rarely() -> None:
     assert len(downs) < 18
 
 
-def test_nothing_moves_while_a_step_is_under_way() -> None:
+def test_nobody_moves_while_something_is_loaded() -> None:
     crowd = Machine(full(512, 512), 0.1)
     for _ in range(40):
         crowd.at += JUDGED_S

@@ -75,6 +75,17 @@ def test_an_overload_is_met_with_fewer_and_smaller_pictures_and_a_calm_undoes_it
     assert session.performance.watch.size == 512
 
 
+def test_what_is_missed_while_a_session_is_opened_is_no_reason(stand: Stand) -> None:
+    stand.begin(1)
+    stand.loader.submit(2, lambda: None)
+    stand.judge(LATE, 1.0, 5)
+    assert not stand.told()
+    while not stand.loader.take():
+        pass
+    stand.judge(LATE, 1.0, 5)
+    assert stand.told()
+
+
 def test_pictures_that_were_spared_are_no_reason(stand: Stand) -> None:
     stand.begin(1)
     stand.judge(replace(FRAME, fresh=False, spared=True), 0.1, 5)
