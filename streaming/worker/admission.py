@@ -36,9 +36,10 @@ ALONE_SHARE: Final = 4.5
 """What a session may take that has the machine to itself: of five pictures four may repeat the one before (REPEATS_MOST)."""
 DRAW_S: Final = 0.016
 """Assumed cost of a 512 px picture, drawn, before any was measured."""
-IN_TIME: Final = 1.5
-"""What a picture drawn in its time costs of one drawn right after another, as in the warm-up: caches have been others'
-meanwhile. Measured on two cores: 7.0 and 10.4 ms."""
+IN_TIME: Final = 0.5
+IN_TIME_MOST_S: Final = 0.005
+"""By how much a picture drawn in its time costs more than one drawn right after another, as in the warm-up, and at most:
+caches have been others' meanwhile. Measured on two cores: 10.4 and 7.0 ms."""
 SLOWDOWN_MOST: Final = 2.0
 """Believed of contention: who sleeps or waits for a device is busy without using the CPU, too."""
 ENCODE_S: Final = 0.003
@@ -122,8 +123,9 @@ class Admission:
     def warm(self, size: int, picture_s: float) -> None:
         """A worker's warm-up has drawn pictures of `size` one after the other, beside those of the other workers."""
         if picture_s > 0:
-            self.drawing.assume(size, IN_TIME * picture_s)
-            self.holding.assume(size, IN_TIME * picture_s)
+            in_time_s = picture_s + min(IN_TIME * picture_s, IN_TIME_MOST_S)
+            self.drawing.assume(size, in_time_s)
+            self.holding.assume(size, in_time_s)
 
     def learn(self, cpu_s: float, busy_s: float, pictures: Mapping[int, int]) -> None:
         """A worker's process has taken `cpu_s` of CPU time, and its loop was busy for `busy_s`, for these pictures."""

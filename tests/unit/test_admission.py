@@ -68,6 +68,15 @@ def test_a_face_so_slow_that_its_sound_would_suffer_is_refused() -> None:
         measured(2, 0.3).choose(ONE, [[], []])
 
 
+def test_a_slow_face_is_judged_by_its_warm_up_and_little_more() -> None:
+    admission = Admission(2)
+    admission.warm(512, 0.17)
+    assert admission.choose(ONE, [[], []]) == 0
+    admission.warm(512, 0.20)
+    with pytest.raises(CapacityReached, match="too slow"):
+        admission.choose(ONE, [[], []])
+
+
 def test_a_worker_that_takes_nobody_is_passed_over() -> None:
     admission = measured(8, 0.008)
     assert admission.choose(SMALL, [None, [ONE]]) == 1
