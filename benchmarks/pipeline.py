@@ -26,12 +26,13 @@ from benchmarks.studio import STUDIOS
 from engine.timeline import SAMPLE_RATE_HZ
 from streaming.config import ServerConfig
 from streaming.contract import LOOK_AHEAD_MS, Outgoing, SessionSettings, now
+from streaming.device.device import Device
 from streaming.live import Live
 from streaming.remote import Remote
 from streaming.rtc.broadcast import Broadcast
 from streaming.rtc.encoder import VIDEO_CLOCK_HZ
 from streaming.rtc.sender import MediaSender, SenderStats
-from streaming.server import workers_of
+from streaming.server import device_of, workers_of
 from streaming.worker.admission import Admission
 from streaming.worker.options import WorkerOptions
 from streaming.worker.pool import available_cores
@@ -214,17 +215,22 @@ class Viewer:
         self._note(timestamp, sum(map(len, payloads)))
 
 
-def worker_options(settings: PipelineSettings, *, clock: bool = False) -> tuple[int | None, WorkerOptions]:
-    """How many workers a run has and their options, as a server's, with or without a clock in the pictures."""
-    networks = settings.models is not None
-    config = ServerConfig(
+def server_config(settings: PipelineSettings) -> ServerConfig:
+    """A server's that would draw like this."""
+    return ServerConfig(
         size=settings.size,
-        renderer="pdfgc" if networks else "mesh",
+        renderer="mesh" if settings.models is None else "pdfgc",
         models=settings.models,
         device=settings.device,
         workers=settings.workers,
     )
-    workers, options = workers_of(config, settings.portrait)
+
+
+def worker_options(
+    settings: PipelineSettings, device: Device | None = None, *, clock: bool = False
+) -> tuple[int | None, WorkerOptions]:
+    """How many workers a run has and their options, as a server's, with or without a clock in the pictures."""
+    workers, options = workers_of(server_config(settings), settings.portrait, device)
     studio = STUDIOS[settings.renderer, clock]
     return workers, dataclasses.replace(options, studio=studio, inject_ppm=settings.ppm, inject_stall_ms=settings.stall_ms)
 
@@ -236,8 +242,9 @@ async def serving(settings: PipelineSettings, admission: Admission | None = None
     Raises:
         TimeoutError: when they do not get ready.
     """
-    workers, options = worker_options(settings)
-    live = Live(lambda _: settings.portrait, workers=workers, options=options, admission=admission)
+    device = device_of(server_config(settings))
+    workers, options = worker_options(settings, device)
+    live = Live(lambda _: settings.portrait, workers=workers, options=options, device=device, admission=admission)
     try:
         began = now()
         await live.start()

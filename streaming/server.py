@@ -97,14 +97,12 @@ def real_parts(config: ServerConfig) -> Parts:
 
 
 def device_of(config: ServerConfig) -> Device | None:
-    """The process that has a GPU's networks, where there are networks and they run on one.
+    """The process that has a GPU's networks, where there are networks and they run on one."""
+    return Device(config.models, config.device) if config.models is not None and _runs_apart(config.device) else None
 
-    Raises:
-        DeviceError: if the device that is asked for cannot be used.
-    """
-    if config.models is None or placement.chosen(config.device).device == placement.CPU:
-        return None
-    return Device(config.models, config.device)
+
+def _runs_apart(device: str) -> bool:
+    return device.startswith("cuda") or placement.chosen(device).device != placement.CPU
 
 
 def workers_of(config: ServerConfig, warm: Path, device: Device | None = None) -> tuple[int | None, WorkerOptions]:
@@ -112,7 +110,7 @@ def workers_of(config: ServerConfig, warm: Path, device: Device | None = None) -
 
     Networks on a CPU use several cores for one picture, so unless asked for otherwise one worker has them all.
     """
-    here = config.models is not None and device is None
+    here = config.models is not None and not _runs_apart(config.device)
     workers = config.workers or (1 if here else None)
     threads = max(1, available_cores() // workers) if here and workers else 1
     models, served = str(config.models or ""), device.address if device else ""

@@ -211,7 +211,7 @@ class Loop:
             return
         if isinstance(answer.said, Exception):
             raise answer.said
-        self._go_on(session, session.answer(answer.said, answer.cost_s))
+        self._go_on(session, session.answer(answer.said, 0.0 if self._options.served else answer.cost_s))
 
     def _guard(self, key: int, work: Callable[[], None]) -> None:
         """Do a session's work; what goes wrong in it ends this session alone."""
@@ -251,7 +251,7 @@ class Loop:
         return cost
 
     def _rehearsed(self, request: GraphRequest, warmed: list[Graph]) -> tuple[Outputs, float]:
-        """What a graph says, and what that took; one that was not met before is told of all that will ask at once."""
+        """What a graph says, and what of this worker's time that took; one that was not met before is warmed up."""
         graph = request.graph
         if graph not in warmed:
             warmed.append(graph)
@@ -259,7 +259,7 @@ class Loop:
                 graph.warm_up(self._clock)
         begin = self._clock()
         said = graph.run(request.inputs)
-        return said, self._clock() - begin
+        return said, 0.0 if self._options.served else self._clock() - begin
 
     def _warm(self, loaded: Loaded) -> None:
         if loaded.error is not None:
