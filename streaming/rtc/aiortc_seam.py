@@ -136,6 +136,16 @@ def accept_extension(pc: RTCPeerConnection, transceiver: RTCRtpTransceiver, uri:
     return False
 
 
+def accept_codecs(pc: RTCPeerConnection, transceiver: RTCRtpTransceiver, names: Sequence[str]) -> None:
+    """Accept codecs that aiortc does not know, and their repetition, if offered; call it between offer and answer."""
+    for media in SessionDescription.parse(pc.remoteDescription.sdp).media:
+        if media.rtp.muxId == transceiver.mid:
+            offered = [codec for codec in media.rtp.codecs if codec.name.lower() in names]
+            types = {codec.payloadType for codec in offered}
+            repeated = [codec for codec in media.rtp.codecs if is_rtx(codec) and codec.parameters.get("apt") in types]
+            transceiver._codecs = [*transceiver._codecs, *offered, *repeated]
+
+
 def accept_feedback(transceiver: RTCRtpTransceiver) -> None:
     """Ask for reports about each packet (`streaming.rtc.feedback`); call it between offer and answer."""
     for codec in transceiver._codecs:

@@ -24,6 +24,7 @@ class Sent:
     sequence: int
     timestamp: int
     marker: bool
+    payload_type: int
     payload: bytes
     first: float
     at: float

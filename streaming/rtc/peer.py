@@ -20,6 +20,7 @@ from streaming.rtc import aiortc_seam as seam
 from streaming.rtc.broadcast import ENCODERS, Broadcast
 from streaming.rtc.camera import CameraReceiver
 from streaming.rtc.encoder import start_bitrate
+from streaming.rtc.fec import RED, ULPFEC
 from streaming.rtc.feedback import TRANSPORT_URI, Feedback
 from streaming.rtc.ice import IceSide, Means
 from streaming.rtc.line import Line
@@ -241,6 +242,7 @@ class Peers:
         """Say yes to what a viewer offers beyond what aiortc knows."""
         if transceiver.kind == "video":
             seam.accept_extension(connection, transceiver, PLAYOUT_DELAY_URI)
+            seam.accept_codecs(connection, transceiver, (RED, ULPFEC))
         if seam.accept_extension(connection, transceiver, TRANSPORT_URI):
             seam.accept_feedback(transceiver)
 

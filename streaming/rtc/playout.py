@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-SHARE, SHARE_MOST = 0.5, 2.0
+SHARE_LEAST, SHARE, SHARE_MOST = 0.25, 0.5, 2.0
 """Of a round trip; the rest is an uneven interval and no freeze, and all of it would be latency."""
 LOST_ONCE, SHARE_PER_LOST = 0.01, 25.0
 """Where more is lost than this, repetitions are, too: 1.5 round trips at 5 %, 2 from 7 % on."""
@@ -37,18 +37,31 @@ class PlayoutDelay:
         """The viewer's report of a second."""
         self._lost += SMOOTH * (fraction_lost - self._lost)
 
-    def lose(self, at: float, round_trip_s: float) -> None:
-        """A packet had to be repeated at the instant `at`. What is asked for only grows until the line is calm."""
+    def loses(self, at: float) -> bool:
+        """Whether packets had to be repeated lately."""
+        return at - self._lost_at <= CALM_S
+
+    @property
+    def lost(self) -> float:
+        """Share of the packets, smoothed."""
+        return self._lost
+
+    def lose(self, at: float, round_trip_s: float, *, mended: bool = False) -> None:
+        """A packet had to be repeated at the instant `at`. What is asked for only grows until the line is calm.
+
+        Where most losses are `mended` without, few repetitions are worth waiting for.
+        """
         if at - self._lost_at > CALM_S:
             self._waited_ms = 0.0
         self._lost_at = at
-        share = min(SHARE + SHARE_PER_LOST * max(0.0, self._lost - LOST_ONCE), SHARE_MOST)
-        needed = min(STEP_MS * round((1000 * share * round_trip_s + MARGIN_MS) / STEP_MS), self._most_ms)
+        share = min(SHARE * (not mended) + SHARE_PER_LOST * max(0.0, self._lost - LOST_ONCE), SHARE_MOST)
+        wanted = 1000 * share * round_trip_s + MARGIN_MS if share > SHARE_LEAST else 0.0
+        needed = min(STEP_MS * round(wanted / STEP_MS), self._most_ms)
         self._waited_ms = max(self._waited_ms, needed)
 
     def at(self, instant: float) -> tuple[int, int]:
         """Least and most to ask for now, in ms."""
-        waited = int(self._waited_ms) if instant - self._lost_at <= CALM_S else 0
+        waited = int(self._waited_ms) if self.loses(instant) else 0
         return max(self._least_ms, waited), self._most_ms + waited
 
     def encoded(self, instant: float) -> bytes:

@@ -31,6 +31,7 @@ from streaming.contract import now
 from streaming.rtc.bitrate import LineReport
 from streaming.rtc.clock import MediaClock, ntp
 from streaming.rtc.estimator import PROBE_PACKETS
+from streaming.rtc.fec import RED, ULPFEC, parities
 from streaming.rtc.feedback import TRANSPORT_URI
 from streaming.rtc.history import History, Sent
 from streaming.rtc.line import Line
@@ -44,6 +45,8 @@ PLAYOUT_DELAY_URI = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 REPORT_INTERVALS_S = (0.0, 0.1, 0.3)  # the first reports come early: a browser syncs only after two
 REPORT_INTERVAL_S = 1.0
 RTP_HEADER = 12 + 4  # bytes, with that of the extensions
+EXTENSIONS = 16  # about as many
+LOST_OFTEN = 0.03  # where more is lost, a picture has two parities
 PACE = 2.5  # times its rate is what a thin line is sent a picture at, as libwebrtc does
 
 
@@ -99,7 +102,8 @@ class MediaSender:
         self._cname = ""
         self._clock_rate_hz = 0
         self._payload_type = 0
-        self._rtx_payload_type: int | None = None
+        self._rtx_payload_types: dict[int, int] = {}  # of what is repeated -> of its repetition
+        self._protection: tuple[int, int] | None = None  # payload types of RED and ULPFEC
         self._static_extensions: list[tuple[int, bytes]] = []
         self._send_time_id = 0
         # in the lower half: a sequence number that wraps before the receiver's first packet breaks SRTP
@@ -131,10 +135,7 @@ class MediaSender:
         self.codec_name = codec.name.upper()
         self._payload_type, self._clock_rate_hz = codec.payloadType, codec.clockRate
         self._cname = parameters.rtcp.cname or ""
-        for other in parameters.codecs:
-            if is_rtx(other) and other.parameters.get("apt") == codec.payloadType:
-                self._rtx_payload_type = other.payloadType
-                break
+        self._negotiate_repetition(parameters)
         self._negotiate_extensions(parameters)
         self.transport._register_rtp_sender(self, parameters)
         self._reports = asyncio.create_task(self._send_reports())
@@ -171,19 +172,18 @@ class MediaSender:
             self._history.begin(self._sequence)
         wire_timestamp = (self._origin + timestamp) & 0xFFFFFFFF
         last = len(payloads) - 1
+        red = self._protection[0] if self._protection is not None and self._is_protecting() else None
+        mendable: list[bytes] = []
         try:
             for i, payload in enumerate(payloads):
                 marker = self.kind == "video" and i == last
-                sent_at = now()
-                packet = Sent(self._sequence, wire_timestamp, marker, payload, sent_at, sent_at)
-                self._history.keep(packet)
-                self._sequence = (self._sequence + 1) & 0xFFFF
-                data = self._serialised(packet, self._payload_type, packet.sequence, self._ssrc, payload)
-                await self.transport._send_rtp(data)
-                self.stats.packets += 1
-                self.stats.octets += len(payload)
+                packet = self._new_packet(wire_timestamp, self._payload_type, payload, red, marker=marker)
+                if red is not None:
+                    mendable.append(self._packed(packet, self._payload_type, packet.sequence, self._ssrc, payload, 0, 0))
+                await self._send_first(packet)
                 if i < last and self.line.is_thin:
                     await asyncio.sleep(8 * len(payload) / (PACE * self.line.picture_bps))
+            await self._send_parities(mendable, wire_timestamp)
         except ConnectionError:
             return  # the connection's own state tells its peer
         self._last_timestamp = timestamp
@@ -212,6 +212,44 @@ class MediaSender:
 
     # private
 
+    def _negotiate_repetition(self, parameters: RTCRtpSendParameters) -> None:
+        for codec in parameters.codecs:
+            repeated = codec.parameters.get("apt")
+            if is_rtx(codec) and codec.payloadType is not None and isinstance(repeated, int):
+                self._rtx_payload_types[repeated] = codec.payloadType
+        named = {codec.name.lower(): codec.payloadType for codec in parameters.codecs}
+        red, parity = named.get(RED), named.get(ULPFEC)
+        if red is not None and parity is not None and red in self._rtx_payload_types:  # a lost parity leaves a hole, too
+            self._protection = red, parity
+
+    def _is_protecting(self) -> bool:
+        """Parity costs a tenth and more, so only where packets are lost; a thin line's pictures are of one packet."""
+        return self._playout is not None and self._playout.loses(now()) and not self.line.is_thin
+
+    def _new_packet(self, timestamp: int, payload_type: int, payload: bytes, red: int | None, *, marker: bool) -> Sent:
+        """The next packet; what is protected, and parities, are carried in RED."""
+        if red is not None:
+            payload, payload_type = bytes((payload_type,)) + payload, red
+        at = now()
+        packet = Sent(self._sequence, timestamp, marker, payload_type, payload, at, at)
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        return packet
+
+    async def _send_first(self, packet: Sent) -> None:
+        self._history.keep(packet)
+        await self.transport._send_rtp(
+            self._serialised(packet, packet.payload_type, packet.sequence, self._ssrc, packet.payload)
+        )
+        self.stats.packets += 1
+        self.stats.octets += len(packet.payload)
+
+    async def _send_parities(self, mendable: Sequence[bytes], timestamp: int) -> None:
+        if self._protection is None or self._playout is None:
+            return
+        red, parity_type = self._protection
+        for parity in parities(mendable, 2 if self._playout.lost > LOST_OFTEN else 1):
+            await self._send_first(self._new_packet(timestamp, parity_type, parity, red, marker=False))
+
     def _negotiate_extensions(self, parameters: RTCRtpSendParameters) -> None:
         ids = {extension.uri: extension.id for extension in parameters.headerExtensions}
         if parameters.muxId and MID_URI in ids:
@@ -226,15 +264,20 @@ class MediaSender:
     def _serialised(
         self, packet: Sent, payload_type: int, sequence: int, ssrc: int, payload: bytes, *, probe: bool = False
     ) -> bytes:
+        send_time = ntp(time.time()) >> 14 & 0xFFFFFF  # 6.18 fixed point
+        number = self.line.number(RTP_HEADER + EXTENSIONS + len(payload), now(), probe=probe) if self._number_id else 0
+        return self._packed(packet, payload_type, sequence, ssrc, payload, send_time, number)
+
+    def _packed(
+        self, packet: Sent, payload_type: int, sequence: int, ssrc: int, payload: bytes, send_time: int, number: int
+    ) -> bytes:
         extensions = list(self._static_extensions)
         if self._playout_id and self._playout is not None:
             extensions.append((self._playout_id, self._playout.encoded(packet.at)))
         if self._send_time_id:
-            send_time = ntp(time.time()) >> 14 & 0xFFFFFF  # 6.18 fixed point
             extensions.append((self._send_time_id, send_time.to_bytes(3, "big")))
         if self._number_id:
-            size = RTP_HEADER + sum(1 + len(value) for _, value in extensions) + len(payload)
-            extensions.append((self._number_id, self.line.number(size, now(), probe=probe).to_bytes(2, "big")))
+            extensions.append((self._number_id, number.to_bytes(2, "big")))
         profile, value = rtp.pack_header_extensions(extensions)
         first = 0x90 if value else 0x80
         header = struct.pack("!BBHLL", first, packet.marker << 7 | payload_type, sequence, packet.timestamp, ssrc)
@@ -249,24 +292,26 @@ class MediaSender:
             self.wants_key = self.wants_key or (self.started and self._history.is_past(sequence, at))
             return
         if self._playout is not None:  # what waits on a line that fell is no reason to go on waiting
-            self._playout.lose(at, max(0.0, round_trip_s - self.stats.round_trip.queued_s))
+            way_s = max(0.0, round_trip_s - self.stats.round_trip.queued_s)
+            self._playout.lose(at, way_s, mended=self._protection is not None)
         self.stats.retransmitted += 1
         await self._repeat(packet)
 
     async def _repeat(self, packet: Sent, *, probe: bool = False) -> None:
         self.stats.repeated_octets += len(packet.payload)
-        if self._rtx_payload_type is None:
-            data = self._serialised(packet, self._payload_type, packet.sequence, self._ssrc, packet.payload)
+        rtx = self._rtx_payload_types.get(packet.payload_type)
+        if rtx is None:
+            data = self._serialised(packet, packet.payload_type, packet.sequence, self._ssrc, packet.payload)
         else:
             payload = struct.pack("!H", packet.sequence) + packet.payload
-            data = self._serialised(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc, payload, probe=probe)
+            data = self._serialised(packet, rtx, self._rtx_sequence, self._rtx_ssrc, payload, probe=probe)
             self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
         with contextlib.suppress(ConnectionError):
             await self.transport._send_rtp(data)
 
     def _probe(self) -> None:
         """See whether the line bears more, when it is time, with packets that were sent before: a viewer knows them already."""
-        if self._rtx_payload_type is None or (bps := self.line.probe(now())) is None:
+        if not self._rtx_payload_types or (bps := self.line.probe(now())) is None:
             return
         packets = self._history.largest(PROBE_PACKETS)
         self._probing = asyncio.create_task(self._probe_with(packets, bps))

@@ -18,6 +18,12 @@ VIDEO = [
     RTCRtpCodecParameters(mimeType="video/H264", clockRate=90_000, payloadType=102),
     RTCRtpCodecParameters(mimeType="video/rtx", clockRate=90_000, payloadType=103, parameters={"apt": 102}),
 ]
+PROTECTED = [
+    *VIDEO,
+    RTCRtpCodecParameters(mimeType="video/red", clockRate=90_000, payloadType=118),
+    RTCRtpCodecParameters(mimeType="video/rtx", clockRate=90_000, payloadType=119, parameters={"apt": 118}),
+    RTCRtpCodecParameters(mimeType="video/ulpfec", clockRate=90_000, payloadType=120),
+]
 AUDIO = [RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, channels=2, payloadType=111)]
 URIS = {4: MID_URI, 2: SEND_TIME_URI, 5: PLAYOUT_DELAY_URI, 6: TRANSPORT_URI}
 EXTENSIONS = [RTCRtpHeaderExtensionParameters(number, uri) for number, uri in URIS.items()]

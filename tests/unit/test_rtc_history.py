@@ -4,7 +4,7 @@ from streaming.rtc.history import GAP_S, LATE_S, ROOM, SAVED_S, SHARE, History, 
 
 
 def sent(sequence: int, size: int = 1000, at: float = 100.0) -> Sent:
-    return Sent(sequence, 0, False, bytes(size), at, at)
+    return Sent(sequence, 0, False, 102, bytes(size), at, at)
 
 
 def kept(count: int, **packet: int) -> History:

@@ -24,6 +24,17 @@ def test_what_is_asked_for_only_grows_until_the_line_is_calm():
     assert delay.at(120.0) == (40, 240)
 
 
+def test_where_most_losses_are_mended_repetitions_are_not_waited_for():
+    delay = PlayoutDelay(0, 200)
+    delay.lose(100.0, 0.052, mended=True)
+    assert delay.loses(100.1)
+    assert delay.at(100.1) == (0, 200)
+    for _ in range(60):
+        delay.report(0.05)
+    delay.lose(100.2, 0.052, mended=True)
+    assert delay.at(100.3) == (70, 270)
+
+
 def test_it_is_bounded():
     delay = PlayoutDelay(0, 200)
     delay.lose(100.0, 3.0)

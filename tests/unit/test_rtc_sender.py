@@ -6,12 +6,13 @@ from struct import unpack
 import pytest
 from aiortc import rtp
 
+from streaming.contract import now
 from streaming.rtc import history
 from streaming.rtc import sender as module
 from streaming.rtc.clock import MediaClock
 from streaming.rtc.line import Line
 from streaming.rtc.sender import MediaSender
-from tests.unit.rtc_fakes import VIDEO, Transport, send_parameters
+from tests.unit.rtc_fakes import PROTECTED, VIDEO, Transport, send_parameters
 
 
 class Stand:
@@ -154,6 +155,34 @@ async def test_what_was_sent_before_a_line_fell_or_a_key_picture_is_not_repeated
     assert [packet.payload for packet in stand.transport.packets()] == [b"one", b"two", b"key"]
     assert not sender.wants_key
     await asyncio.sleep(0)
+
+
+async def test_where_packets_are_lost_pictures_bring_what_mends_them(stand: Stand):
+    sender, transport = stand.sender, stand.transport
+    await sender.stop()
+    sender = MediaSender("video", transport, stand.line, stand.clock, stand.ready.append, stand.heard.append, (0, 200))  # type: ignore[arg-type]
+    await sender.send(send_parameters(PROTECTED))
+    begin = len(transport.packets())
+    await sender.transmit((b"one",), 0)
+    assert sender._playout is not None
+    sender._playout.lose(now(), 0.05)
+    await sender.transmit((b"two", b"three"), 3600)
+    plain, two, three, parity = transport.packets()[begin:]
+    assert (plain.payload_type, plain.payload) == (102, b"one")
+    assert [packet.payload_type for packet in (two, three, parity)] == [118] * 3
+    assert [packet.marker for packet in (two, three, parity)] == [0, 1, 0]
+    assert (two.payload, three.payload) == (b"\x66two", b"\x66three")
+    assert parity.payload[0] == 120
+    assert unpack("!H", parity.payload[3:5])[0] == two.sequence_number
+    xor = bytes(a ^ b for a, b in zip(b"two\0\0", b"three", strict=True))
+    assert parity.payload.endswith(xor)
+    sender.stats.round_trip.smoothed_s = 0.0
+    nack = rtp.RtcpRtpfbPacket(fmt=rtp.RTCP_RTPFB_NACK, ssrc=1, media_ssrc=sender._ssrc, lost=[parity.sequence_number])
+    for packet in sender._history.largest(4):
+        packet.at -= 1.0
+    await sender._handle_rtcp_packet(nack)
+    assert transport.packets()[-1].payload_type == 119
+    await sender.stop()
 
 
 async def test_a_line_is_probed_with_what_was_sent_before(stand: Stand, monkeypatch: pytest.MonkeyPatch):
