@@ -1,15 +1,18 @@
 """What an overload costs sessions on real workers, and what it does not: steps, misses, sound, and how soon all is back.
 
     python -m tests.e2e.overload_measure --sessions 4 --burners 4 --seconds 20
+    python -m tests.e2e.overload_measure --fault crash   # or freeze
 
-Opens sessions past admission, all on one worker if asked, lets tone into them
-in real time, and has processes that only burn CPU beside them for the middle
-of the time. One line a second and session; at the end what each phase was like.
+Opens sessions past admission, lets a tone into them in real time, and has
+processes that only burn CPU beside them for the middle of the time. With a
+fault, one more session on the same worker has a renderer that raises, or stops
+its worker, instead. Says who steps where, and what each phase was like.
 """
 
 import argparse
 import asyncio
 import contextlib
+import itertools
 import multiprocessing
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +32,7 @@ from tests.e2e.test_workers import speaking
 PORTRAIT = Path("engine/models/portraits/mei.mien").resolve()
 WARM_S = 8.0
 CALM_S = 40.0
+FRAMES_TO_FAULT = 100
 
 
 @dataclass
@@ -40,6 +44,7 @@ class Seen:
     jumped: int = 0  # emissions that never came
     missing: int = 0  # samples of sound
     late_ms: list[float] = field(default_factory=list[float])
+    still_s: float = 0.0  # the longest time without a new picture
 
 
 class Watcher:
@@ -48,7 +53,7 @@ class Watcher:
     def __init__(self, session: Remote) -> None:
         self.session, self.seen = session, Seen()
         self._last: Outgoing | None = None
-        self._missing = 0
+        self._drawn_at = now()
         self._task = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
@@ -60,6 +65,9 @@ class Watcher:
             if self._last is not None:
                 seen.jumped += outgoing.index - self._last.index - 1
             seen.missing += outgoing.missing
+            seen.still_s = max(seen.still_s, now() - self._drawn_at)
+            if outgoing.fresh:
+                self._drawn_at = now()
             self._last = outgoing
 
     @property
@@ -108,36 +116,45 @@ async def phase(name: str, watchers: Sequence[Watcher], seconds: float, *, until
         f"{name}: {now() - begun:.1f} s, {frames} emissions, {sum(seen.jumped for seen in every)} never came,",
         f"{100 * sum(seen.misses for seen in every) / max(1, frames):.2f} % without the picture they should have,",
         f"{sum(seen.missing for seen in every)} of {1920 * frames} samples missing,",
+        f"at most {max(seen.still_s for seen in every):.2f} s without a new picture",
     )
     say(line("  emission later than due, ms", np.concatenate([seen.late_ms for seen in every])))
 
 
 @contextlib.asynccontextmanager
-async def playing(sessions: int, workers: int, portrait: str) -> AsyncIterator[list[Watcher]]:
-    """Sessions with sound, wherever they fit or not."""
-    options = WorkerOptions(studio=STUDIOS["mesh"], warm=portrait)
+async def playing(sessions: int, workers: int, studio: str, portrait: str) -> AsyncIterator[tuple[Live, list[Watcher]]]:
+    """Sessions with sound, whether they fit or not."""
+    options = WorkerOptions(studio=studio, warm=portrait)
     live = Live(Path, workers=workers, options=options)
     await live.start()
     try:
         await until(lambda: all(worker.warm for worker in live.pool.workers))
-        places = iter(range(sessions))
+        places = itertools.count()
         live.pool.choose = lambda _: live.pool.workers[next(places) % workers]  # type: ignore[method-assign]
         async with contextlib.AsyncExitStack() as stack:
             opened = [await live.open(SessionSettings(portrait, seed=k)) for k in range(sessions)]
             for session in opened:
                 await stack.enter_async_context(speaking(session))
-            yield [Watcher(session) for session in opened]
+            yield live, [Watcher(session) for session in opened]
     finally:
         await live.close()
 
 
 async def measure(sessions: int, workers: int, burners: int, seconds: float) -> None:
     """Calm, overload, calm again until all are drawn in full."""
-    async with playing(sessions, workers, str(PORTRAIT)) as watchers:
+    async with playing(sessions, workers, STUDIOS["mesh"], str(PORTRAIT)) as (_, watchers):
         await phase("calm", watchers, WARM_S)
         with burning(burners):
             await phase("overload", watchers, seconds)
         await phase("after", watchers, CALM_S, until_full=True)
+
+
+async def measure_fault(fault: str, sessions: int, seconds: float) -> None:
+    """Calm, and a while in which one more session on the same worker fails."""
+    async with playing(sessions, 1, "tests.fake_studio:FakeStudio", "grey-80") as (live, watchers):
+        await phase("calm", watchers, WARM_S)
+        await live.open(SessionSettings(f"{fault}-{FRAMES_TO_FAULT}"))
+        await phase(fault, watchers, seconds)
 
 
 def main() -> None:
@@ -146,7 +163,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--burners", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--fault", choices=("crash", "freeze"), help="of one session, in the place of burners")
     options = parser.parse_args()
+    if options.fault:
+        asyncio.run(measure_fault(options.fault, options.sessions, options.seconds))
+        return
     asyncio.run(measure(options.sessions, options.workers, options.burners, options.seconds))
 
 

@@ -161,7 +161,8 @@ async def watch(seconds: float, config: RtcConfig, *, steps: bool = False, **set
                 count = stats.get("jitterBufferEmittedCount") or 1
                 wanted = (
                     "kind framesDecoded framesDropped freezeCount keyFramesDecoded packetsLost jitter bytesReceived"
-                    " concealedSamples totalSamplesReceived insertedSamplesForDeceleration removedSamplesForAcceleration pliCount nackCount"
+                    " concealedSamples totalSamplesReceived insertedSamplesForDeceleration removedSamplesForAcceleration"
+                    " pliCount nackCount"
                 )
                 say(
                     {k: stats[k] for k in wanted.split() if k in stats},

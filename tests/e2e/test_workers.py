@@ -207,9 +207,9 @@ async def test_a_renderer_that_stalls_takes_no_sound_and_no_picture_from_the_oth
             assert max(np.abs(frame.audio).max() for frame in frames[5:]) > 16_000
             assert min(map(grey, frames)) >= 80  # its face
             await until(lambda: live.pool.workers[0].pid not in (None, pid))
+            await (await frozen).close()  # it would stall the new one, too
             await comes_to(steady, "live")
             assert (await fresh(steady))[0].index > before.index
-        await (await frozen).close()
 
 
 async def test_an_overload_costs_pictures_and_their_size_but_no_sound() -> None:
