@@ -29,11 +29,11 @@ from streaming.rtc.reach import Reach, this_host
 from streaming.rtc.receiver import VoiceReceiver
 from streaming.rtc.sender import PLAYOUT_DELAY_URI, MediaSender
 from streaming.rtc.servers import IceServers
+from streaming.worker.pool import available_cores
 
 log = logging.getLogger(__name__)
 
 CAMERA_CODECS = ("VP8", "H264")  # what a camera may send, the one that browsers code with least delay first
-ENCODER_THREADS = 2
 SPEAKERS_MAX = 6  # of one session, connecting ones included; one is heard, one is seen
 
 
@@ -108,7 +108,7 @@ class Peers:
         self._peers: dict[str, Peer] = {}
         self._broadcasts: dict[str, Broadcast] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pool = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
+        self._pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="encode")
 
     async def speak(self, session: LiveSession, sdp: str) -> tuple[Peer, str]:
         """Take a peer's voice, camera or both for a session; once connected it replaces who brought the same before.
