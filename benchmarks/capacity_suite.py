@@ -135,9 +135,8 @@ def within_budget(found: Findings, settings: PipelineSettings) -> bool:
 
 def run_suite(settings: PipelineSettings, voice: NDArray[np.float32], most: int | None, plots: Path | None = None) -> Outcome:
     """Measure; at most `most` sessions are tried, by default as many as the workers have places."""
-    places = PLACES * (pipeline.worker_options(settings)[0] or available_cores())
     before = calibrate()
-    admitted, tried = in_loop(_measure(settings, voice, min(most or places, places)))
+    admitted, tried = in_loop(_measure(settings, voice, most))
     apart = None if settings.encode else engine_suite.measure(_alone(settings), voice, "encoders", mouth_seen=False)
     outcome = Outcome(settings_json(settings, len(voice)), codec=settings.codec)
     _report(outcome, settings, admitted, tried)
@@ -155,8 +154,10 @@ def _alone(settings: PipelineSettings) -> PipelineSettings:
     return dataclasses.replace(settings, encode=True, sessions=1)
 
 
-async def _measure(settings: PipelineSettings, voice: NDArray[np.float32], most: int) -> tuple[Admitted, list[Tried]]:
+async def _measure(settings: PipelineSettings, voice: NDArray[np.float32], most: int | None) -> tuple[Admitted, list[Tried]]:
     async with pipeline.serving(settings) as live:
+        places = PLACES * len(live.pool.workers)
+        most = min(most or places, places)
         admitted = await _let_in(live, settings, voice, most)
     tried = [admitted.one_by_one] if admitted.one_by_one.findings else []
     search = Search(admitted.most, most)

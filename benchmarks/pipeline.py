@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Final, Self, cast
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
-from benchmarks.environment import Busy, resident_mb
+from benchmarks.environment import Busy, own_cpu_s, resident_mb
 from benchmarks.mouth import Window
 from benchmarks.studio import STUDIOS
 from engine.timeline import SAMPLE_RATE_HZ
@@ -181,18 +180,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """CPU seconds: of the workers' processes, of the event loop's thread, and of the other threads beside it (encoders)."""
+    """CPU seconds: of the processes (workers, a GPU's), of the event loop's thread, and of the others beside it (encoders)."""
 
     workers_s: float
     loop_s: float
     encode_s: float
 
     @classmethod
-    def until_now(cls, live: Live) -> "Spent":
+    def until_now(cls) -> "Spent":
         """Running totals; to be asked for in the event loop."""
-        workers = [psutil.Process(worker.pid).cpu_times() for worker in live.pool.workers if worker.pid is not None]
-        loop_s = time.thread_time()
-        return cls(sum(times.user + times.system for times in workers), loop_s, time.process_time() - loop_s)
+        all_s, loop_s, process_s = own_cpu_s(), time.thread_time(), time.process_time()
+        return cls(all_s - process_s, loop_s, process_s - loop_s)
 
     def since(self, before: "Spent") -> "Spent":
         """What was added."""
@@ -333,12 +331,12 @@ class Audience:
         await asyncio.sleep(WARM_S)
         late = np.zeros(math.ceil((total + SPARE_S) / LOOP_STEP_S))
         measuring = asyncio.create_task(_measure_loop(late))
-        busy, found.began, before = Busy(), now(), Spent.until_now(self._live)
+        busy, found.began, before = Busy(), now(), Spent.until_now()
         while (left := found.began + total - now()) > 0:
             await asyncio.sleep(min(0.5, left))
             if watch:
                 watch(now() - found.began)
-        found.ended, found.spent = now(), Spent.until_now(self._live).since(before)
+        found.ended, found.spent = now(), Spent.until_now().since(before)
         found.cpu_s, found.busy = busy.own_cpu_s(), busy.summary()
         found.resident_mb = resident_mb()
         found.loop_late_s = late[late > 0]

@@ -218,6 +218,7 @@ def _soak(args: argparse.Namespace) -> "Outcome":
 def _pipeline_settings(args: argparse.Namespace) -> "PipelineSettings":
     from benchmarks import inputs
     from benchmarks.pipeline import PipelineSettings
+    from engine.runtime import placement
 
     models = _models(args)
     return PipelineSettings(
@@ -230,7 +231,7 @@ def _pipeline_settings(args: argparse.Namespace) -> "PipelineSettings":
         workers=args.workers,
         renderer=args.renderer,
         models=models,
-        device=args.device if models else "cpu",
+        device=placement.chosen(args.device).device if models else placement.CPU,
         encode=not args.no_encode,
         codec=args.codec,
         stall_ms=args.inject_stall_ms,
