@@ -34,6 +34,7 @@ CONNECTION = (
     "_closing", "_early_checks", "_event_waiter", "_nominated", "_query_consent_task", "_queue", "_remote_candidates",
     "connect", "get_component_candidates",
 )  # fmt: skip
+PAYLOAD_TYPES = frozenset((*range(35, 64), *range(96, 128)))  # what may be given out (RFC 3551, 5761)
 STUN = range(4)  # a datagram's first byte (RFC 7983)
 _CHECK_POLL_S = 0.005
 _parse_stun = aioice.stun.parse_message
@@ -140,9 +141,10 @@ def accept_codecs(pc: RTCPeerConnection, transceiver: RTCRtpTransceiver, names: 
     """Accept codecs that aiortc does not know, and their repetition, if offered; call it between offer and answer."""
     for media in SessionDescription.parse(pc.remoteDescription.sdp).media:
         if media.rtp.muxId == transceiver.mid:
-            offered = [codec for codec in media.rtp.codecs if codec.name.lower() in names]
+            valid = [codec for codec in media.rtp.codecs if codec.payloadType in PAYLOAD_TYPES]
+            offered = [codec for codec in valid if codec.name.lower() in names]
             types = {codec.payloadType for codec in offered}
-            repeated = [codec for codec in media.rtp.codecs if is_rtx(codec) and codec.parameters.get("apt") in types]
+            repeated = [codec for codec in valid if is_rtx(codec) and codec.parameters.get("apt") in types]
             transceiver._codecs = [*transceiver._codecs, *offered, *repeated]
 
 

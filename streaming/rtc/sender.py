@@ -214,9 +214,9 @@ class MediaSender:
 
     def _negotiate_repetition(self, parameters: RTCRtpSendParameters) -> None:
         for codec in parameters.codecs:
-            repeated = codec.parameters.get("apt")
-            if is_rtx(codec) and codec.payloadType is not None and isinstance(repeated, int):
-                self._rtx_payload_types[repeated] = codec.payloadType
+            repeated, payload_type = codec.parameters.get("apt"), codec.payloadType
+            if is_rtx(codec) and isinstance(repeated, int) and payload_type is not None and payload_type < 128:
+                self._rtx_payload_types[repeated] = payload_type
         named = {codec.name.lower(): codec.payloadType for codec in parameters.codecs}
         red, parity = named.get(RED), named.get(ULPFEC)
         if red is not None and parity is not None and red in self._rtx_payload_types:  # a lost parity leaves a hole, too
