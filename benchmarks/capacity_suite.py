@@ -53,7 +53,7 @@ PARTS: Final = ("workers", "loop", "encode")
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """So many sessions at once, and how that went; `findings` is None when none, or not all, had a place."""
+    """So many sessions at once, and how that went; `findings` is None when not all had a place, or nothing came."""
 
     sessions: int
     fits: bool
@@ -234,6 +234,8 @@ def _judged(run: Run) -> Tried:
     if not run.takes:
         return Tried(0, False, None)
     found = engine_suite.read(run)
+    if found.residence is None or found.miss_rate is None:
+        return Tried(len(run.takes), False, None)
     return Tried(len(run.takes), within_budget(found, run.settings), found)
 
 
@@ -286,7 +288,7 @@ def _figures(one: Tried) -> dict[str, Metric]:
 def _rows(one: Tried) -> list[Row]:
     verdict = "within budget" if one.fits else "not within budget"
     if one.findings is None:
-        return [Row(f"{one.sessions} sessions", None, (), "no place for so many")]
+        return [Row(f"{one.sessions} sessions", None, (), "no place for so many, or nothing came")]
     shares = ", ".join(f"{part} {one.share(part):.2f}" for part in PARTS) + f", others {one.others:.2f}"
     note = f"misses {one.findings.miss_rate:.2%}; cores: {shares}; {one.pictures_per_s:.0f} pictures/s: {verdict}"
     return [Row(f"{one.sessions} sessions: residence_ms", one.findings.residence, (), note)]

@@ -111,8 +111,9 @@ def test_suite_capacity(
     assert status == 0
     assert 0 <= metrics["capacity_sessions"] <= 2
     assert 1 <= metrics["admitted_sessions"] <= 2
-    assert metrics["tried"]
-    for tried in metrics["tried"]:
+    played = [tried for tried in metrics["tried"] if "engine_residence_ms" in tried]
+    assert played
+    for tried in played:
         assert set(tried["engine_residence_ms"]) == DISTRIBUTION
         assert 0 <= tried["deadline_miss_rate"] <= 1
         assert min(tried[f"{part}_cores"] for part in ("workers", "loop", "encode", "others")) >= 0
