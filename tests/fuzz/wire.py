@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import socket
 import time
@@ -117,6 +118,7 @@ async def _house() -> AsyncIterator[tuple[str, int]]:
         session, port = (await house.sessions.open(SessionSettings("amara"))).id, runner.addresses[0][1]
         for request in requests(session):
             await _answer(port, 0, request)
+        gc.freeze()  # as the server does when it is warm
         yield session, port
     finally:
         await runner.cleanup()
