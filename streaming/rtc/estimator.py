@@ -189,7 +189,7 @@ class LineEstimator:
         steep = self.estimate_bps < STEEP * before
         self._pause_s = PROBES_S[0] if steep else self._pause_s
         self._probe_at = at + self._pause_s
-        if not steep:
+        if not steep or self.queued_s < WAITING_S:
             return 0.0
         last = self._arrived[-1].packet
         under_way = max(0.0, (self._sent_at - last.sent)) * before / self.estimate_bps
