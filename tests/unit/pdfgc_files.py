@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from engine.contract import GraphSpec
 from engine.render.pdfgc.latent import MOTION
-from engine.render.pdfgc.networks import Sizes, specs
+from engine.render.pdfgc.networks import CODED, Sizes, specs
 from engine.runtime.signature import KEY, encode
 
 SIZES = Sizes(image=16, seen=24, appearance=12, channels=4, side=2)
-NAMES = tuple(specs())
+NAMES = tuple(name for name in specs() if name != CODED)
 
 _MEAN = ("ReduceMean", ["image"], ["mean"], {"axes": [2, 3], "keepdims": 0})
 Node = tuple[str, list[str], list[str], dict[str, Any]]

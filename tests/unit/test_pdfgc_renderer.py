@@ -1,22 +1,24 @@
 """The `pdfgc` renderer with stand-ins for its networks: the laws of renderers, and what moves which part of the latent."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.contract import GraphRequest, GraphSpec, Motion
+from engine.contract import Graph, GraphRequest, GraphSpec, Motion
 from engine.face.align import three_points
 from engine.face.fields import fields
 from engine.features.decimate import BLOCK, Decimator
 from engine.features.pdfgc import FIRST_PICTURE, MelStream, pictures_of, windows_of
 from engine.media import AudioChunk, VideoFrame
+from engine.render.colour import to_i420
 from engine.render.pdfgc.driver import Driver, Track
 from engine.render.pdfgc.face import appearance_of
-from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, POSE
+from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, POSE, to_8bit
 from engine.render.pdfgc.lips import NEEDS_MS, Lips
-from engine.render.pdfgc.networks import Networks
+from engine.render.pdfgc.networks import CODED, Networks, specs
 from engine.render.pdfgc.renderer import PdfgcRenderer
 from tests.unit.avatars import synthetic_avatar
 from tests.unit.pdfgc_files import SIZES, write
@@ -92,6 +94,27 @@ def test_pictures_have_the_size_asked_for_and_say_what_they_depict(networks: Net
     assert frame.sample == _centre(3)
     with pytest.raises(ValueError, match="needs prepare"):
         renderer.finish({})
+
+
+class _Coded:
+    """A generator whose pictures are coded."""
+
+    def __init__(self, generator: Graph) -> None:
+        self.spec = specs(SIZES)[CODED]
+        self._generator = generator
+
+    def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+        rgb = to_8bit(np.asarray(self._generator.run(inputs)["image"], np.float32))[0]
+        i420 = np.empty((SIZES.image * 3 // 2, SIZES.image), np.uint8)
+        to_i420(rgb, i420)
+        return {"i420": i420[None]}
+
+
+def test_a_coded_picture_is_the_same_but_for_its_coding(networks: Networks, tmp_path: Path) -> None:
+    shared = {graph.spec.name: graph for graph in (networks.audio, networks.appearance, _Coded(networks.generator))}
+    coded = Networks.of(write(tmp_path), shared)
+    pictures = [_draw(_renderer(each), _motion(3, jawOpen=0.5)).rgb for each in (networks, coded)]
+    assert np.abs(pictures[0].astype(int) - pictures[1]).max() <= 3
 
 
 def test_people_look_different(networks: Networks) -> None:

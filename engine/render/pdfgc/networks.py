@@ -5,6 +5,7 @@ pdfgc_audio.onnx        a window of sound -> lips
 pdfgc_bridge.onnx       controls -> lips, expression, eyes, pose (may be missing: then only sound moves the face)
 pdfgc_motion.onnx       a picture of a driving face -> expression, eyes, pose (may be missing)
 pdfgc_generator.onnx    latent and map -> picture
+pdfgc_generator_i420.onnx   the same, its picture coded: what a GPU runs, an eighth of the bytes to fetch (may be missing)
 pdfgc.json              {"gains": [lips, expression, eyes, pose]} (may be missing: the published ones)
 
 Here a folder is checked and loaded; `specs` is what each file has to be.
@@ -24,9 +25,8 @@ from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, MOTION, POSE, Gai
 from engine.runtime import placement
 from engine.runtime.batches import Batches
 
-OPTIONAL: Final = ("bridge", "motion")
-ASKED: Final = ("audio", "generator")
-"""What a picture is asked of: run for many sessions at once."""
+CODED: Final = "generator_i420"
+OPTIONAL: Final = ("bridge", "motion", CODED)
 CURE: Final = "make the folder by ./mien export pdfgc, or from the official files by ./mien export import-pdfgc"
 
 
@@ -57,15 +57,14 @@ def specs(sizes: Sizes = Sizes()) -> Mapping[str, GraphSpec]:
         TensorSpec(name, (1, length))
         for name, length in (("lips", LIPS), ("expression", EXPRESSION), ("eyes", EYES), ("pose", POSE))
     )
+    told = (TensorSpec("latent", (1, sizes.appearance + MOTION)), start)
     ends = {
         "appearance": ((seen,), (TensorSpec("feature", (1, sizes.appearance)), start)),
         "audio": ((TensorSpec("mel", (1, 1, BANDS, FRAMES), low=0.0),), (lips,)),
         "bridge": ((TensorSpec("controls", (1, len(CHANNELS))),), (lips, expression, eyes, pose)),
         "motion": ((seen,), (expression, eyes, pose)),
-        "generator": (
-            (TensorSpec("latent", (1, sizes.appearance + MOTION)), start),
-            (TensorSpec("image", (1, 3, sizes.image, sizes.image)),),
-        ),
+        "generator": (told, (TensorSpec("image", (1, 3, sizes.image, sizes.image)),)),
+        CODED: (told, (TensorSpec("i420", (1, sizes.image * 3 // 2, sizes.image), "uint8"),)),
     }
     return {name: GraphSpec(f"pdfgc_{name}", inputs, outputs) for name, (inputs, outputs) in ends.items()}
 
@@ -107,13 +106,14 @@ class Networks:
             ModelError, MissingDependency: as `load` does.
         """
         paths = found(folder)
-        for name in (*ASKED, "appearance"):
+        drawing = CODED if f"pdfgc_{CODED}" in shared else "generator"
+        for name in (drawing, "audio", "appearance"):
             if f"pdfgc_{name}" not in shared:
                 raise ModelError(f"{paths[name]} does not fit the others: {CURE}")
-        graphs = {name: graph for name in paths if (graph := shared.get(f"pdfgc_{name}")) is not None}
+        graphs = {name.removeprefix("pdfgc_"): graph for name, graph in shared.items()}
         if "bridge" in paths:
             graphs["bridge"] = placement.load(paths["bridge"], placement.CPU)
-        appearance, generator = graphs["appearance"], graphs["generator"]
+        appearance, generator = graphs["appearance"], graphs[drawing]
         sizes = _sizes(folder, appearance.spec, generator.spec)
         for name, graph in graphs.items():
             _compare(folder, name, graph.spec, specs(sizes)[name])
@@ -128,9 +128,11 @@ def shared_graphs(folder: Path, threads: int = 1, device: str = placement.CPU) -
         ModelError, MissingDependency, DeviceError: as `Networks.load` does.
     """
     paths = found(folder)
-    graphs = {name: Batches.of(paths[name], device, threads if name == "generator" else 1) for name in ASKED}
-    return {f"pdfgc_{name}": graph for name, graph in graphs.items()} | {
-        "pdfgc_appearance": placement.load(paths["appearance"], device)
+    drawing = CODED if CODED in paths and placement.chosen(device).half else "generator"
+    return {
+        "pdfgc_audio": Batches.of(paths["audio"], device),
+        f"pdfgc_{drawing}": Batches.of(paths[drawing], device, threads),
+        "pdfgc_appearance": placement.load(paths["appearance"], device),
     }
 
 

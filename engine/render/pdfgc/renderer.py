@@ -11,6 +11,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.contract.graph import GraphRequest
 from engine.contract.motion import Motion
@@ -102,7 +103,7 @@ class PdfgcRenderer:
         expression, eyes, pose = (self._moved(part, asked[part], motion.sample) for part in ("expression", "eyes", "pose"))
         latent = np.concatenate((self._appearance.feature, self._codes.next(lips, expression, eyes, pose)))
         said = yield GraphRequest(self._networks.generator, {"latent": latent[None], "map": self._appearance.map})
-        square = to_8bit(np.asarray(said["image"], np.float32))[0]
+        square = _square(said)
         method = cv2.INTER_CUBIC if len(square) <= self.size else cv2.INTER_AREA
         cv2.resize(square, (self.size, self.size), dst=self._rgb, interpolation=method)
         return VideoFrame(motion.sample, self._rgb)
@@ -118,3 +119,10 @@ class PdfgcRenderer:
         """A part as a driving face has it, or as asked for where there is none."""
         track = self._driven.get(part)
         return self._handover[part].next(track.at(sample) if track else None, asked)
+
+
+def _square(said: Said) -> NDArray[np.uint8]:
+    """uint8[S, S, 3] RGB: the picture of a generator, coded or not."""
+    if "i420" in said:
+        return np.asarray(cv2.cvtColor(np.asarray(said["i420"][0], np.uint8), cv2.COLOR_YUV2RGB_I420), np.uint8)
+    return to_8bit(np.asarray(said["image"], np.float32))[0]
