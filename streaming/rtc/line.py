@@ -39,7 +39,7 @@ class Line:
         self._estimator = LineEstimator(ceiling_bps / PICTURE + VOICE_LINE_BPS)
         self._sent: list[SentPacket | None] = [None] * ROOM
         self._next = 0
-        self._reported = False
+        self.reports = 0  # that were heard about packets
         self._arrived = 0.0
 
     @property
@@ -60,7 +60,7 @@ class Line:
 
     def hear(self, feedback: Feedback, at: float) -> bool:
         """Take the viewer's report about packets; whether what was sent before is worthless now, as it fell steeply."""
-        self._reported = True
+        self.reports += 1
         outcomes: list[tuple[SentPacket, float | None]] = []
         for index, arrival in enumerate(feedback.arrivals):
             number = (feedback.base + index) & 0xFFFF
@@ -77,12 +77,12 @@ class Line:
 
     def report(self, report: LineReport, at: float) -> None:
         """Take the viewer's report of a second, or its estimate; they say nothing where it reports every packet."""
-        if not self._reported:
+        if not self.reports:
             self.picture_bps = self._control.update(report, at)
 
     def probe(self, at: float) -> float | None:
         """See `LineEstimator.probe`."""
-        return self._estimator.probe(at) if self._reported else None
+        return self._estimator.probe(at) if self.reports else None
 
     def _aim(self, bps: int) -> None:
         if abs(bps - self.picture_bps) > STEP * self.picture_bps or bps == self._ceiling_bps:

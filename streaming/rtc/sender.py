@@ -57,6 +57,7 @@ class SenderStats:
     packets: int = 0
     octets: int = 0
     sent_bps: float = 0.0  # payload, repetitions too; the lower of the last two seconds: a key frame is no rate
+    parities: int = 0
     retransmitted: int = 0
     repeated_octets: int = 0
     key_requests: int = 0
@@ -249,6 +250,7 @@ class MediaSender:
         red, parity_type = self._protection
         for parity in parities(mendable, 2 if self._playout.lost > LOST_OFTEN else 1):
             await self._send_first(self._new_packet(timestamp, parity_type, parity, red, marker=False))
+            self.stats.parities += 1
 
     def _negotiate_extensions(self, parameters: RTCRtpSendParameters) -> None:
         ids = {extension.uri: extension.id for extension in parameters.headerExtensions}
