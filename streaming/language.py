@@ -2,7 +2,7 @@
 
 A message is a header (length of what follows, kind), then its body. What
 kinds there are, and how a body looks, is a `Language`'s matter:
-`streaming.worker.messages` and `streaming.camera.messages` are two.
+`streaming.worker.messages`, `streaming.camera.messages` and `streaming.device.messages` are three.
 """
 
 import contextlib
