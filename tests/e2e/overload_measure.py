@@ -1,11 +1,12 @@
 """What an overload costs sessions on real workers, and what it does not: steps, misses, sound, and how soon all is back.
 
+    python -m tests.e2e.overload_measure --sessions 4 --extra 4 --seconds 20
     python -m tests.e2e.overload_measure --sessions 4 --burners 4 --seconds 20
     python -m tests.e2e.overload_measure --fault crash   # or freeze
 
 Opens sessions past admission, lets a tone into them in real time, and has
-processes that only burn CPU beside them for the middle of the time. With a
-fault, one more session on the same worker has a renderer that raises, or stops
+more sessions (--extra), or processes that only burn CPU, beside them for the
+middle of the time. With a fault, one more session on the same worker has a renderer that raises, or stops
 its worker, instead. Says who steps where, and what each phase was like.
 """
 
@@ -132,20 +133,28 @@ async def playing(sessions: int, workers: int, studio: str, portrait: str) -> As
         places = itertools.count()
         live.pool.choose = lambda _: live.pool.workers[next(places) % workers]  # type: ignore[method-assign]
         async with contextlib.AsyncExitStack() as stack:
-            opened = [await live.open(SessionSettings(portrait, seed=k)) for k in range(sessions)]
-            for session in opened:
-                await stack.enter_async_context(speaking(session))
-            yield live, [Watcher(session) for session in opened]
+            yield live, [await watched(live, portrait, stack) for _ in range(sessions)]
     finally:
         await live.close()
 
 
-async def measure(sessions: int, workers: int, burners: int, seconds: float) -> None:
+async def watched(live: Live, portrait: str, stack: contextlib.AsyncExitStack) -> Watcher:
+    """One more session, with a voice."""
+    session = await live.open(SessionSettings(portrait))
+    await stack.enter_async_context(speaking(session))
+    return Watcher(session)
+
+
+async def measure(sessions: int, workers: int, burners: int, extra: int, seconds: float) -> None:
     """Calm, overload, calm again until all are drawn in full."""
-    async with playing(sessions, workers, STUDIOS["mesh"], str(PORTRAIT)) as (_, watchers):
+    async with playing(sessions, workers, STUDIOS["mesh"], str(PORTRAIT)) as (live, watchers):
         await phase("calm", watchers, WARM_S)
         with burning(burners):
-            await phase("overload", watchers, seconds)
+            async with contextlib.AsyncExitStack() as stack:
+                more = [await watched(live, str(PORTRAIT), stack) for _ in range(extra)]
+                await phase("overload", [*watchers, *more], seconds)
+            for watcher in more:
+                await watcher.session.close()
         await phase("after", watchers, CALM_S, until_full=True)
 
 
@@ -161,14 +170,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--burners", type=int, default=4)
+    parser.add_argument("--burners", type=int, default=0)
+    parser.add_argument("--extra", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--fault", choices=("crash", "freeze"), help="of one session, in the place of burners")
     options = parser.parse_args()
     if options.fault:
         asyncio.run(measure_fault(options.fault, options.sessions, options.seconds))
         return
-    asyncio.run(measure(options.sessions, options.workers, options.burners, options.seconds))
+    asyncio.run(measure(options.sessions, options.workers, options.burners, options.extra, options.seconds))
 
 
 if __name__ == "__main__":
