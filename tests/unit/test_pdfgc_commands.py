@@ -1,5 +1,7 @@
 """`mien render` and `mien serve --renderer pdfgc` from their options to films and workers, with stand-ins for the networks."""
 
+import asyncio
+import sys
 import wave
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from streaming.cli.main import main
 from streaming.config import ServerConfig
-from streaming.server import workers_of
+from streaming.server import device_of, workers_of
 from streaming.worker.options import STUDIOS, WorkerOptions
 from streaming.worker.pool import available_cores
 from tests.unit.pdfgc_files import write
@@ -84,7 +86,7 @@ def test_serve_says_what_is_missing_before_it_begins(tmp_path: Path, capsys: pyt
 
 
 def test_one_worker_has_all_cores_for_its_networks(tmp_path: Path) -> None:
-    config = ServerConfig(renderer="pdfgc", models=tmp_path)
+    config = ServerConfig(renderer="pdfgc", models=tmp_path, device="cpu")
     workers, options = workers_of(config, tmp_path / "mei.mien")
     assert (workers, options.studio, options.models) == (1, STUDIOS["pdfgc"], str(tmp_path))
     assert options.threads == available_cores()
@@ -98,3 +100,15 @@ def test_a_worker_is_told_of_networks_and_threads() -> None:
     assert WorkerOptions.decode(options.encode()) == options
     assert type(options.make_studio()).__name__ == "PdfgcStudio"
     assert type(WorkerOptions().make_studio()).__name__ == "MeshStudio"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sockets without a file are Linux's")
+def test_a_gpus_networks_have_a_process_of_their_own_and_workers_the_cores(tmp_path: Path) -> None:
+    config = ServerConfig(renderer="pdfgc", models=tmp_path, device="cuda:0")
+    assert device_of(replace(config, device="cpu")) is None
+    assert device_of(ServerConfig(device="cuda:0")) is None
+    device = device_of(config)
+    assert device is not None
+    workers, options = workers_of(config, tmp_path / "mei.mien", device)
+    assert (workers, options.threads, options.served) == (None, 1, device.address)
+    asyncio.run(device.close())
