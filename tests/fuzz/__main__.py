@@ -4,8 +4,7 @@ Each parser runs in a process of its own, so that one that crashes is told from
 one that raises. Of each: inputs, how many raised what nobody expects, the
 longest an input took (it holds the event loop up for so long), and bytes of log
 per input. Inputs are told by their numbers: `--first N --inputs 1` repeats one.
-With `--coverage SECONDS` atheris (Linux; `pip install atheris`) looks for inputs that
-reach new code instead.
+`tests.fuzz.coverage` looks for inputs that reach new code.
 """
 
 import argparse
@@ -13,31 +12,12 @@ import sys
 from typing import Final
 
 from tests.fuzz.feeding import SLOW_MS, apart
-from tests.fuzz.mutation import mutant
 from tests.fuzz.parsers import PARSERS
 from tests.fuzz.wire import WIRES
 
 INPUTS: Final = 10_000
 ALL: Final = (*PARSERS, *WIRES)
 TOLD: Final = 3  # failures of a parser that are told whole
-
-
-def explore(name: str, seconds: int) -> None:
-    """Let atheris look for inputs that reach new code; returns only if it finds none that raises."""
-    import atheris  # pyright: ignore
-
-    parser = PARSERS[name]
-    seeds = parser.seeds()
-
-    def one(data: bytes) -> None:
-        parser.feed(data)
-
-    def mutated(data: bytes, most: int, seed: int) -> bytes:
-        return mutant([data, *seeds] if data else seeds, seed)[:most]
-
-    atheris.instrument_all()  # pyright: ignore
-    atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-max_len=4096"], one, custom_mutator=mutated)
-    atheris.Fuzz()
 
 
 def main() -> int:
@@ -48,14 +28,9 @@ def main() -> int:
     parser.add_argument("parsers", nargs="*", metavar="PARSER", help=f"default: all of {', '.join(ALL)}")
     parser.add_argument("--inputs", type=int, default=INPUTS, metavar="N", help=f"for each; default {INPUTS}")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first input; default 0")
-    parser.add_argument("--coverage", type=int, metavar="SECONDS", help="let atheris explore one parser for so long")
     args = parser.parse_args()
     if unknown := set(args.parsers) - set(ALL):
         parser.error(f"there is no parser {min(unknown)}; there are {', '.join(ALL)}")
-    if args.coverage:
-        if len(args.parsers) != 1 or args.parsers[0] not in PARSERS:
-            parser.error("--coverage explores one parser, none of a whole server")
-        explore(args.parsers[0], args.coverage)
     say = sys.stdout.write
     say(f"{'parser':<10} {'inputs':>7} {'raised':>7} {'slowest ms':>11} {'log B each':>11}\n")
     good = True
