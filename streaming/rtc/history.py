@@ -28,6 +28,7 @@ class Sent:
     payload: bytes
     first: float
     at: float
+    playout: bytes = b""  # the delay it asked for: a repetition must be what parities are of
 
 
 class History:

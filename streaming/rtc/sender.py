@@ -232,7 +232,8 @@ class MediaSender:
         if red is not None:
             payload, payload_type = bytes((payload_type,)) + payload, red
         at = now()
-        packet = Sent(self._sequence, timestamp, marker, payload_type, payload, at, at)
+        playout = self._playout.encoded(at) if self._playout is not None else b""
+        packet = Sent(self._sequence, timestamp, marker, payload_type, payload, at, at, playout)
         self._sequence = (self._sequence + 1) & 0xFFFF
         return packet
 
@@ -274,8 +275,8 @@ class MediaSender:
         self, packet: Sent, payload_type: int, sequence: int, ssrc: int, payload: bytes, send_time: int, number: int
     ) -> bytes:
         extensions = list(self._static_extensions)
-        if self._playout_id and self._playout is not None:
-            extensions.append((self._playout_id, self._playout.encoded(packet.at)))
+        if self._playout_id and packet.playout:
+            extensions.append((self._playout_id, packet.playout))
         if self._send_time_id:
             extensions.append((self._send_time_id, send_time.to_bytes(3, "big")))
         if self._number_id:
