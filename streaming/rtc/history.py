@@ -13,6 +13,10 @@ SHARE: Final = 0.3
 """Of a line's rate may go into repetitions: what is lost for want of room is not mended by sending more."""
 SAVED_S: Final = 0.25
 """What was not repeated in so long may be made up for at once."""
+MENDED_MOST: Final = 70
+"""Where parities are sent, a packet so many back is not repeated but a key frame made. Chromium forgets parities that are
+100 packets behind the newest; a picture of H.264 that was held up for longer then has a hole behind it that nothing fills,
+and it waits for 3 s before it asks for a key frame."""
 MOST_BPS: Final = 4_000_000
 """What is taken for the rate of a line that is not thin."""
 
@@ -36,13 +40,16 @@ class History:
 
     def __init__(self) -> None:
         self._packets: list[Sent | None] = [None] * ROOM
-        self._begin = 0
+        self._begin = self._newest = 0
+        self.reach = ROOM
+        """Packets that may have followed one that is repeated."""
         self._room = math.inf  # bytes that may be repeated now
         self._filled_at = 0.0
 
     def keep(self, packet: Sent) -> None:
         """A packet has been sent; the oldest is forgotten."""
         self._packets[packet.sequence % ROOM] = packet
+        self._newest = packet.sequence
         if (packet.sequence - self._begin) & 0xFFFF >= 0x4000:
             self._begin = (packet.sequence - ROOM) & 0xFFFF
 
@@ -61,7 +68,8 @@ class History:
     def is_past(self, sequence: int, at: float) -> bool:
         """Whether a packet will not be repeated any more, though it is needed."""
         packet = self._packets[sequence % ROOM]
-        return self._is_needed(sequence) and (packet is None or packet.sequence != sequence or at - packet.first > LATE_S)
+        is_known = packet is not None and packet.sequence == sequence and (self._newest - sequence) & 0xFFFF <= self.reach
+        return self._is_needed(sequence) and (packet is None or not is_known or at - packet.first > LATE_S)
 
     def again(self, sequence: int, at: float, round_trip_s: float, line_bps: float) -> Sent | None:
         """The packet to repeat now, counted as repeated; None when it is forgotten, under way, too late or too much."""

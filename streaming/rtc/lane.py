@@ -76,7 +76,7 @@ class Lane:
 
     def take_feedback(self) -> None:
         """Follow the weakest viewer's line."""
-        self.encoder.set_bitrate(min(viewer.line.picture_bps for viewer in self.viewers))
+        self.encoder.set_bitrate(min(viewer.line.spent_bps for viewer in self.viewers))
 
     def close(self) -> None:
         """End the encoder; pictures under way are dropped."""

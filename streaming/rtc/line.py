@@ -21,6 +21,9 @@ HEADERS: Final = UNDER_RTP + 12 + 20
 VOICE_LINE_BPS: Final = VOICE_BPS + 50 * 8 * HEADERS
 PICTURE: Final = PAYLOAD_MAX / (PAYLOAD_MAX + HEADERS)
 """Of what is left beside the voice, what pictures fill."""
+LOST_ONCE, SPARED, SPENT_LEAST = 0.01, 8.0, 0.4
+"""Of losses beyond `LOST_ONCE` each hundredth takes so many from what pictures spend, down to `SPENT_LEAST`."""
+SMOOTH: Final = 0.2  # of each report's losses
 STEP: Final = 0.05
 """Smaller changes are noise."""
 ROOM: Final = 4096
@@ -41,6 +44,14 @@ class Line:
         self._next = 0
         self.reports = 0  # that were heard about packets
         self._arrived = 0.0
+        self._lost = 0.0  # share of the packets, smoothed
+
+    @property
+    def spent_bps(self) -> int:
+        """What its picture is encoded with: where packets are lost for no want of room, fewer of them are hit less often."""
+        if self.is_thin:
+            return self.picture_bps
+        return int(self.picture_bps * max(SPENT_LEAST, 1 - SPARED * max(0.0, self._lost - LOST_ONCE)))
 
     @property
     def is_thin(self) -> bool:
@@ -76,8 +87,10 @@ class Line:
         return drain_s > 0
 
     def report(self, report: LineReport, at: float) -> None:
-        """Take the viewer's report of a second, or its estimate; they say nothing where it reports every packet."""
-        if not self.reports:
+        """Take the viewer's report of a second, or its estimate, which says nothing where it reports every packet."""
+        if self.reports:
+            self._lost += SMOOTH * (report.fraction_lost - self._lost)
+        else:
             self.picture_bps = self._control.update(report, at)
 
     def probe(self, at: float) -> float | None:

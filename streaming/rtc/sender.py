@@ -33,7 +33,7 @@ from streaming.rtc.clock import MediaClock, ntp
 from streaming.rtc.estimator import PROBE_PACKETS
 from streaming.rtc.fec import RED, ULPFEC, parities
 from streaming.rtc.feedback import TRANSPORT_URI
-from streaming.rtc.history import History, Sent
+from streaming.rtc.history import MENDED_MOST, ROOM, History, Sent
 from streaming.rtc.line import Line
 from streaming.rtc.playout import PlayoutDelay
 from streaming.rtc.round_trip import RoundTrip
@@ -174,6 +174,7 @@ class MediaSender:
         wire_timestamp = (self._origin + timestamp) & 0xFFFFFFFF
         last = len(payloads) - 1
         red = self._protection[0] if self._protection is not None and self._is_protecting() else None
+        self._history.reach = ROOM if red is None else MENDED_MOST
         mendable: list[bytes] = []
         try:
             for i, payload in enumerate(payloads):

@@ -1,6 +1,6 @@
 import math
 
-from streaming.rtc.history import GAP_S, LATE_S, ROOM, SAVED_S, SHARE, History, Sent
+from streaming.rtc.history import GAP_S, LATE_S, MENDED_MOST, ROOM, SAVED_S, SHARE, History, Sent
 
 
 def sent(sequence: int, size: int = 1000, at: float = 100.0) -> Sent:
@@ -30,6 +30,14 @@ def test_what_is_forgotten_or_too_old_is_not_repeated():
     assert history.again(1, 100.1, 0.0, math.inf) is not None
     assert history.again(2, 100.0 + LATE_S + 0.1, 0.0, math.inf) is None
     assert [history.is_past(sequence, 100.1) for sequence in (0, 1, ROOM, ROOM + 1)] == [True, False, False, True]
+
+
+def test_where_parities_are_sent_a_key_frame_is_sooner_there_than_what_is_far_back():
+    history = kept(200)
+    history.reach = MENDED_MOST
+    assert history.again(199 - MENDED_MOST, 100.1, 0.0, math.inf) is not None
+    assert history.again(198 - MENDED_MOST, 100.1, 0.0, math.inf) is None
+    assert history.is_past(198 - MENDED_MOST, 100.1)
 
 
 def test_what_was_sent_before_a_key_picture_is_not_needed_any_more():

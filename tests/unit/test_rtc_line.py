@@ -56,6 +56,18 @@ def test_without_reports_about_packets_the_receivers_estimate_counts():
     assert line.picture_bps == before
 
 
+def test_where_packets_are_lost_at_random_pictures_are_made_smaller():
+    line = Line(CEILING_BPS)
+    line.hear(Feedback(line.number(1000, 1.0), (5.0,)), 1.1)
+    assert line.spent_bps == line.picture_bps
+    for lost, share in ((0.01, 1.0), (0.05, 0.68), (0.1, 0.4), (0.5, 0.4)):
+        for second in range(60):
+            line.report(LineReport(None, 2_000_000, lost), 2.0 + second)
+        assert line.spent_bps == pytest.approx(share * line.picture_bps, rel=0.01)
+    line.picture_bps = CEILING_BPS // 3
+    assert line.spent_bps == line.picture_bps  # a thin line's losses are of too much, which its rate is about
+
+
 def test_numbers_go_round():
     line = Line(CEILING_BPS)
     assert [line.number(100, at / 1000) for at in range(65_537)][-2:] == [65_535, 0]
