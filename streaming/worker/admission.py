@@ -49,6 +49,7 @@ LOOP_S: Final = 0.002
 
 _REFERENCE_PX = 512
 _WEIGHT = 0.3  # of the newest window in what is known
+_CERTAIN = 100  # pictures: so many at first, and what was assumed counts no more
 _AT_LEAST = 0.5  # of a picture's cost does not depend on its size: assumed until both sizes were measured
 
 
@@ -74,8 +75,13 @@ class Costs:
         expected = sum(thought[size] * count for size, count in pictures.items())
         for size in pictures:
             found = thought[size] * spent_s / expected if expected else spent_s / sum(pictures.values())
-            known = self._known.get(size, found)
-            self._known[size] = known + _WEIGHT * (found - known)
+            self._known[size] = thought[size] + self._weight(size, pictures) * (found - thought[size])
+
+    def _weight(self, size: int, pictures: Mapping[int, int]) -> float:
+        """Of what was found: a first window of few pictures holds what beginning costs, too."""
+        if size in self._known:
+            return _WEIGHT
+        return min(1.0, sum(pictures.values()) / _CERTAIN) if any(self._assumed.values()) else 1.0
 
     def of(self, size: int) -> float:
         """What a picture costs by what was measured, or else assumed; of another size, what is known of the nearest."""

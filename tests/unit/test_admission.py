@@ -188,3 +188,14 @@ def test_one_reading_does_not_overturn_what_is_known() -> None:
     costs.learn(0.0, {512: 100})
     costs.learn(1.0, {})
     assert 0.010 < costs.of(512) < 0.05
+
+
+def test_a_first_window_that_holds_the_beginning_closes_no_door():
+    admission = Admission(2)
+    admission.warm(512, 0.007)
+    admission.learn(0.8, 0.8, {512: 20})  # 40 ms a picture: connections, files, caches
+    assert admission.choose(ONE, [[ONE], []]) == 1
+    for _ in range(10):
+        admission.learn(1.0, 1.0, {512: 25})
+    with pytest.raises(CapacityReached):
+        admission.choose(ONE, [[ONE], []])

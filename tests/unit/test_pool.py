@@ -82,15 +82,15 @@ def test_what_a_picture_costs_is_learned_by_the_size_that_was_drawn(monkeypatch:
     worker.admit(Guest(1))
     worker.admit(Guest(2, watched=False))
     worker._hear(Beat({}, 3.0, 5.0))
-    for _ in range(25):
+    for _ in range(50):
         worker._hear(frame(1))
         worker._hear(frame(2, size=256))
         worker._hear(frame(1, fresh=False))
     at = 101.5
     worker._hear(Beat({"1": 0.02}, 3.5, 5.5, 0.1))
-    assert 25 * (admission.device.of(512) + admission.device.of(256)) == pytest.approx(0.1)
-    assert 25 * (admission.drawing.of(512) + admission.drawing.of(256)) == pytest.approx(0.5)
-    assert 25 * (admission.holding.of(512) + admission.holding.of(256)) == pytest.approx(0.5)
+    assert 50 * (admission.device.of(512) + admission.device.of(256)) == pytest.approx(0.1)
+    assert 50 * (admission.drawing.of(512) + admission.drawing.of(256)) == pytest.approx(0.5)
+    assert 50 * (admission.holding.of(512) + admission.holding.of(256)) == pytest.approx(0.5)
     served.read(at, 0.0)
     for key in (1, 2):
         worker._hear(frame(key))
