@@ -66,8 +66,8 @@ def build_app(config: ServerConfig, parts: Parts) -> web.Application:
     middlewares = [door.middleware(), no_secrets_in_failures, watch, give_up_stalled, one_line_errors]
     app = web.Application(middlewares=middlewares, client_max_size=JSON_LIMIT)
     app[DOOR] = door
-    desk = Desk(parts.sessions, guard.leases)
     posters = Posters(parts.sessions, cheap=config.models is None)
+    desk = Desk(parts.sessions, guard.leases, posters.aside)
     app[HOUSE] = House(config, desk, guard, parts.library, parts.samples, parts.feeds, posters, parts.metrics)
     for part in (pages, health, options, portraits, sessions, events):
         part.add_routes(app)

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -198,10 +199,17 @@ class Desk:
     Args:
         sessions: opens them on workers.
         leases: who may come back to which.
+        aside: a session is opened within it; keeps out of its way what is less than that.
     """
 
-    def __init__(self, sessions: LiveSessions, leases: Leases | None = None) -> None:
+    def __init__(
+        self,
+        sessions: LiveSessions,
+        leases: Leases | None = None,
+        aside: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
         self._sessions = sessions
+        self._aside = aside
         self._leases = leases or Leases()
         self._seats: dict[str, Seat] = {}
         self._opening: set[str] = set()
@@ -259,7 +267,8 @@ class Desk:
                 return _resumed(before, settings)
             if before is not None:
                 await self.end(name, keep=holds)
-            live = await self._sessions.open(settings, name)
+            async with self._aside():
+                live = await self._sessions.open(settings, name)
             self._seats[name] = seat = Seat(live, source, settings.portrait, client, self._leases.grant(name))
             return seat
         finally:

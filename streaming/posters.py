@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import logging
+from collections.abc import AsyncGenerator
 from typing import Final
 
 import cv2
@@ -25,7 +26,8 @@ QUALITY: Final = 90
 class Posters:
     """Draws posters on the workers, one at a time, and keeps the last `KEPT`.
 
-    A poster is drawn only while nobody is live: it is not worth disturbing anyone.
+    A poster is drawn only while nobody is live, and is given up for who wants to be (`aside`): it is not worth disturbing
+    anyone.
 
     Args:
         sessions: where to draw.
@@ -37,17 +39,43 @@ class Posters:
         self._cheap = cheap
         self._kept: dict[tuple[str, int], bytes] = {}
         self._one = asyncio.Lock()
+        self._drawing: asyncio.Task[bytes | None] | None = None
+        self._coming = 0  # who is about to be live
+
+    @contextlib.asynccontextmanager
+    async def aside(self) -> AsyncGenerator[None]:
+        """No poster is drawn meanwhile; one that is being drawn makes room first."""
+        self._coming += 1
+        try:
+            if self._drawing is not None:
+                self._drawing.cancel()
+                await asyncio.wait([self._drawing])
+            yield
+        finally:
+            self._coming -= 1
 
     async def get(self, portrait: str, version: int = 0, *, badge: bool = True) -> bytes | None:
         """A JPEG, or None when it cannot be drawn now."""
         key = (portrait, version)
         async with self._one:
-            if key not in self._kept and self._cheap and self._sessions.ready and not self._sessions.all():
-                if (drawn := await self._draw(SessionSettings(portrait, size=SIZE, badge=badge))) is not None:
+            if key not in self._kept and self._is_welcome():
+                if (drawn := await self._drawn(SessionSettings(portrait, size=SIZE, badge=badge))) is not None:
                     self._kept[key] = drawn
                 if len(self._kept) > KEPT:
                     self._kept.pop(next(iter(self._kept)))
             return self._kept.get(key)
+
+    def _is_welcome(self) -> bool:
+        return self._cheap and self._sessions.ready and not self._coming and not self._sessions.all()
+
+    async def _drawn(self, settings: SessionSettings) -> bytes | None:
+        self._drawing = drawing = asyncio.create_task(self._draw(settings))
+        try:
+            await asyncio.wait([drawing])
+        finally:
+            drawing.cancel()  # nobody waits for it any more
+            self._drawing = None
+        return None if drawing.cancelled() else drawing.result()
 
     async def _draw(self, settings: SessionSettings) -> bytes | None:
         session: LiveSession | None = None
