@@ -246,7 +246,7 @@ async def serving(settings: PipelineSettings, admission: Admission | None = None
     try:
         began = now()
         await live.start()
-        while not all(worker.warm for worker in live.pool.workers):
+        while not all(worker.ready for worker in live.pool.workers):
             if now() - began > READY_S:
                 raise TimeoutError(f"the workers were not warm after {READY_S:.0f} s")
             await asyncio.sleep(0.05)

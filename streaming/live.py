@@ -69,7 +69,7 @@ class Live:
     async def start(self) -> None:
         """See `LiveSessions`."""
         if self._device is not None:
-            self._device.start()
+            self._device.keep()
         await self._pool.start()
 
     async def open(self, settings: SessionSettings, session_id: str | None = None) -> Remote:

@@ -1,42 +1,30 @@
 """All workers of a server: started, watched, replaced, ended; and who is placed where."""
 
 import asyncio
-import contextlib
 import itertools
-import logging
 import os
 import time
-from collections import deque
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import OutOfDeviceMemory
+from streaming.child import Child
 from streaming.contract import CapacityReached, SessionSettings, now
+from streaming.kept import SILENCE_S, Kept, Watch
 from streaming.worker.admission import Admission
 from streaming.worker.arena import Arena
 from streaming.worker.ledger import Ledger
-from streaming.worker.messages import Beat, Close, Closed, Frame, Message, Open, Opened, Ready, Refused, Stepped, Stop
+from streaming.worker.messages import LANGUAGE, Beat, Close, Closed, Frame, Message, Open, Opened, Ready, Refused, Stepped, Stop
 from streaming.worker.options import PLACES, WorkerOptions
 from streaming.worker.process import WorkerProcess
 
-log = logging.getLogger(__name__)
-
-WATCH_S: Final = 0.1
-SILENCE_S: Final = 2.0
-"""A warm worker that says nothing for this long is stalled: it beats every 0.25 s."""
 FRAMES_SILENT: Final = 4
 """So long as this many frames take, a worker whose frames are slow may be silent, too: it beats between them."""
 BUSY_S: Final = 8.0
 """So is one that is opening a session: loading may hold its interpreter up, on a crowded machine for seconds."""
-START_S: Final = 60.0
-"""A worker that starts may be silent for this long: a first start compiles."""
-FALLS: Final = 4
-FALLS_WITHIN_S: Final = 60.0
-"""A worker that falls `FALLS` times within this takes its sessions along: one of them is what kills it."""
-REST_S: Final = 3.0
 
 
 def available_cores() -> int:
@@ -75,30 +63,23 @@ class Tenant(Protocol):
         ...
 
 
-class Worker:
+class Worker(Kept[Message]):
     """One worker's place in the pool; its processes come and go, its sessions and their pictures stay."""
 
+    role: ClassVar[str] = "a worker"
+    rest_s: ClassVar[float] = 3.0  # its sessions have ended, as one of them is what kills it: others wait for it
+
     def __init__(self, options: WorkerOptions, admission: Admission, served: Ledger) -> None:
+        super().__init__()
         self._options = options
         self._admission = admission
         self._served = served  # the server's, of all workers
         self._drawn = Ledger()
         self._arena = Arena()
-        self._process: WorkerProcess | None = None
         self._tenants: dict[int, tuple[Tenant, int]] = {}
         self._costs: dict[int, float] = {}
         self._frame_s = 0.0
         self._opening: set[int] = set()
-        self._falls: deque[float] = deque(maxlen=FALLS)
-        self._resting_until = 0.0
-        self._fallen: list[WorkerProcess] = []
-        self.warm = False
-        self.ending = False
-
-    @property
-    def pid(self) -> int | None:
-        """Process id, or None while there is no process."""
-        return self._process.pid if self._process else None
 
     @property
     def settings(self) -> list[SessionSettings]:
@@ -133,57 +114,33 @@ class Worker:
 
     def send(self, message: Message) -> None:
         """To the process, if there is one."""
-        if self._process is not None:
-            self._tell(self._process, message)
-
-    async def start(self) -> None:
-        """Start a process and tell it of all sessions placed here."""
-        process = WorkerProcess(self._hear, self._fell)
-        self._process = process
-        await process.start(self._options, self._arena)
-        for tenant, place in list(self._tenants.values()):
-            self._tell(process, tenant.opening(place))
-
-    def _tell(self, process: WorkerProcess, message: Message) -> None:
-        if isinstance(message, Open):
+        if isinstance(message, Open) and self._child is not None:
             self._opening.add(message.key)
-        process.send(message)
-
-    async def watch(self) -> None:
-        """Kill a stalled process; start one where there is none."""
-        await self._bury()
-        process = self._process
-        if process is None:
-            if now() >= self._resting_until:
-                await self.start()
-        elif now() - process.heard_at > self._patience_s():
-            log.error("a worker has stalled and is replaced", extra={"pid": process.pid})
-            process.kill()
-            await process.reap()
-
-    def _patience_s(self) -> float:
-        if not self.warm:
-            return START_S
-        return max(BUSY_S if self._opening else SILENCE_S, FRAMES_SILENT * max([self._frame_s, *self._costs.values()]))
-
-    async def _bury(self) -> None:
-        while self._fallen:
-            fallen = self._fallen[0]
-            await fallen.reap()  # who is cancelled here leaves it to the next one
-            self._fallen.remove(fallen)
+        super().send(message)
 
     async def close(self) -> None:
         """End the process; returns when it is no more."""
-        self.ending = True
-        process, self._process = self._process, None
-        if process is not None:
-            await process.stop(Stop())
-        await self._bury()
+        await self.stop(Stop())
         self._arena.close()
+
+    def _new(self, gone: Callable[[], None]) -> Child[Message]:
+        return WorkerProcess(LANGUAGE, self._hear, gone)
+
+    async def _launch(self, child: Child[Message]) -> None:
+        """Start a process and tell it of all sessions placed here."""
+        words = ["--arena", str(self._arena.descriptor), "--options", self._options.encode()]
+        await child.launch("streaming.worker", words, [self._arena.descriptor])
+        for tenant, place in list(self._tenants.values()):
+            self.send(tenant.opening(place))
+
+    def _patience_s(self) -> float:
+        if not self.ready:
+            return self.start_s
+        return max(BUSY_S if self._opening else SILENCE_S, FRAMES_SILENT * max([self._frame_s, *self._costs.values()]))
 
     def _hear(self, message: Message) -> None:
         if isinstance(message, Ready):
-            self.warm, self._frame_s = True, message.frame_s
+            self.ready, self._frame_s = True, message.frame_s
             self._admission.warm(message.size, message.frame_s)
         elif isinstance(message, Beat):
             self._costs = {int(key): cost for key, cost in message.costs.items()}
@@ -211,21 +168,10 @@ class Worker:
             self._admission.learn(cpu_s, busy_s, window.pictures)
             self._admission.device.learn(device_s, window.pictures)
 
-    def _fell(self) -> None:
-        """The process is gone."""
-        self.warm = False
+    def _bereave(self, *, worn_out: bool) -> None:
         self._opening.clear()
         self._drawn.spoil()
-        process, self._process = self._process, None
-        if self.ending or process is None:
-            return
-        process.kill()
-        self._fallen.append(process)
-        self._falls.append(now())
-        log.error("a worker has ended and is replaced", extra={"sessions": len(self._tenants)})
-        if len(self._falls) == FALLS and now() - self._falls[0] < FALLS_WITHIN_S:
-            self._falls.clear()
-            self._resting_until = now() + REST_S
+        if worn_out:
             for tenant, _ in list(self._tenants.values()):
                 tenant.hear(Closed(tenant.key, "WorkerFell", "its worker has failed again and again; see the log"))
         for tenant, _ in list(self._tenants.values()):
@@ -243,7 +189,7 @@ class Pool:
         self._served = Ledger()
         self._workers = [Worker(options or WorkerOptions(), self._admission, self._served) for _ in range(count or cores)]
         self._keys = itertools.count(1)
-        self._watch: asyncio.Task[None] | None = None
+        self._watch = Watch(self._workers, self._account)
 
     @property
     def workers(self) -> Sequence[Worker]:
@@ -253,7 +199,7 @@ class Pool:
     @property
     def ready(self) -> bool:
         """Whether a worker is warm."""
-        return any(worker.warm for worker in self._workers)
+        return any(worker.ready for worker in self._workers)
 
     def next_key(self) -> int:
         """A number for a new session."""
@@ -273,37 +219,21 @@ class Pool:
         Raises:
             CapacityReached: when none has room.
         """
-        sessions = [None if worker.full or (self.ready and not worker.warm) else worker.settings for worker in self._workers]
+        sessions = [None if worker.full or (self.ready and not worker.ready) else worker.settings for worker in self._workers]
         return self._workers[self._admission.choose(settings, sessions)]
 
     async def start(self) -> None:
         """Start all workers."""
         for worker in self._workers:
             await worker.start()
-        self._watch = asyncio.create_task(self._keep(), name="watch over the workers")
+        self._watch.begin()
 
     async def close(self) -> None:
         """End all workers; returns when no process is left."""
         for worker in self._workers:
             worker.ending = True
-        if self._watch is not None:
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
+        await self._watch.end()
         await asyncio.gather(*(worker.close() for worker in self._workers))
-
-    async def _keep(self) -> None:
-        while True:
-            before = now()
-            await asyncio.sleep(WATCH_S)
-            if now() - before > WATCH_S + SILENCE_S / 3:
-                continue  # it was us who stalled; let the workers' messages in first
-            self._account()
-            for worker in self._workers:
-                try:
-                    await worker.watch()
-                except OSError:
-                    log.exception("a worker could not be started")
 
     def _account(self) -> None:
         """Have admission learn what this process spent on the sessions that are watched."""

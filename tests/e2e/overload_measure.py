@@ -129,7 +129,7 @@ async def playing(sessions: int, workers: int, studio: str, portrait: str) -> As
     live = Live(Path, workers=workers, options=options)
     await live.start()
     try:
-        await until(lambda: all(worker.warm for worker in live.pool.workers))
+        await until(lambda: all(worker.ready for worker in live.pool.workers))
         places = itertools.count()
         live.pool.choose = lambda _: live.pool.workers[next(places) % workers]  # type: ignore[method-assign]
         async with contextlib.AsyncExitStack() as stack:

@@ -31,7 +31,7 @@ async def serving(models: Path, workers: int = 1) -> AsyncIterator[tuple[Live, D
     live = Live(Path, workers=workers, options=options, device=device)
     await live.start()
     try:
-        await until(lambda: all(worker.warm for worker in live.pool.workers), 2 * PATIENCE_S)
+        await until(lambda: all(worker.ready for worker in live.pool.workers), 2 * PATIENCE_S)
         yield live, device
     finally:
         pid = device.pid

@@ -35,7 +35,7 @@ async def running(workers: int = 1, options: WorkerOptions = STUDIO) -> AsyncIte
     live = Live(Path, workers=workers, options=options)
     await live.start()
     try:
-        await until(lambda: all(worker.warm for worker in live.pool.workers), 2 * PATIENCE_S)
+        await until(lambda: all(worker.ready for worker in live.pool.workers), 2 * PATIENCE_S)
         yield live
     finally:
         pids = [worker.pid for worker in live.pool.workers]
@@ -310,7 +310,7 @@ def test_workers_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
         "async def main():\n"
         "    live = Live(Path, workers=2, options=WorkerOptions(studio='tests.fake_studio:FakeStudio'))\n"
         "    await live.start()\n"
-        "    while not all(worker.warm for worker in live.pool.workers):\n"
+        "    while not all(worker.ready for worker in live.pool.workers):\n"
         "        await asyncio.sleep(0.02)\n"
         "    print(*(worker.pid for worker in live.pool.workers), flush=True)\n"
         "    await asyncio.sleep(1000)\n"

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from streaming.contract import CapacityReached, SessionSettings, Stamps
+from streaming.kept import SILENCE_S
 from streaming.worker import pool
 from streaming.worker.admission import Admission
 from streaming.worker.ledger import Ledger
 from streaming.worker.messages import Beat, Closed, Frame, Message, Open, Ready
 from streaming.worker.options import WorkerOptions
-from streaming.worker.pool import FRAMES_SILENT, SILENCE_S, START_S, Worker
+from streaming.worker.pool import FRAMES_SILENT, Worker
 
 
 def patience_s(frame_s: float, beat_s: float) -> float:
     worker = Worker(WorkerOptions(), Admission(2), Ledger())
-    assert worker._patience_s() == START_S
+    assert worker._patience_s() == Worker.start_s
     worker._hear(Ready(512, frame_s))
     worker._hear(Beat({"1": beat_s}))
     worker._arena.close()
