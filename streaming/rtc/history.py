@@ -6,7 +6,10 @@ from typing import Final
 
 ROOM: Final = 512  # packets
 GAP_S: Final = 0.02
-"""The same packet is not repeated sooner; nor sooner than the line's round trip, as the repetition may be under way."""
+"""The same packet is not repeated sooner."""
+UNDER_WAY: Final = 0.75
+"""Nor sooner than this much of the line's round trip, as the repetition may be under way. Not all of it: browsers ask again
+a round trip after they asked, as measured by them, so that half of those who lost a repetition were refused by some ms."""
 LATE_S: Final = 0.6
 """A packet so old is not repeated: its picture is past, and a key frame is sooner there."""
 SHARE: Final = 0.3
@@ -76,7 +79,7 @@ class History:
         packet = self._packets[sequence % ROOM]
         if packet is None or not self._is_needed(sequence) or self.is_past(sequence, at):
             return None
-        if at - packet.at < max(GAP_S, round_trip_s):
+        if at - packet.at < max(GAP_S, UNDER_WAY * round_trip_s):
             return None
         rate = SHARE * min(line_bps, MOST_BPS) / 8
         self._room = min(self._room + rate * (at - self._filled_at), rate * SAVED_S)

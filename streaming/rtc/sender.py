@@ -46,7 +46,7 @@ REPORT_INTERVALS_S = (0.0, 0.1, 0.3)  # the first reports come early: a browser 
 REPORT_INTERVAL_S = 1.0
 RTP_HEADER = 12 + 4  # bytes, with that of the extensions
 EXTENSIONS = 16  # about as many
-LOST_OFTEN = 0.03  # where more is lost, a picture has two parities
+LOST_OFTEN = 0.03  # where more is lost, a picture has two parities, and what is repeated goes twice
 PACE = 2.5  # times its rate is what a thin line is sent a picture at, as libwebrtc does
 
 
@@ -207,8 +207,7 @@ class MediaSender:
                     self._take_report(report)
                     self._on_feedback(self)
         elif isinstance(packet, rtp.RtcpRtpfbPacket) and packet.fmt == rtp.RTCP_RTPFB_NACK:
-            for sequence in packet.lost:
-                await self._retransmit(sequence)
+            await self._repeat_lost(packet.lost)
         elif isinstance(packet, rtp.RtcpPsfbPacket):
             self._take_feedback(packet)
 
@@ -227,6 +226,10 @@ class MediaSender:
     def _is_protecting(self) -> bool:
         """Parity costs a tenth and more, so only where packets are lost; a thin line's pictures are of one packet."""
         return self._playout is not None and self._playout.loses(now()) and not self.line.is_thin
+
+    @property
+    def _loses_often(self) -> bool:
+        return self._playout is not None and self._playout.lost > LOST_OFTEN and not self.line.is_thin
 
     def _new_packet(self, timestamp: int, payload_type: int, payload: bytes, red: int | None, *, marker: bool) -> Sent:
         """The next packet; what is protected, and parities, are carried in RED."""
@@ -250,7 +253,7 @@ class MediaSender:
         if self._protection is None or self._playout is None:
             return
         red, parity_type = self._protection
-        for parity in parities(mendable, 2 if self._playout.lost > LOST_OFTEN else 1):
+        for parity in parities(mendable, 2 if self._loses_often else 1):
             await self._send_first(self._new_packet(timestamp, parity_type, parity, red, marker=False))
             self.stats.parities += 1
 
@@ -289,17 +292,23 @@ class MediaSender:
             header += struct.pack("!HH", profile, len(value) >> 2) + value
         return header + payload
 
-    async def _retransmit(self, sequence: int) -> None:
+    async def _repeat_lost(self, sequences: Sequence[int]) -> None:
+        """Send again what a viewer misses; twice where a repetition is often lost, too: the next one is a round trip away."""
+        packets = [packet for packet in map(self._to_repeat, sequences) if packet is not None]
+        self.stats.retransmitted += len(packets)
+        for packet in packets * (2 if self._loses_often else 1):
+            await self._repeat(packet)
+
+    def _to_repeat(self, sequence: int) -> Sent | None:
         at, round_trip_s = now(), self.stats.round_trip.smoothed_s or 0.0
         packet = self._history.again(sequence, at, round_trip_s, self.line.thin_bps)
         if packet is None:
             self.wants_key = self.wants_key or (self.started and self._history.is_past(sequence, at))
-            return
+            return None
         if self._playout is not None:  # what waits on a line that fell is no reason to go on waiting
             way_s = max(0.0, round_trip_s - self.stats.round_trip.queued_s)
             self._playout.lose(at, way_s, mended=self._protection is not None)
-        self.stats.retransmitted += 1
-        await self._repeat(packet)
+        return packet
 
     async def _repeat(self, packet: Sent, *, probe: bool = False) -> None:
         self.stats.repeated_octets += len(packet.payload)

@@ -185,6 +185,23 @@ async def test_where_packets_are_lost_pictures_bring_what_mends_them(stand: Stan
     await sender.stop()
 
 
+async def test_where_much_is_lost_what_is_repeated_goes_twice(stand: Stand):
+    sender, transport = stand.sender, stand.transport
+    await sender.transmit((b"one", b"two"), 0)
+    assert sender._playout is not None
+    for fraction, copies in ((0.01, 1), (0.1, 2)):
+        for _ in range(50):
+            sender._playout.report(fraction)
+        for packet in sender._history.largest(2):
+            packet.at -= 1.0
+        nack = rtp.RtcpRtpfbPacket(fmt=rtp.RTCP_RTPFB_NACK, ssrc=1, media_ssrc=sender._ssrc)
+        nack.lost = [packet.sequence_number for packet in transport.packets()[:2]]
+        begin = len(transport.packets())
+        await sender._handle_rtcp_packet(nack)
+        assert [packet.payload[2:] for packet in transport.packets()[begin:]] == [b"one", b"two"] * copies
+    assert sender.stats.retransmitted == 4
+
+
 async def test_a_line_is_probed_with_what_was_sent_before(stand: Stand, monkeypatch: pytest.MonkeyPatch):
     rates = iter((1e9, None))
     monkeypatch.setattr(stand.line, "probe", lambda at: next(rates))  # pyright: ignore
