@@ -1,12 +1,13 @@
 """Lids and irises, refined: a second, finer look at both eyes."""
 
+import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract.graph import Graph, GraphSpec, TensorSpec
-from engine.face.crop import Floats, cut, out_of, roll_of, square
+from engine.face.crop import Floats, cut, flat_out_of, roll_of, square
 from engine.face.landmarks import as_input
 from engine.rig.topology import LID_LOWER, LID_UPPER, mirror_of
 
@@ -48,7 +49,7 @@ class EyeNet:
         points = np.asarray(self._graph.run({"crops": as_input(crops)})["points"], np.float32)
         refined = landmarks.copy()
         for own, found, matrix in zip(EYE_POINTS, points, matrices, strict=True):
-            refined[own, :2] = out_of(np.column_stack([found, np.zeros(len(found))]), matrix)[:, :2]
+            refined[own, :2] = flat_out_of(found, matrix)
         return refined
 
 
@@ -59,8 +60,8 @@ def eye_squares(landmarks: NDArray[np.floating]) -> tuple[Floats, Floats]:
 
 
 def _square(landmarks: NDArray[np.floating], corners: tuple[int, int]) -> Floats:
-    width = REACH * float(np.linalg.norm(landmarks[263] - landmarks[33]))
-    x, y = landmarks[list(corners), :2].mean(0, dtype=np.float64)
-    matrix = square(float(x), float(y), width, WIDTH, roll_of(landmarks))
+    outer, inner = (landmarks[corner].tolist() for corner in corners)
+    width = REACH * math.dist(landmarks[263].tolist(), landmarks[33].tolist())
+    matrix = square((outer[0] + inner[0]) / 2, (outer[1] + inner[1]) / 2, width, WIDTH, roll_of(landmarks))
     matrix[1, 2] -= (WIDTH - HEIGHT) / 2
     return matrix

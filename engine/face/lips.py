@@ -1,12 +1,13 @@
 """Lips, refined: a second, finer look at the mouth."""
 
+import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract.graph import Graph, GraphSpec, TensorSpec
-from engine.face.crop import Floats, cut, out_of, roll_of, square
+from engine.face.crop import Floats, cut, flat_out_of, roll_of, square
 from engine.face.landmarks import as_input
 from engine.rig.topology import LIP_LOWER, LIP_LOWER_OUTER, LIP_UPPER, LIP_UPPER_OUTER
 
@@ -48,13 +49,13 @@ class LipNet:
         matrix = lip_square(landmarks)
         points = self._graph.run({"crop": as_input(cut(rgb, matrix, (WIDTH, HEIGHT))[None])})["points"][0]
         refined = landmarks.copy()
-        refined[LIP_POINTS, :2] = out_of(np.column_stack([points, np.zeros(len(points))]), matrix)[:, :2]
+        refined[LIP_POINTS, :2] = flat_out_of(np.asarray(points, np.float32), matrix)
         return refined
 
 
 def lip_square(landmarks: NDArray[np.floating]) -> Floats:
     """float64[2, 3]: maps a picture to the crop about the mouth, upright as the face is."""
-    width = REACH * float(np.linalg.norm(landmarks[263] - landmarks[33]))
+    width = REACH * math.dist(landmarks[263].tolist(), landmarks[33].tolist())
     x, y = landmarks[_ABOUT, :2].mean(0, dtype=np.float64)
     matrix = square(float(x), float(y), width, WIDTH, roll_of(landmarks))
     matrix[1, 2] -= (WIDTH - HEIGHT) / 2

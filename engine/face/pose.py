@@ -47,12 +47,12 @@ def similarity(points: NDArray[np.floating], template: NDArray[np.floating]) -> 
     """
     there, here = points.mean(1, keepdims=True, dtype=np.float64), template.mean(0, dtype=np.float64)
     away, own = points - there, template - here
-    u, spread, vt = np.linalg.svd(np.einsum("tni,nj->tij", away, own))
+    u, spread, vt = np.linalg.svd(away.transpose(0, 2, 1) @ own)
     sign = np.ones_like(spread)
     sign[:, 2] = np.sign(np.linalg.det(u @ vt))
     rotation = (u * sign[:, None]) @ vt
     scale = (spread * sign).sum(1) / (own**2).sum()
-    shift = there[:, 0] - scale[:, None] * np.einsum("tij,j->ti", rotation, here)
+    shift = there[:, 0] - scale[:, None] * (rotation @ here)
     return rotation, scale, shift
 
 

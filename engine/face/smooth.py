@@ -7,6 +7,7 @@ picture to picture is averaged over time, and what moves farther is taken as
 it is seen, so that it comes late by a fraction of a picture.
 """
 
+import math
 from functools import cache
 from typing import Final
 
@@ -91,8 +92,8 @@ class Smoother:
         """By second differences of the calmer parts of the face: of white noise their variance is six times its own."""
         older, old = self._before
         calm = np.partition(_over_patches(shape - 2 * old + older), _CALM)[_CALM]
-        found = np.sqrt(calm / 6)
-        self._noise += _share(NOISE_HZ, after) * (float(np.clip(found, NOISE_U[0], NOISE_U[2])) - self._noise)
+        found = math.sqrt(calm / 6)
+        self._noise += _share(NOISE_HZ, after) * (min(max(found, NOISE_U[0]), NOISE_U[2]) - self._noise)
         self._before = old, shape
 
     def _follow_head(self, pose: Floats, after: float) -> None:
@@ -121,7 +122,7 @@ _AS_DISTANCE: Final = np.array([0.5, 0.5, 0.5, 0.5, 1.0, 1.0])
 
 def _share(cutoff_hz: float, after: float) -> float:
     """Share of the way to a new value that a low-pass filter goes in `after` s."""
-    return float(1 - np.exp(-2 * np.pi * cutoff_hz * after))
+    return 1 - math.exp(-2 * math.pi * cutoff_hz * after)
 
 
 def _ramp(value: float | np.floating | Floats, ends: tuple[float, float]) -> Floats:
