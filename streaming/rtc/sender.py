@@ -47,6 +47,10 @@ REPORT_INTERVAL_S = 1.0
 RTP_HEADER = 12 + 4  # bytes, with that of the extensions
 EXTENSIONS = 16  # about as many
 LOST_OFTEN = 0.03  # where more is lost, a picture has two parities, and what is repeated goes twice
+KEY_WITHIN = 9_000
+"""Where parities are sent, a key frame is made before so many sequence numbers have passed since the last one. Chromium takes
+parities for padding; with the first of them that is 10,000 beyond an H.264 key frame it begins to count from there, and drops
+pictures before it that were waiting for a lost packet. It then shows nothing for 3 s."""
 PACE = 2.5  # times its rate is what a thin line is sent a picture at, as libwebrtc does
 
 
@@ -109,6 +113,7 @@ class MediaSender:
         self._send_time_id = 0
         # in the lower half: a sequence number that wraps before the receiver's first packet breaks SRTP
         self._sequence, self._rtx_sequence = random16() % 32768, random16() % 32768
+        self._numbers_since_key = 0
         self._origin = random32()
         self._last_timestamp: int | None = None
         self._history = History()
@@ -171,10 +176,12 @@ class MediaSender:
             return
         if key:
             self._history.begin(self._sequence)
+            self._numbers_since_key = 0
         wire_timestamp = (self._origin + timestamp) & 0xFFFFFFFF
         last = len(payloads) - 1
         red = self._protection[0] if self._protection is not None and self._is_protecting() else None
         self._history.reach = ROOM if red is None else MENDED_MOST
+        self.wants_key = self.wants_key or (red is not None and self._numbers_since_key > KEY_WITHIN)
         mendable: list[bytes] = []
         try:
             for i, payload in enumerate(payloads):
@@ -239,6 +246,7 @@ class MediaSender:
         playout = self._playout.encoded(at) if self._playout is not None else b""
         packet = Sent(self._sequence, timestamp, marker, payload_type, payload, at, at, playout)
         self._sequence = (self._sequence + 1) & 0xFFFF
+        self._numbers_since_key += 1
         return packet
 
     async def _send_first(self, packet: Sent) -> None:

@@ -185,6 +185,36 @@ async def test_where_packets_are_lost_pictures_bring_what_mends_them(stand: Stan
     await sender.stop()
 
 
+async def test_where_parities_are_sent_a_key_frame_comes_before_chromium_loses_count(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "KEY_WITHIN", 5)
+    sender = MediaSender(
+        "video",
+        stand.transport,
+        stand.line,
+        stand.clock,
+        stand.ready.append,
+        stand.heard.append,
+        (0, 200),  # type: ignore[arg-type]
+    )
+    await sender.send(send_parameters(PROTECTED))
+    await sender.transmit((b"x",) * 8, 0, key=True)
+    await sender.transmit((b"x",), 3600)
+    assert not sender.wants_key  # nothing is lost: no parities
+    assert sender._playout is not None
+    sender._playout.lose(now(), 0.05)
+    await sender.transmit((b"x",), 7200)
+    assert sender.wants_key
+    sender.wants_key = False
+    await sender.transmit((b"x",), 10_800, key=True)
+    assert not sender.wants_key
+    await sender.transmit((b"x",) * 4, 14_400)
+    await sender.transmit((b"x",), 18_000)
+    assert sender.wants_key
+    await sender.stop()
+
+
 async def test_where_much_is_lost_what_is_repeated_goes_twice(stand: Stand):
     sender, transport = stand.sender, stand.transport
     await sender.transmit((b"one", b"two"), 0)
