@@ -32,7 +32,7 @@ def test_where_most_losses_are_mended_repetitions_are_not_waited_for():
     for _ in range(60):
         delay.report(0.05)
     delay.lose(100.2, 0.052, mended=True)
-    assert delay.at(100.3) == (70, 270)
+    assert delay.at(100.3) == (80, 280)
 
 
 def test_it_is_bounded():
@@ -46,4 +46,4 @@ def test_where_repetitions_are_lost_too_it_is_longer():
     for _ in range(60):
         delay.report(0.05)
     delay.lose(100.0, 0.052)
-    assert delay.at(100.0) == (90, 290)
+    assert delay.at(100.0) == (100, 300)
