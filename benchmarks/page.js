@@ -19,10 +19,16 @@
   let context = null;
   const shared = () => (context ??= new AudioContext({ sampleRate: 48000, latencyHint: "interactive" }));
 
-  // The source's sound is rendered in bursts, at the latest when it leaves: the earliest rendering seen dates a sample.
+  // The source's sound is rendered in bursts, at the latest when it leaves: the earliest rendering seen dates a sample. Of
+  // the last one to two seconds: a crowded machine's sound falls behind for good.
   let earliest = Infinity;
+  let [before, latest, since] = [Infinity, Infinity, 0];
   setInterval(() => {
-    if (context) earliest = Math.min(earliest + 0.002, performance.now() - context.currentTime * 1000);
+    if (!context) return;
+    const at = performance.now();
+    if (at - since > 1000) [before, latest, since] = [latest, Infinity, at];
+    latest = Math.min(latest, at - context.currentTime * 1000);
+    earliest = Math.min(before, latest);
   }, 3);
 
   if (clicks) {
