@@ -189,15 +189,7 @@ async def test_where_parities_are_sent_a_key_frame_comes_before_chromium_loses_c
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "KEY_WITHIN", 5)
-    sender = MediaSender(
-        "video",
-        stand.transport,
-        stand.line,
-        stand.clock,
-        stand.ready.append,
-        stand.heard.append,
-        (0, 200),  # type: ignore[arg-type]
-    )
+    sender = MediaSender("video", stand.transport, stand.line, stand.clock, stand.ready.append, stand.heard.append, (0, 200))  # type: ignore[arg-type]
     await sender.send(send_parameters(PROTECTED))
     await sender.transmit((b"x",) * 8, 0, key=True)
     await sender.transmit((b"x",), 3600)
