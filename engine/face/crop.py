@@ -92,6 +92,11 @@ def roll_of(landmarks: NDArray[np.floating]) -> float:
     return math.atan2(left[1] - right[1], left[0] - right[0])
 
 
+def eye_distance(landmarks: NDArray[np.floating]) -> float:
+    """Distance of the outer eye corners of float[478, 3] in space, px."""
+    return math.dist(landmarks[_LEFT_EYE].tolist(), landmarks[_RIGHT_EYE].tolist())
+
+
 def face_square(landmarks: NDArray[np.floating], reach: float, pixels: int) -> Floats:
     """float64[2, 3]: maps the upright square about a face to `pixels` by `pixels`.
 

@@ -1,13 +1,12 @@
 """Lids and irises, refined: a second, finer look at both eyes."""
 
-import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract.graph import Graph, GraphSpec, TensorSpec
-from engine.face.crop import Floats, cut, flat_out_of, roll_of, square
+from engine.face.crop import Floats, cut, eye_distance, flat_out_of, roll_of, square
 from engine.face.landmarks import as_input
 from engine.rig.topology import LID_LOWER, LID_UPPER, mirror_of
 
@@ -61,7 +60,7 @@ def eye_squares(landmarks: NDArray[np.floating]) -> tuple[Floats, Floats]:
 
 def _square(landmarks: NDArray[np.floating], corners: tuple[int, int]) -> Floats:
     outer, inner = (landmarks[corner].tolist() for corner in corners)
-    width = REACH * math.dist(landmarks[263].tolist(), landmarks[33].tolist())
+    width = REACH * eye_distance(landmarks)
     matrix = square((outer[0] + inner[0]) / 2, (outer[1] + inner[1]) / 2, width, WIDTH, roll_of(landmarks))
     matrix[1, 2] -= (WIDTH - HEIGHT) / 2
     return matrix

@@ -1,13 +1,12 @@
 """Lips, refined: a second, finer look at the mouth."""
 
-import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract.graph import Graph, GraphSpec, TensorSpec
-from engine.face.crop import Floats, cut, flat_out_of, roll_of, square
+from engine.face.crop import Floats, cut, eye_distance, flat_out_of, roll_of, square
 from engine.face.landmarks import as_input
 from engine.rig.topology import LIP_LOWER, LIP_LOWER_OUTER, LIP_UPPER, LIP_UPPER_OUTER
 
@@ -55,7 +54,7 @@ class LipNet:
 
 def lip_square(landmarks: NDArray[np.floating]) -> Floats:
     """float64[2, 3]: maps a picture to the crop about the mouth, upright as the face is."""
-    width = REACH * math.dist(landmarks[263].tolist(), landmarks[33].tolist())
+    width = REACH * eye_distance(landmarks)
     x, y = landmarks[_ABOUT, :2].mean(0, dtype=np.float64)
     matrix = square(float(x), float(y), width, WIDTH, roll_of(landmarks))
     matrix[1, 2] -= (WIDTH - HEIGHT) / 2
