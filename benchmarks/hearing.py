@@ -40,9 +40,9 @@ def figures(heard: Heard, voices: Sequence[Mapping[str, Any]], began_ms: float, 
 
 
 def held_ms(heard: Heard, seed: int = 0) -> tuple[Floats, Floats]:
-    """Ms from the arrival (T1) of uniformly random samples until they left the buffer (T2), and of each frame's newest.
+    """Ms from the arrival (T1) of uniformly random samples until they left the buffer (T2), and of each piece's newest.
 
-    float64[F, DRAWS] and float64[F], NaN where it is not known. The buffer gives a frame's worth of samples at every tick.
+    float64[F, DRAWS] and float64[F], NaN where it is not known. The buffer gives a piece's worth of samples at a time.
     """
     count, samples = heard.sound.shape
     if not len(heard.ends):
@@ -60,7 +60,7 @@ def _sound(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
 
 
 def _pushed_by(heard: Heard) -> NDArray[np.int64]:
-    """How much had been pushed when each frame was due; for a frame that was not seen, nothing."""
+    """How much had been pushed when each piece was due; for one that was not heard, nothing."""
     ends = np.concatenate([[0], heard.ends])
     return ends[np.searchsorted(heard.arrived, np.nan_to_num(heard.due), side="right")]
 

@@ -10,7 +10,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.contract import Outgoing
+from engine.timeline import Timeline
+from streaming.contract import OutgoingSound
 from streaming.remote import Remote
 
 ROOM_S: Final = 150
@@ -30,22 +31,23 @@ class Journal:
     """Notes of one session."""
 
     def __init__(self, session: Remote) -> None:
-        fps = session.settings.fps
-        self._samples = 48_000 // fps
+        self._samples = Timeline(fps=session.settings.fps).samples_per_piece
         self._pushes: deque[tuple[NDArray[np.int16], float]] = deque(maxlen=ROOM_S * PACKETS_PER_S)
-        self._frames: deque[tuple[int, float, int, NDArray[np.int16]]] = deque(maxlen=ROOM_S * fps)
+        self._pieces: deque[OutgoingSound] = deque(maxlen=ROOM_S * 48_000 // self._samples)
         session.push_audio = self._noting(session.push_audio)
-        self._seeing = asyncio.create_task(self._see_all(session), name=f"journal of {session.id}")
+        self._hearing = asyncio.create_task(self._hear_all(session), name=f"journal of {session.id}")
 
     def document(self) -> bytes:
         """See `Heard.read`."""
-        pushes, frames = list(self._pushes), list(self._frames)
-        index = np.array([frame[0] for frame in frames], np.int64)
-        first, count = (int(index[0]), int(index[-1] - index[0]) + 1) if len(index) else (0, 0)
+        pushes = list(self._pushes)
+        pieces = [piece for piece in self._pieces if len(piece.samples) == self._samples]  # an understudy's may be longer
+        index = [piece.start // self._samples for piece in pieces]
+        first, count = (index[0], index[-1] - index[0] + 1) if index else (0, 0)
         due, missing = np.full(count, np.nan), np.zeros(count, np.int64)
         sound = np.zeros((count, self._samples), np.int16)
-        for number, instant, gone, audio in frames:
-            due[number - first], missing[number - first], sound[number - first] = instant, gone, audio
+        for number, piece in zip(index, pieces, strict=True):
+            at = number - first
+            due[at], missing[at], sound[at] = piece.due, piece.missing, piece.samples
         out = io.BytesIO()
         np.savez(
             out,
@@ -66,12 +68,9 @@ class Journal:
 
         return push_and_note
 
-    async def _see_all(self, session: Remote) -> None:
-        async for outgoing in session.subscribe():
-            self._see(outgoing)
-
-    def _see(self, outgoing: Outgoing) -> None:
-        self._frames.append((outgoing.index, outgoing.stamps.due, outgoing.missing, outgoing.audio))
+    async def _hear_all(self, session: Remote) -> None:
+        async for outgoing in session.listen():
+            self._pieces.append(outgoing)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,9 +81,9 @@ class Heard:
         source: int16[N], the sound that was pushed.
         ends: int64[P], where in it each push ended.
         arrived: float64[P], when its packet had arrived (T1).
-        due: float64[F], when each frame was; NaN for one that was not seen.
+        due: float64[F], when each piece of sound was to be taken; NaN for one that was not heard.
         missing: int64[F], samples of it that had not arrived in time.
-        sound: int16[F, S], what was given to the model and left with the frame.
+        sound: int16[F, S], what was given to the model and to the viewers.
         wall: what the time of day was ahead of the server's clock.
     """
 

@@ -24,7 +24,7 @@ from benchmarks.mouth import Window
 from benchmarks.studio import STUDIOS
 from engine.timeline import SAMPLE_RATE_HZ
 from streaming.config import ServerConfig
-from streaming.contract import LOOK_AHEAD_MS, Outgoing, SessionSettings, now
+from streaming.contract import LOOK_AHEAD_MS, Outgoing, OutgoingSound, SessionSettings, now
 from streaming.device.device import Device
 from streaming.live import Live
 from streaming.remote import Remote
@@ -92,7 +92,7 @@ class Take:
         voice: float32[N], whole packets, pushed again and again from its beginning.
         pushed: float64[P], when packet i was pushed (T1).
         frames: float64[F, len(COLUMNS)], a row per frame from index `first` on. `due` to `colour` are the engine's
-            stamps; `received` is when the emission reached the event loop, `encoded` (T7) and `spoken` when the
+            stamps; `received` is when the picture reached the event loop, `encoded` (T7) and `spoken` when the
             bitstreams of its picture and of its first packet of sound were ready; `missing` are samples of silence.
         sound: int16[F, samples], what is heard while each frame shows.
         windows: uint8[F, h, w], the mouth in each frame; None when nobody asked.
@@ -116,24 +116,36 @@ class Take:
         self._encode = settings.encode
 
     def see(self, outgoing: Outgoing, at: float) -> None:
-        """Note an emission that reached the event loop."""
-        if self.first < 0:
-            self.first = outgoing.index
-        row = outgoing.index - self.first
-        if not 0 <= row < len(self.frames):
+        """Note a picture that reached the event loop."""
+        if (row := self._row(outgoing.index)) is None:
             return
         stamps = outgoing.stamps
         instants = (stamps.due, stamps.arrived, stamps.taken, stamps.features, stamps.inference_start, stamps.inference_end)
         self.frames[row, :6] = [instant or math.nan for instant in instants]
         self.frames[row, 6:8] = stamps.colour or math.nan, at
-        self.frames[row, 10:] = outgoing.fresh, outgoing.missing
+        self.frames[row, COLUMNS.index("fresh")] = outgoing.fresh
         if not self._encode:
             self.frames[row, COLUMNS.index("encoded")] = at
-        begin = row * self.sound.shape[1] + outgoing.ahead
-        place = self.sound.reshape(-1)[begin : begin + len(outgoing.audio)]
-        place[:] = outgoing.audio[: len(place)]
         if self.windows is not None and self._window is not None:
             self.windows[row] = self._window.cut(outgoing.video[: outgoing.video.shape[1]])
+
+    def hear(self, outgoing: OutgoingSound) -> None:
+        """Note a piece of sound that reached the event loop."""
+        index, within = divmod(outgoing.start, self.sound.shape[1])
+        if (row := self._row(index)) is None:
+            return
+        begin = row * self.sound.shape[1] + within + outgoing.ahead
+        place = self.sound.reshape(-1)[begin : begin + len(outgoing.samples)]
+        place[:] = outgoing.samples[: len(place)]
+        missing = COLUMNS.index("missing")
+        self.frames[row, missing] = np.nan_to_num(self.frames[row, missing]) + outgoing.missing
+
+    def _row(self, index: int) -> int | None:
+        """That of a frame; None where there is no room for it."""
+        if self.first < 0:
+            self.first = index
+        row = index - self.first
+        return row if 0 <= row < len(self.frames) else None
 
     def send(self, column: str, media_s: float, size: int) -> None:
         """Note that the bitstream of the picture or sound at a media instant is ready."""
@@ -319,7 +331,7 @@ class Audience:
         if self._settings.encode:
             session.watched_by(1)
             self._broadcasts.append(_watched(session, self._encoders, take, self._settings))
-        self._tasks += [asyncio.create_task(_note(session, take)), asyncio.create_task(_push(session, take))]
+        self._tasks += [asyncio.create_task(work(session, take)) for work in (_note, _note_sound, _push)]
 
     async def attend(self, watch: Watch | None = None) -> Run:
         """Wait for `WARM_S`, then note all for `seconds`; what happened.
@@ -377,6 +389,11 @@ async def _push(session: Remote, take: Take) -> None:
 async def _note(session: Remote, take: Take) -> None:
     async for outgoing in session.subscribe():
         take.see(outgoing, now())
+
+
+async def _note_sound(session: Remote, take: Take) -> None:
+    async for outgoing in session.listen():
+        take.hear(outgoing)
 
 
 async def _measure_loop(late_s: NDArray[np.float64]) -> None:

@@ -26,14 +26,13 @@ from av import AudioFrame, VideoFrame
 from benchmarks import health
 from benchmarks.journal import Journal
 from engine.timeline import SAMPLE_RATE_HZ
-from streaming.contract import Outgoing, SessionSettings, now
+from streaming.contract import Outgoing, OutgoingSound, SessionSettings, now
 from streaming.live import Live
 from streaming.remote import Remote
 
 VIDEO_CLOCK_HZ: Final = 90_000
-PACKET: Final = SAMPLE_RATE_HZ // 50
 ROOM: Final = 5
-"""Emissions that wait for a track at most; the oldest gives way."""
+"""Frames that wait for a track at most; the oldest gives way."""
 
 
 class QueueTrack(MediaStreamTrack):
@@ -62,7 +61,7 @@ class Guest:
         self.session = session
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._pictures, self._sound = QueueTrack("video", ROOM), QueueTrack("audio", 2 * ROOM)
-        self._tasks = [asyncio.create_task(self._show())]
+        self._tasks = [asyncio.create_task(self._show()), asyncio.create_task(self._speak())]
         self.peer.on("track", self._listen)
         self.peer.on("connectionstatechange", self._changed)
 
@@ -99,8 +98,10 @@ class Guest:
     async def _show(self) -> None:
         async for outgoing in self.session.subscribe():
             self._pictures.put(_picture(outgoing, self.session.settings.fps))
-            for sound in _sound(outgoing):
-                self._sound.put(sound)
+
+    async def _speak(self) -> None:
+        async for outgoing in self.session.listen():
+            self._sound.put(_sound(outgoing))
 
 
 def _picture(outgoing: Outgoing, fps: int) -> VideoFrame:
@@ -109,15 +110,12 @@ def _picture(outgoing: Outgoing, fps: int) -> VideoFrame:
     return frame
 
 
-def _sound(outgoing: Outgoing) -> list[AudioFrame]:
-    """The emission's sound in packets of 20 ms."""
-    found: list[AudioFrame] = []
-    for begin in range(0, len(outgoing.audio), PACKET):
-        frame = AudioFrame.from_ndarray(outgoing.audio[None, begin : begin + PACKET], format="s16", layout="mono")
-        frame.sample_rate, frame.time_base = SAMPLE_RATE_HZ, Fraction(1, SAMPLE_RATE_HZ)
-        frame.pts = outgoing.index * len(outgoing.audio) + begin
-        found.append(frame)
-    return found
+def _sound(outgoing: OutgoingSound) -> AudioFrame:
+    """20 ms at 25 and 50 fps; aiortc's encoder makes packets of any length."""
+    frame = AudioFrame.from_ndarray(outgoing.samples[None], format="s16", layout="mono")
+    frame.sample_rate, frame.time_base = SAMPLE_RATE_HZ, Fraction(1, SAMPLE_RATE_HZ)
+    frame.pts = outgoing.start
+    return frame
 
 
 def serve(live: Live, settings: SessionSettings, journals: Mapping[str, Journal], greet: Callable[[str], None]) -> None:

@@ -34,6 +34,12 @@ class Timeline:
         return self.rate // self.fps
 
     @property
+    def samples_per_piece(self) -> int:
+        """Samples that live sound is taken in: the largest equal part of a frame's that lasts no longer than 20 ms."""
+        whole, most = self.samples_per_frame, self.samples(1000 / MOTION_RATE_HZ)
+        return next(whole // parts for parts in range(1, whole + 1) if whole % parts == 0 and whole // parts <= most)
+
+    @property
     def frame_s(self) -> float:
         """Duration of one frame in seconds."""
         return 1 / self.fps

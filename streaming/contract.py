@@ -33,7 +33,7 @@ class SessionSettings:
     size: int = 512  # px, 256 / 384 / 512 / 768
     fps: int = 25  # 25 / 30 / 50 / 60
     look_ahead_ms: int = LOOK_AHEAD_MS  # one of LOOK_AHEADS_MS: more is spoken better, and seen later
-    picture_hold_ms: int = 60  # 0..100, how much later than its sound a picture leaves, until a receiver reports its lag
+    picture_hold_ms: int = 80  # 0..100, how much later than its sound a picture leaves, until a receiver reports its lag
     badge: bool = True  # burn the "AI" badge in; only the operator's configuration removes it
     seed: int = 0  # of idle life
     head_style: str | None = None  # file of a style, see streaming.styles; None: the one that ships
@@ -54,7 +54,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
-    """Instants of one emission on the monotonic clock of this machine, in seconds (see `now`); 0.0 = not reached.
+    """Instants of one picture on the monotonic clock of this machine, in seconds (see `now`); 0.0 = not reached.
 
     The names are those of the measuring guide: `arrived` T1 (the newest sound
     of this frame's own 40 ms reached the server), `taken` T2 (left the audio
@@ -75,33 +75,45 @@ class Stamps:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outgoing:
-    """One emission on its way out: a picture, and the sound that leaves with it.
+    """One picture on its way out.
 
     `video` is I420 uint8[size * 3 // 2, size] (BT.601, limited range) in memory
     shared with the worker, smaller than was asked for when the worker is too
-    busy for that (`Step`): valid until `ring` more emissions have come; who
-    keeps it longer copies it. `audio` is int16[48000 // fps] mono at 48 kHz, the
-    newest there is: it waits for no look-ahead, so it is heard `ahead` samples
-    after the picture's own instant. A receiver's sound path is slower than its
-    picture path by about as much; `PictureHold` sees to the rest.
+    busy for that (`Step`): valid until `ring` more pictures have come; who
+    keeps it longer copies it.
     `index` counts frames from 0 since the session was opened and never jumps
-    back, also when its worker was restarted: RTP timestamps are
-    `index * 90000 // fps` and `index * 48000 // fps + ahead`.
+    back, also when its worker was restarted: the RTP timestamp is
+    `index * 90000 // fps`.
     """
 
     index: int
     video: NDArray[np.uint8]
-    audio: NDArray[np.int16]
     fresh: bool  # false: the picture repeats the previous one (late, or the worker is away)
-    missing: int  # samples of sound that never arrived, filled with silence
     stamps: Stamps
-    ahead: int = 0  # samples
     spared: bool = False  # not fresh, and not to be: the session's step has no picture for this one
 
     @property
     def size(self) -> int:
         """Height and width of the picture, px."""
         return self.video.shape[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutgoingSound:
+    """A piece of sound on its way out: int16[N] mono at 48 kHz, on the same media clock as the pictures.
+
+    It leaves as soon as it has been taken from the inlet, the newest there is:
+    it waits for no frame to be over and for no look-ahead, so it is heard
+    `ahead` samples after the picture of its instant. A receiver's sound path
+    is slower than its picture path by about as much; `PictureHold` sees to the
+    rest. `start` never jumps back; the RTP timestamp is `start + ahead`.
+    """
+
+    start: int  # sample of the media clock: frame i begins at i * 48000 // fps
+    samples: NDArray[np.int16]
+    missing: int  # samples that never arrived, filled with silence
+    due: float  # when it was to be taken
+    ahead: int = 0  # samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +207,14 @@ class LiveSession(Protocol):
         ...
 
     def subscribe(self) -> AsyncIterator[Outgoing]:
-        """Emissions as they are made, from now on; each subscriber misses the oldest rather than hold more than 200 ms.
+        """Pictures as they are made, from now on; each subscriber misses the oldest rather than hold more than 200 ms.
 
         The iteration ends when the session closes. Dropping the iterator unsubscribes.
         """
+        ...
+
+    def listen(self) -> AsyncIterator[OutgoingSound]:
+        """Sound as it is taken, from now on, in the same manner as `subscribe`."""
         ...
 
     def control(self, **changes: Any) -> None:

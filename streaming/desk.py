@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from engine.errors import MienError
 from engine.timeline import SAMPLE_RATE_HZ
-from streaming.contract import CodedPicture, LiveSession, LiveSessions, LiveStatus, Outgoing, SessionSettings, now
+from streaming.contract import (
+    CodedPicture,
+    LiveSession,
+    LiveSessions,
+    LiveStatus,
+    Outgoing,
+    OutgoingSound,
+    SessionSettings,
+    now,
+)
 from streaming.guard.lease import Leases
 
 log = logging.getLogger(__name__)
@@ -89,6 +98,10 @@ class Seat:
     def subscribe(self) -> AsyncIterator[Outgoing]:
         """See `LiveSession`."""
         return self.live.subscribe()
+
+    def listen(self) -> AsyncIterator[OutgoingSound]:
+        """See `LiveSession`."""
+        return self.live.listen()
 
     def control(self, **changes: Any) -> None:
         """See `LiveSession`."""

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
 import numpy as np
@@ -22,13 +22,14 @@ from streaming.contract import (
     CodedPicture,
     LiveStatus,
     Outgoing,
+    OutgoingSound,
     SessionSettings,
     Stamps,
     now,
 )
 from streaming.metrics import Metrics
 from streaming.worker.knobs import checked_controls, remember
-from streaming.worker.messages import Closed, Control, Frame, Interrupt, Look, Open, Opened, Refused, Sound, Stepped
+from streaming.worker.messages import Closed, Control, Frame, Interrupt, Look, Open, Opened, Refused, Sound, Speech, Stepped
 from streaming.worker.meter import Meter
 from streaming.worker.options import BEHIND_MOST_S
 from streaming.worker.pcm import joined
@@ -49,6 +50,8 @@ HEARING_S: Final = 1.0
 
 LookAt = Callable[[float, NDArray[np.float32], NDArray[np.float32]], None]
 """See `streaming.camera.viewfinder.Look`."""
+T = TypeVar("T")
+
 Locate = Callable[[str], Path]
 """From a portrait's id to its file; raises PortraitError when there is none."""
 
@@ -75,11 +78,14 @@ class Remote:
         self._period = period
         self._portrait = str(locate(settings.portrait))
         self._controls: dict[str, Any] = {}
-        self._subscribers: WeakSet[Subscription] = WeakSet()
+        self._timeline = Timeline(fps=settings.fps)
+        self._viewings: WeakSet[Subscription[Outgoing]] = WeakSet()
+        self._hearings: WeakSet[Subscription[OutgoingSound]] = WeakSet()
         self._anchor = 0.0
         self._lead = 0
         self._last: Outgoing | None = None
-        self._stood_in = False  # whether the understudy played it
+        self._spoken: OutgoingSound | None = None  # the last one
+        self._stood_in = False  # whether the understudy spoke it
         self._recent: deque[tuple[NDArray[np.float32], float]] = deque(maxlen=RECENT)
         self._understudy: Understudy | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -143,10 +149,17 @@ class Remote:
 
     def subscribe(self) -> AsyncIterator[Outgoing]:
         """See `LiveSession`."""
-        subscription = Subscription(self._settings.fps)
+        return self._subscribed(self._viewings, self._settings.fps)
+
+    def listen(self) -> AsyncIterator[OutgoingSound]:
+        """See `LiveSession`."""
+        return self._subscribed(self._hearings, SAMPLE_RATE_HZ / self._timeline.samples_per_piece)
+
+    def _subscribed(self, all_of_them: WeakSet[Subscription[T]], rate: float) -> Subscription[T]:
+        subscription = Subscription[T](rate)
         if self._state == "closed":
             subscription.end()
-        self._subscribers.add(subscription)
+        all_of_them.add(subscription)
         return subscription
 
     def control(self, **changes: Any) -> None:
@@ -168,7 +181,7 @@ class Remote:
         """See `LiveSession`."""
         self._recent.clear()
         if self._understudy is not None:
-            self._understudy = self._new_understudy()
+            self._understudy = Understudy()
         self._worker.send(Interrupt(self._key))
 
     def record(self, stage: str, milliseconds: float) -> None:
@@ -208,10 +221,12 @@ class Remote:
         index = self._last.index + 1 if self._last else 0
         return Open(self._key, place, self._anchor, index, self._portrait, self._settings, dict(self._controls))
 
-    def hear(self, message: Opened | Frame | Stepped | Refused | Closed) -> None:
+    def hear(self, message: Opened | Frame | Speech | Stepped | Refused | Closed) -> None:
         """See `Tenant`."""
         if isinstance(message, Frame):
             self._show(message)
+        elif isinstance(message, Speech):
+            self._say(message)
         elif isinstance(message, Stepped):
             self._standing.take(message.step)
         elif isinstance(message, Opened):
@@ -249,32 +264,47 @@ class Remote:
         if not self.opened.done():
             self.opened.set_result(None)
 
-    def _show(self, frame: Frame) -> None:
-        if self._state == "recovering" and self._keeps_up(frame):
+    def _say(self, speech: Speech) -> None:
+        if self._state == "recovering" and self._keeps_up(speech):
             self._state, self._understudy = "live", None
+        if self._understudy is None and speech.start >= self._heard_up_to:
+            sound = OutgoingSound(speech.start, speech.samples, speech.missing, speech.due, self._lead)
+            self._deliver_sound(sound, stand_in=False)
+
+    def _keeps_up(self, speech: Speech) -> bool:
+        """Whether a worker is so far back that all from here on may be its own: in time, and with the sound."""
+        last = self._spoken
+        is_filled = last is None or speech.missing * len(last.samples) <= last.missing * len(speech.samples)
+        return now() - speech.due < PATIENCE_S and is_filled
+
+    @property
+    def _heard_up_to(self) -> int:
+        """Media sample."""
+        return self._spoken.start + len(self._spoken.samples) if self._spoken else 0
+
+    def _deliver_sound(self, sound: OutgoingSound, *, stand_in: bool) -> None:
+        if self._spoken is not None and stand_in != self._stood_in:
+            sound = dataclasses.replace(sound, samples=joined(self._spoken.samples, sound.samples))
+        self._spoken, self._stood_in = sound, stand_in
+        for hearing in list(self._hearings):
+            hearing.put(sound)
+
+    def _show(self, frame: Frame) -> None:
         if self._last is not None and frame.index <= self._last.index:
             return  # its understudy was quicker
         if self._state == "starting":
             self._state = "live"
         picture = self._worker.picture(self._key, frame.slot, frame.size)
-        kept = frame.index, picture, frame.audio, frame.fresh, frame.missing, frame.stamps, self._lead, frame.spared
-        self._deliver(Outgoing(*kept), stand_in=False)
+        self._deliver(Outgoing(frame.index, picture, frame.fresh, frame.stamps, frame.spared))
 
-    def _keeps_up(self, frame: Frame) -> bool:
-        """Whether a worker is so far back that the frames from here on may be its own: in time, and with the sound."""
-        late = now() - frame.stamps.due
-        return late < PATIENCE_S and (self._last is None or frame.missing <= self._last.missing)
-
-    def _deliver(self, outgoing: Outgoing, *, stand_in: bool) -> None:
-        if self._last is not None and stand_in != self._stood_in:
-            outgoing = dataclasses.replace(outgoing, audio=joined(self._last.audio, outgoing.audio))
-        self._last, self._stood_in = outgoing, stand_in
+    def _deliver(self, outgoing: Outgoing) -> None:
+        self._last = outgoing
         self._meter.show(outgoing)
-        for subscriber in list(self._subscribers):
-            subscriber.put(outgoing)
+        for viewing in list(self._viewings):
+            viewing.put(outgoing)
 
     async def _stand_by(self) -> None:
-        """Play frames that the worker does not bring, for as long as it does not."""
+        """Play sound and pictures that the worker does not bring, for as long as it does not."""
         while True:
             if self._last is None:
                 await asyncio.sleep(self._period)
@@ -292,7 +322,7 @@ class Remote:
     def _step_in(self) -> None:
         if self._understudy is None and self._last is not None:
             self._state = "recovering"
-            self._understudy = self._new_understudy()
+            self._understudy = Understudy()
             for samples, arrived in self._recent:
                 self._understudy.push(samples, arrived)
             picture = self._last.video.copy()  # the shared one may be drawn over
@@ -302,12 +332,11 @@ class Remote:
     def _play(self, index: int, due: float) -> None:
         assert self._understudy is not None
         assert self._last is not None
-        audio, missing = self._understudy.play(due)
-        stamps = Stamps(due=due, colour=now())
-        self._deliver(Outgoing(index, self._last.video, audio, False, missing, stamps, self._lead), stand_in=True)
-
-    def _new_understudy(self) -> Understudy:
-        return Understudy(Timeline(fps=self._settings.fps).samples_per_frame)
+        start = max(self._heard_up_to, self._timeline.frame_start(index))
+        if (count := self._timeline.frame_start(index + 1) - start) > 0:
+            samples, missing = self._understudy.play(count, due)
+            self._deliver_sound(OutgoingSound(start, samples, missing, due, self._lead), stand_in=True)
+        self._deliver(Outgoing(index, self._last.video, False, Stamps(due=due, colour=now())))
 
     def _end(self, reason: str, fault: str = "") -> None:
         if self._state == "closed":
@@ -318,8 +347,8 @@ class Remote:
         self._standing.end()
         if self._watch is not None:
             self._watch.cancel()
-        for subscriber in list(self._subscribers):
-            subscriber.end()
+        for subscription in (*self._viewings, *self._hearings):
+            subscription.end()
         if not self.opened.done():
             self.opened.set_exception(_error(fault, reason))
             self.opened.exception()  # whoever opened it may have given up waiting

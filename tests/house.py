@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.errors import NoFace, PortraitError
+from engine.timeline import Timeline
 from streaming.contract import (
     CameraStatus,
     CapacityReached,
@@ -18,6 +19,7 @@ from streaming.contract import (
     LiveSession,
     LiveStatus,
     Outgoing,
+    OutgoingSound,
     SessionSettings,
     Stamps,
     Step,
@@ -65,10 +67,16 @@ class FakeSession:
             fresh = is_drawn(step, index, fps)
             if fresh:
                 video = _picture(step.size, index)
-            audio, stamps = np.zeros(48_000 // fps, np.int16), Stamps(due=now())
-            yield Outgoing(index, video, audio, fresh, missing=0, stamps=stamps, spared=not fresh)
+            yield Outgoing(index, video, fresh, Stamps(due=now()), spared=not fresh)
             index += 1
             await asyncio.sleep(max(anchor + index / fps - now(), 0))
+
+    async def listen(self) -> AsyncIterator[OutgoingSound]:
+        piece, start, anchor = Timeline(fps=self.settings.fps).samples_per_piece, 0, now()
+        while not self.closed:
+            yield OutgoingSound(start, np.zeros(piece, np.int16), 0, now())
+            start += piece
+            await asyncio.sleep(max(anchor + start / 48_000 - now(), 0))
 
     def control(self, **changes: Any) -> None:
         if self.fail_with:

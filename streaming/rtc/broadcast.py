@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from engine.latency import StageTimes
-from engine.timeline import SAMPLE_RATE_HZ
-from streaming.contract import LiveSession, Outgoing, now
-from streaming.rtc.clock import MediaClock, Pace
-from streaming.rtc.encoder import EncodedVoice, H264Encoder, PictureEncoder, VoiceEncoder, Vp8Encoder
+from engine.timeline import SAMPLE_RATE_HZ, Timeline
+from streaming.contract import LiveSession, Outgoing, OutgoingSound, now
+from streaming.rtc.clock import MediaClock
+from streaming.rtc.encoder import VOICE_PACKET, H264Encoder, PictureEncoder, VoiceEncoder, Vp8Encoder
 from streaming.rtc.hold import PictureHold
 from streaming.rtc.lane import Lane, LaneStats
 from streaming.rtc.sender import MediaSender
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 
 ENCODERS: dict[str, Callable[[int, int], PictureEncoder]] = {"H264": H264Encoder, "VP8": Vp8Encoder}
 VOICE_BEGINS_S = 0.4  # after the connection: what a browser gets before its output runs stays in its buffer as delay
-VOICE_ROOM = 12  # packets waiting to leave, 240 ms: more than a subscription ever holds
 STAGES = ("encode", "send")  # what the session is told; "voice" and "residence" are kept here
 
 
@@ -29,7 +29,7 @@ class BroadcastStats:
     """What one session's encoders and senders did, since its first viewer; milliseconds in `times`.
 
     `encode` is T6 to T7, `send` T7 (or the end of the hold) to T8, `residence`
-    T1 to T8 without the hold, `voice` from when a voice packet may leave until
+    T1 to T8 without the hold, `voice` from when a voice packet is to leave until
     it has left.
     """
 
@@ -39,12 +39,11 @@ class BroadcastStats:
 
 
 class Broadcast:
-    """Takes the emissions of one session, encodes them once and hands them to every viewer's senders.
+    """Takes the sound and the pictures of one session, encodes them once and hands them to every viewer's senders.
 
-    The voice leaves first: the first packet of an emission at once, the others
-    spread over it. The picture follows as soon as it is encoded. `hold`, which
-    follows what a receiver reports, makes one of the two wait when they would
-    not be seen and heard together.
+    The voice leaves as it is taken, packets of 20 ms evenly; a picture follows
+    as soon as it is encoded. `hold`, which follows what a receiver reports,
+    makes one of the two wait when they would not be seen and heard together.
     It runs from its first viewer to its last and ends with the session.
     """
 
@@ -58,13 +57,14 @@ class Broadcast:
         self._listeners: set[MediaSender] = set()
         self._beginning: dict[MediaSender, asyncio.TimerHandle] = {}  # listeners that are about to be sent to
         self._lanes: dict[str, Lane] = {}
-        self._pace = Pace()
+        timeline = Timeline(fps=session.settings.fps)
+        self._piece = timeline.samples_per_piece
+        self._early = timeline.samples_per_frame - self._piece  # samples that a frame's first sound is there before the frame
         self.hold = PictureHold(session.settings.picture_hold_ms)
         self.picture_held_ms = 0.0
-        self._sound_held_s = 0.0
-        self._spoken: asyncio.Queue[tuple[EncodedVoice, float]] = asyncio.Queue(VOICE_ROOM)
+        self._lead_ms = 0.0  # how much later than its sound a picture is there
         self._tasks = [
-            asyncio.create_task(self._pump(), name=f"broadcast {session.id}"),
+            asyncio.create_task(self._show(), name=f"broadcast {session.id}"),
             asyncio.create_task(self._speak(), name=f"voice {session.id}"),
         ]
 
@@ -128,47 +128,40 @@ class Broadcast:
         if stage in STAGES:
             self.session.record(stage, milliseconds)
 
-    async def _pump(self) -> None:
+    async def _show(self) -> None:
         try:
-            async for emission in self.session.subscribe():
-                await self._send(emission)
+            async for picture in self.session.subscribe():
+                self._offer(picture)
         except Exception:  # a session's failure ends that session's broadcast alone
             log.exception("the broadcast of session %s failed", self.session.id)
         self._on_end()
 
-    async def _send(self, emission: Outgoing) -> None:
+    def _offer(self, picture: Outgoing) -> None:
         taken = now()
-        fps = self.session.settings.fps
-        spoken = emission.index * SAMPLE_RATE_HZ // fps + emission.ahead
-        self.clock.anchor(emission.index / fps, time.time())
-        self._pace.begin(spoken / SAMPLE_RATE_HZ, taken)
-        self._hold_back(1000 * emission.ahead / SAMPLE_RATE_HZ)
+        self.clock.anchor(picture.index / self.session.settings.fps, time.time())
         self.stats.emissions += 1
-        if self._listeners:
-            for packet in self._voice.encode(emission.audio, spoken):
-                self._say(packet, taken)
-            await asyncio.sleep(0)  # the first packet leaves before the picture is touched
-        for lane in self._lanes.values():
-            lane.offer(emission, taken)
-
-    def _hold_back(self, ahead_ms: float) -> None:
-        """Say how long the picture and the sound of the next emission wait."""
         self.hold.next()
-        self.picture_held_ms = self.hold.of_picture(ahead_ms)
-        self._sound_held_s = self.hold.of_sound(ahead_ms) / 1000
-
-    def _say(self, packet: EncodedVoice, taken: float) -> None:
-        if self._spoken.full():
-            self._spoken.get_nowait()
-        due = max(taken, self._pace.due(packet.timestamp / SAMPLE_RATE_HZ))
-        self._spoken.put_nowait((packet, due + self._sound_held_s))
+        self.picture_held_ms = self.hold.of_picture(self._lead_ms)
+        for lane in self._lanes.values():
+            lane.offer(picture, taken)
 
     async def _speak(self) -> None:
-        while True:
-            packet, due = await self._spoken.get()
-            early = due - now()
-            if early > 0:
-                await asyncio.sleep(early)
+        try:
+            async for sound in self.session.listen():
+                self._lead_ms = 1000 * (sound.ahead + self._early) / SAMPLE_RATE_HZ
+                await self._say(sound)
+        except Exception:
+            log.exception("the voice of session %s failed", self.session.id)
+
+    async def _say(self, sound: OutgoingSound) -> None:
+        """Send the packets that a piece of sound completes, each when it can be had at the latest: at even distances."""
+        if not self._listeners:
+            return
+        start = sound.start + sound.ahead
+        late = VOICE_PACKET - math.gcd(VOICE_PACKET, self._piece)  # samples by which pieces may complete a packet too late
+        for packet in self._voice.encode(sound.samples, start):
+            due = sound.due + (packet.timestamp - start + late) / SAMPLE_RATE_HZ + self.hold.of_sound(self._lead_ms) / 1000
+            await asyncio.sleep(max(0.0, due - now()))
             for listener in tuple(self._listeners):
                 await listener.transmit((packet.payload,), packet.timestamp)
             self._record("voice", (now() - due) * 1000)

@@ -29,27 +29,3 @@ class MediaClock:
     def ntp(self, media_s: float) -> int | None:
         """The NTP timestamp of an instant of the media clock; None before the anchor."""
         return None if self._origin_s is None else ntp(self._origin_s + media_s)
-
-
-class Pace:
-    """When each packet of an emission leaves: spread over the emission's time, on the clock of the punctual ones.
-
-    Two packets sent at once look to a receiver like 20 ms of jitter, and it
-    holds all sound longer for it. A late emission's packets are not delayed
-    further: they leave when a punctual one's would have.
-    """
-
-    LEAK_S = 0.0002  # per emission: what is forgotten of the earliest one, more than any clock drifts
-
-    def __init__(self) -> None:
-        self._origin_s: float | None = None
-
-    def begin(self, media_s: float, at: float) -> None:
-        """An emission that starts at `media_s` is there at the instant `at`."""
-        origin_s = at - media_s
-        self._origin_s = origin_s if self._origin_s is None else min(self._origin_s + self.LEAK_S, origin_s)
-
-    def due(self, media_s: float) -> float:
-        """The instant at which the packet that starts at `media_s` leaves; in the past means at once."""
-        assert self._origin_s is not None, "begin comes first"
-        return self._origin_s + media_s

@@ -5,7 +5,7 @@ from typing import Final
 
 SHARE_LEAST, SHARE, SHARE_MOST = 0.25, 0.5, 3.0
 """Of a round trip; the rest is an uneven interval and no freeze, and all of it would be latency."""
-LOST_ONCE, SHARE_PER_LOST = 0.01, 30.0
+LOST_ONCE, SHARE_PER_LOST = 0.015, 35.0
 """Where more is lost than this, repetitions are, too: 1.7 round trips at 5 %, half of one less with parities."""
 SMOOTH: Final = 0.1  # of each second's report
 MARGIN_MS: Final = 15.0

@@ -35,6 +35,7 @@ from streaming.rtc.fec import RED, ULPFEC, parities
 from streaming.rtc.feedback import TRANSPORT_URI
 from streaming.rtc.history import MENDED_MOST, ROOM, History, Sent
 from streaming.rtc.line import Line
+from streaming.rtc.losses import Losses
 from streaming.rtc.playout import PlayoutDelay
 from streaming.rtc.round_trip import RoundTrip
 
@@ -56,7 +57,7 @@ PACE = 2.5  # times its rate is what a thin line is sent a picture at, as libweb
 
 @dataclass(slots=True)
 class SenderStats:
-    """Counts since the stream began, and the viewer's last report about it."""
+    """Counts since the stream began, and what the viewer reported last about it."""
 
     packets: int = 0
     octets: int = 0
@@ -66,7 +67,7 @@ class SenderStats:
     repeated_octets: int = 0
     key_requests: int = 0
     round_trip: RoundTrip = field(default_factory=RoundTrip)
-    fraction_lost: float = 0.0
+    fraction_lost: float = 0.0  # of the last second
     jitter_s: float = 0.0
     allowed_bps: int | None = None  # the viewer's estimate of what its line bears (REMB)
 
@@ -117,6 +118,7 @@ class MediaSender:
         self._origin = random32()
         self._last_timestamp: int | None = None
         self._history = History()
+        self._losses = Losses()
         self._reported: dict[int, float] = {}  # middle 32 bits of a report's NTP time -> when it left
         self._reports: asyncio.Task[None] | None = None
         self._first_packet = asyncio.Event()
@@ -345,15 +347,17 @@ class MediaSender:
             await asyncio.sleep(max(0.0, due - now()))
 
     def _take_report(self, report: rtp.RtcpReceiverInfo) -> None:
-        self.stats.fraction_lost = report.fraction_lost / 256
-        if self._playout is not None:
-            self._playout.report(self.stats.fraction_lost)
+        at = now()
         self.stats.jitter_s = report.jitter / self._clock_rate_hz
         left_at = self._reported.get(report.lsr)
         if left_at is not None:
-            at = now()
             self.stats.round_trip.add(max(0.0, at - left_at - report.dlsr / 65536), at)
-        self._tell_line()
+        lost = self._losses.hear(report.packets_lost, report.highest_sequence, at)
+        if lost is not None:
+            self.stats.fraction_lost = lost
+            if self._playout is not None:
+                self._playout.report(lost)
+            self._tell_line()
 
     def _tell_line(self) -> None:
         if self.kind == "video":

@@ -22,7 +22,7 @@ from typing import Final
 
 HOLD_MIN_S: Final = 0.020
 HOLD_MAX_S: Final = 0.060
-MARGIN_S: Final = 0.003  # ours: what the arrival stamp and the tick may be off by
+MARGIN_S: Final = 0.0015  # ours: jitter is counted in whole ms, and the reader reaches a little beyond what it reads
 RATE_LIMIT: Final = 0.005
 """The reader's speed stays within 1 +- this: 9 cents of pitch."""
 

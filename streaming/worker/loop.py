@@ -1,4 +1,6 @@
-"""A worker's loop: waits for messages until the next deadline, then ticks the sessions that are due, their graphs together."""
+"""A worker's loop: waits for messages until the next deadline, then hears and ticks the sessions that are due, their graphs
+together.
+"""
 
 import gc
 import logging
@@ -79,6 +81,7 @@ class Loop:
             for loaded in self._loader.take():
                 self._begin(loaded)
             self._read()
+            self._listen()
             self._tick_due()
             self._hear_graphs()
             self._beat()
@@ -171,14 +174,25 @@ class Loop:
         candidates = [instant + step * period / _PHASES for step in range(_PHASES)]
         return max(candidates, key=lambda at: (round(distance(at / period % 1), 3), -at))
 
+    def _listen(self) -> None:
+        """Take the sound that is due of every session, and send it on: it waits for no picture."""
+        for session in list(self._sessions.values()):
+            if session.listens <= self._clock():
+                self._guard(session.key, lambda session=session: self._hear(session))
+
+    def _hear(self, session: WorkerSession) -> None:
+        for speech in session.listen(self._clock()):
+            self._wire.send(speech)
+
     def _tick_due(self) -> None:
         """Tick every session that is due, once, the most urgent first: as many as the next batch has room for."""
-        for session in sorted(self._sessions.values(), key=lambda s: s.wakes):
+        for session in sorted(self._sessions.values(), key=lambda s: s.ticks):
             if not self._graphs.has_room:
                 break
-            if session.key in self._sessions and session.wakes <= self._clock():
+            if session.key in self._sessions and session.ticks <= self._clock():
                 self._guard(session.key, lambda session=session: self._tick(session))
                 self._read()  # sound that came meanwhile belongs to the next tick
+                self._listen()
 
     def _tick(self, session: WorkerSession) -> None:
         if (frame := session.overdue()) is not None:
@@ -244,6 +258,7 @@ class Loop:
                 session = WorkerSession(opened, built, self._arena, self._clock(), 1 / settings.fps, self._clock)
                 for _ in range(WARM_FRAMES):
                     session.resume(self._clock())
+                    session.listen(session.due)
                     made = session.tick()
                     while isinstance(made, GraphRequest):
                         made = session.answer(*self._rehearsed(made, warmed))

@@ -21,7 +21,8 @@ from streaming.language import BrokenMessage, Language
 
 _SOUND: Final = struct.Struct("<Id")
 _LOOK: Final = struct.Struct("<Id")
-_FRAME: Final = struct.Struct("<IIIHHHBB8d")
+_SPEECH: Final = struct.Struct("<IQId")
+_FRAME: Final = struct.Struct("<IIHHHBB8d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,26 +149,65 @@ class Stepped:
     step: Step
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture lies in `slot` of the session's place; `audio` is the sound that leaves with it, see `Outgoing`."""
+    """A picture lies in `slot` of the session's place."""
 
     key: int
     index: int
-    missing: int
     slot: int
     size: int  # px, of the picture
     repeats: int  # of the same picture, in a row, this one included
     fresh: bool
     spared: bool  # see `Outgoing`
     stamps: Stamps
-    audio: NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Speech:
+    """A piece of a session's sound, int16[N] at 48 kHz, see `OutgoingSound`."""
+
+    key: int
+    start: int  # sample of the media clock
+    missing: int
+    due: float
+    samples: NDArray[np.int16]
 
 
 Message = (
-    Open | Control | Interrupt | Close | Stop | Sound | Ready | Opened | Closed | Refused | Beat | Frame | Look | Stepped
+    Open
+    | Control
+    | Interrupt
+    | Close
+    | Stop
+    | Sound
+    | Ready
+    | Opened
+    | Closed
+    | Refused
+    | Beat
+    | Frame
+    | Look
+    | Stepped
+    | Speech
 )  # in this order on the wire
-_KINDS: Final = (Open, Control, Interrupt, Close, Stop, Sound, Ready, Opened, Closed, Refused, Beat, Frame, Look, Stepped)
+_KINDS: Final = (
+    Open,
+    Control,
+    Interrupt,
+    Close,
+    Stop,
+    Sound,
+    Ready,
+    Opened,
+    Closed,
+    Refused,
+    Beat,
+    Frame,
+    Look,
+    Stepped,
+    Speech,
+)
 
 
 def encode(message: Message) -> tuple[int, bytes]:
@@ -176,6 +216,9 @@ def encode(message: Message) -> tuple[int, bytes]:
         body = _SOUND.pack(message.key, message.arrived) + message.samples.astype("<f4", copy=False).tobytes()
     elif isinstance(message, Frame):
         body = _encode_frame(message)
+    elif isinstance(message, Speech):
+        head = _SPEECH.pack(message.key, message.start, message.missing, message.due)
+        body = head + message.samples.astype("<i2", copy=False).tobytes()
     elif isinstance(message, Look):
         numbers = np.concatenate((message.values, message.confidence)).astype("<f4", copy=False)
         body = _LOOK.pack(message.key, message.arrived) + numbers.tobytes()
@@ -197,6 +240,9 @@ def decode(kind: int, body: memoryview) -> Message:
             return Sound(key, arrived, np.frombuffer(body[_SOUND.size :], "<f4").astype(np.float32))
         if made is Frame:
             return _decode_frame(body)
+        if made is Speech:
+            key, start, missing, due = _SPEECH.unpack_from(body)
+            return Speech(key, start, missing, due, np.frombuffer(body[_SPEECH.size :], "<i2").astype(np.int16))
         if made is Look:
             return _decode_look(body)
         return _from_json(made, json.loads(bytes(body)))
@@ -208,15 +254,13 @@ LANGUAGE: Final = Language(encode, decode)
 
 
 def _encode_frame(frame: Frame) -> bytes:
-    numbers = (frame.key, frame.index, frame.missing, frame.slot, frame.size, frame.repeats, frame.fresh, frame.spared)
-    head = _FRAME.pack(*numbers, *dataclasses.astuple(frame.stamps))
-    return head + frame.audio.astype("<i2", copy=False).tobytes()
+    numbers = (frame.key, frame.index, frame.slot, frame.size, frame.repeats, frame.fresh, frame.spared)
+    return _FRAME.pack(*numbers, *dataclasses.astuple(frame.stamps))
 
 
 def _decode_frame(body: memoryview) -> Frame:
-    key, index, missing, slot, size, repeats, fresh, spared, *stamps = _FRAME.unpack_from(body)
-    audio = np.frombuffer(body[_FRAME.size :], "<i2").astype(np.int16)
-    return Frame(key, index, missing, slot, size, repeats, bool(fresh), bool(spared), Stamps(*stamps), audio)
+    key, index, slot, size, repeats, fresh, spared, *stamps = _FRAME.unpack_from(body)
+    return Frame(key, index, slot, size, repeats, bool(fresh), bool(spared), Stamps(*stamps))
 
 
 def _decode_look(body: memoryview) -> Look:

@@ -49,7 +49,7 @@ class Meter:
         return max(self._level - _RELEASE_DB_PER_S * max(0.0, at - self.heard_at), QUIET_DBFS)
 
     def show(self, outgoing: Outgoing) -> None:
-        """A frame is on its way out."""
+        """A picture is on its way out."""
         stamps = outgoing.stamps
         missed = not (outgoing.fresh or outgoing.spared) or stamps.colour > stamps.due + self._period
         self.frames += 1

@@ -17,7 +17,21 @@ from streaming.kept import SILENCE_S, Kept, Watch
 from streaming.worker.admission import Admission
 from streaming.worker.arena import Arena
 from streaming.worker.ledger import Ledger
-from streaming.worker.messages import LANGUAGE, Beat, Close, Closed, Frame, Message, Open, Opened, Ready, Refused, Stepped, Stop
+from streaming.worker.messages import (
+    LANGUAGE,
+    Beat,
+    Close,
+    Closed,
+    Frame,
+    Message,
+    Open,
+    Opened,
+    Ready,
+    Refused,
+    Speech,
+    Stepped,
+    Stop,
+)
 from streaming.worker.options import PLACES, WorkerOptions
 from streaming.worker.process import WorkerProcess
 
@@ -54,7 +68,7 @@ class Tenant(Protocol):
         """What its worker has to be told to begin, or to go on where the last one fell."""
         ...
 
-    def hear(self, message: Opened | Frame | Stepped | Refused | Closed) -> None:
+    def hear(self, message: Opened | Frame | Speech | Stepped | Refused | Closed) -> None:
         """Its worker has something to say."""
         ...
 
@@ -145,12 +159,12 @@ class Worker(Kept[Message]):
         elif isinstance(message, Beat):
             self._costs = {int(key): cost for key, cost in message.costs.items()}
             self._account(message)
-        elif isinstance(message, Opened | Frame | Stepped | Refused | Closed):
+        elif isinstance(message, Opened | Frame | Speech | Stepped | Refused | Closed):
             self._opening.discard(message.key)
             if message.key in self._tenants:
                 self._pass_on(self._tenants[message.key][0], message)
 
-    def _pass_on(self, tenant: Tenant, message: Opened | Frame | Stepped | Refused | Closed) -> None:
+    def _pass_on(self, tenant: Tenant, message: Opened | Frame | Speech | Stepped | Refused | Closed) -> None:
         if isinstance(message, Frame):
             self._drawn.note(message.size, fresh=message.fresh)
             if tenant.watched:

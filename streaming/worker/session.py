@@ -1,4 +1,4 @@
-"""One session inside a worker: sound in, frames out, on the deadlines it is given."""
+"""One session inside a worker: sound in, sound and frames out, on the deadlines it is given."""
 
 import math
 import time
@@ -19,7 +19,7 @@ from streaming.worker.arena import SLOTS, Arena
 from streaming.worker.batching import Outputs
 from streaming.worker.inlet import Inlet
 from streaming.worker.ladder import is_drawn
-from streaming.worker.messages import Frame, Look, Open
+from streaming.worker.messages import Frame, Look, Open, Speech
 from streaming.worker.options import BEHIND_MOST_S
 from streaming.worker.pcm import to_int16
 from streaming.worker.studio import Clock, Performance
@@ -35,23 +35,22 @@ Made = Frame | GraphRequest | None
 
 
 class _Tick(NamedTuple):
-    """A frame that has been begun: its sound, and when what was done (see `Stamps`)."""
+    """A frame that has been begun, and when what was done (see `Stamps`)."""
 
     frame: int
     due: float
     begun: float
     arrived: float
     taken: float
-    missing: int
-    audio: NDArray[np.int16]
     spared: bool
 
 
 class WorkerSession:
     """Ticks a performance. `clock` is only read to stamp what was done when; deadlines are the caller's.
 
-    A tick ends at once, or when `answer` has brought what it asked for, or when the next one is due (`overdue`): then the
-    picture is repeated, and the one under way shows with the next frame.
+    A frame's sound is taken in pieces of 20 ms at most, each when it is due (`listen`), the last one with the frame: it
+    goes on its way before the picture is drawn. A tick ends at once, or when `answer` has brought what it asked for, or when
+    the next one is due (`overdue`): then the picture is repeated, and the one under way shows with the next frame.
     """
 
     def __init__(
@@ -76,12 +75,14 @@ class WorkerSession:
         self._cpu_clock = cpu_clock
         self._inlet = Inlet()
         self._samples = performance.session.timeline.samples_per_frame
+        self._piece = performance.session.timeline.samples_per_piece
+        self._heard = 0  # samples of the next frame's sound that have been taken
         self._lead = performance.session.lead
         self._open: _Tick | None = None
         self._asking: GraphRequest | None = None
         self._depicted: _Tick | None = None  # the tick whose motion the newest picture shows
         self._spent = 0.0  # seconds, on the picture under way
-        self._taken: deque[tuple[int, float]] = deque(maxlen=16)  # (samples taken so far, when)
+        self._taken: deque[tuple[int, float]] = deque(maxlen=32)  # (samples taken so far, when)
         self._costs: deque[float] = deque(maxlen=256)
         self._repeats = 0
         self._drawn = 0
@@ -95,10 +96,24 @@ class WorkerSession:
         return self.anchor + self.index * self.period
 
     @property
+    def listens(self) -> float:
+        """When the next piece of sound is to be taken; never while `ticks` says something."""
+        left = self._samples - self._heard
+        return self.due - self.period * (left - self._piece) / self._samples if left and not self._waits else math.inf
+
+    @property
+    def ticks(self) -> float:
+        """When the next frame is to be begun; never before all of its sound has been taken."""
+        return self.due if self._heard == self._samples and not self._waits else math.inf
+
+    @property
     def wakes(self) -> float:
-        """When there is something to do: at `due`; never while the first picture is waited for."""
-        waits = self._open is not None and not self.performance.session.drawn
-        return math.inf if waits else self.due
+        """When there is something to do; never while the first picture is waited for."""
+        return min(self.listens, self.ticks)
+
+    @property
+    def _waits(self) -> bool:
+        return self._open is not None and not self.performance.session.drawn
 
     @property
     def asking(self) -> GraphRequest | None:
@@ -131,8 +146,6 @@ class WorkerSession:
         self._inlet.clear()
         self.performance.session.interrupt()
         self._stop_asking()
-        if self._open is not None:
-            self._open = self._open._replace(audio=np.zeros_like(self._open.audio))
         self._pad()
 
     def show(self, renderer: Renderer) -> None:
@@ -161,8 +174,12 @@ class WorkerSession:
         """Go on with the first frame that is due at `instant` or later; frames that are past are left out."""
         self.index = max(self.index, math.ceil((instant - self.anchor) / self.period))
 
+    def listen(self, until: float) -> list[Speech]:
+        """Take the sound that is due at the instant `until` or before, of the next frame at most."""
+        return self._costed(lambda: self._listen(until))
+
     def tick(self, stall_s: float = 0.0) -> Made:
-        """Begin the frame that is due; `stall_s` holds its drawing up (see `WorkerOptions.inject_stall_ms`)."""
+        """Begin the frame whose sound has been taken; `stall_s` holds its drawing up (see `WorkerOptions.inject_stall_ms`)."""
         return self._costed(lambda: self._tick(stall_s))
 
     def answer(self, said: Outputs, cost_s: float) -> Made:
@@ -174,12 +191,25 @@ class WorkerSession:
         """The frame that was begun and whose picture is not there, though the next one is due: with the last picture again."""
         return None if self._open is None else self._costed(self._frame)
 
+    def _listen(self, until: float) -> list[Speech]:
+        if until - self.due > BEHIND_MOST_S:
+            self.resume(until - self.period)
+        taken = list[Speech]()
+        while (due := self.listens) <= until:
+            sound, missing = self._inlet.pull(self._piece, due)
+            self._taken.append((self._inlet.pulled, self._clock()))
+            self.performance.session.push(sound)
+            start = self.index * self._samples + self._heard
+            taken.append(Speech(self.key, start, missing, due, to_int16(sound)))
+            self._heard += self._piece
+        return taken
+
     def _tick(self, stall_s: float) -> Made:
+        assert self._heard == self._samples, "a frame begins when its sound is there"
         begin, session = self._clock(), self.performance.session
-        if begin - self.due > BEHIND_MOST_S:
-            self.resume(begin - self.period)
         self.performance.watch.stall_s = stall_s
         self._open = self._begun(begin)
+        self._heard = 0
         late = begin + self.typical_cost() > self.due + self.period and self._repeats < REPEATS_MOST
         self.index += 1
         if not session.drawing:
@@ -190,14 +220,10 @@ class WorkerSession:
         return None
 
     def _begun(self, begin: float) -> _Tick:
-        """The tick, and the sound it takes; of what its picture shows, which waited for the look-ahead, it knows the times."""
-        sound, missing = self._inlet.pull(self._samples, self.due)
-        self._taken.append((self._inlet.pulled, begin))
-        self.performance.session.push(sound)
+        """The tick; of what its picture shows, which waited for the look-ahead, it knows the times."""
         newest = self._inlet.pulled - self._lead - 1
         taken = next((at for end, at in self._taken if end > newest), begin)
-        arrived, spared = self._inlet.arrived(newest), self._is_spared()
-        return _Tick(self.index, self.due, begin, arrived, taken, missing, to_int16(sound), spared)
+        return _Tick(self.index, self.due, begin, self._inlet.arrived(newest), taken, self._is_spared())
 
     def _go_on(self, said: Outputs) -> Made:
         self._asking = self.performance.session.answer(said)
@@ -208,9 +234,8 @@ class WorkerSession:
         tick, self._open = self._open, None
         emission = self.performance.session.finish()
         stamps = self._stamps(tick, emission, self._show(emission))
-        slot, repeats, fresh = self._drawn % SLOTS, self._repeats, emission.fresh
-        picture = slot, self._shown, repeats, fresh, tick.spared and not fresh
-        return Frame(self.key, tick.frame, tick.missing, *picture, stamps, tick.audio)
+        slot, fresh = self._drawn % SLOTS, emission.fresh
+        return Frame(self.key, tick.frame, slot, self._shown, self._repeats, fresh, tick.spared and not fresh, stamps)
 
     def _costed(self, work: Callable[[], M]) -> M:
         """Do a step of a tick; what its picture has cost is counted when it shows."""

@@ -1,26 +1,27 @@
-"""Emissions on their way to one reader, the newest first to stay."""
+"""Pictures or sound on their way to one reader, the newest first to stay."""
 
 import asyncio
 import math
 from collections import deque
-from typing import Final
-
-from streaming.contract import Outgoing
+from typing import Final, Generic, TypeVar
 
 HELD_S: Final = 0.2
 """What a subscriber holds at most."""
 
 
-class Subscription:
-    """One subscriber's emissions, latest wins: an async iterator that holds at most `HELD_S`."""
+T = TypeVar("T")
 
-    def __init__(self, fps: int) -> None:
-        self._held: deque[Outgoing] = deque(maxlen=math.ceil(HELD_S * fps))
+
+class Subscription(Generic[T]):
+    """What one subscriber gets, `rate` things a second, latest wins: an async iterator that holds at most `HELD_S`."""
+
+    def __init__(self, rate: float) -> None:
+        self._held: deque[T] = deque(maxlen=math.ceil(HELD_S * rate))
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
 
-    def put(self, outgoing: Outgoing) -> None:
-        """One more emission; the oldest gives way."""
+    def put(self, outgoing: T) -> None:
+        """One more; the oldest gives way."""
         self._held.append(outgoing)
         self._wake()
 
@@ -29,10 +30,10 @@ class Subscription:
         self._ended = True
         self._wake()
 
-    def __aiter__(self) -> "Subscription":
+    def __aiter__(self) -> "Subscription[T]":
         return self
 
-    async def __anext__(self) -> Outgoing:
+    async def __anext__(self) -> T:
         while not self._held:
             if self._ended:
                 raise StopAsyncIteration

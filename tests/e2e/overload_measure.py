@@ -49,13 +49,13 @@ class Seen:
 
 
 class Watcher:
-    """Reads one session's emissions; `seen` is the current phase's."""
+    """Reads one session's pictures and sound; `seen` is the current phase's."""
 
     def __init__(self, session: Remote) -> None:
         self.session, self.seen = session, Seen()
         self._last: Outgoing | None = None
         self._drawn_at = now()
-        self._task = asyncio.create_task(self._watch())
+        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._listen())]
 
     async def _watch(self) -> None:
         async for outgoing in self.session.subscribe():
@@ -65,11 +65,14 @@ class Watcher:
             seen.late_ms.append(1000 * (now() - stamps.due))
             if self._last is not None:
                 seen.jumped += outgoing.index - self._last.index - 1
-            seen.missing += outgoing.missing
             seen.still_s = max(seen.still_s, now() - self._drawn_at)
             if outgoing.fresh:
                 self._drawn_at = now()
             self._last = outgoing
+
+    async def _listen(self) -> None:
+        async for outgoing in self.session.listen():
+            self.seen.missing += outgoing.missing
 
     @property
     def name(self) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.contract import CodedPicture, LiveStatus, Outgoing, SessionSettings, Stamps, Step, now
+from engine.timeline import Timeline
+from streaming.contract import CodedPicture, LiveStatus, Outgoing, OutgoingSound, SessionSettings, Stamps, Step, now
 from streaming.worker.ladder import is_drawn
 
 BITS = 24
@@ -62,13 +63,22 @@ class ClockSession:
         fresh = is_drawn(self.step, index, self.settings.fps) or not self._video.size
         if fresh:
             self._video = self._picture(index, wall_ms)
-        samples = 48_000 // self.settings.fps
-        audio = np.zeros(samples, np.int16)
-        if index % CLICK_FRAMES == 0:
-            audio[:240] = 20_000 * np.sin(2 * np.pi * 2000 * np.arange(240) / 48_000)
-            self.clicks_ms[index] = wall_ms
         stamps = Stamps(due=due, arrived=now(), colour=now())
-        return Outgoing(index, self._video, audio, fresh, 0, stamps, spared=not fresh)
+        return Outgoing(index, self._video, fresh, stamps, spared=not fresh)
+
+    async def listen(self) -> AsyncIterator[OutgoingSound]:
+        timeline = Timeline(fps=self.settings.fps)
+        frame, piece = timeline.samples_per_frame, timeline.samples_per_piece
+        start = (int((now() - self._anchor) * self.settings.fps) + 1) * frame
+        while not self.closed.is_set():
+            due = self._anchor + (start + piece - frame) / 48_000  # the last piece of a frame is due with its picture
+            await asyncio.sleep(max(0.0, due - now()))
+            samples = np.zeros(piece, np.int16)
+            if start % (CLICK_FRAMES * frame) == 0:
+                samples[:240] = 20_000 * np.sin(2 * np.pi * 2000 * np.arange(240) / 48_000)
+                self.clicks_ms[start // frame] = time.time() * 1000
+            yield OutgoingSound(start, samples, 0, due)
+            start += piece
 
     def _picture(self, index: int, wall_ms: float) -> NDArray[np.uint8]:
         size = self.step.size

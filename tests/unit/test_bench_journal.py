@@ -6,18 +6,18 @@ from typing import cast
 import numpy as np
 
 from benchmarks.journal import Heard, Journal
-from streaming.contract import Outgoing, Stamps
+from streaming.contract import OutgoingSound
 from streaming.remote import Remote
 from tests.e2e.rtc_fakes import ClockSession
 
 
 class Session(ClockSession):
-    """Brings out three frames, one of which nobody sees."""
+    """Says three pieces, one more that nobody hears, and one of another length."""
 
-    async def subscribe(self):
+    async def listen(self):
         for index in (5, 6, 8):
-            sound = np.full(1920, index, np.int16)
-            yield Outgoing(index, np.zeros((384, 256), np.uint8), sound, True, index - 5, Stamps(due=float(index)))
+            yield OutgoingSound(960 * index, np.full(960, index, np.int16), index - 5, float(index))
+        yield OutgoingSound(960 * 9, np.full(1920, 9, np.int16), 0, 10.0)
 
 
 async def test_what_was_pushed_and_what_came_out_is_noted() -> None:

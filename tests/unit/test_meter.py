@@ -4,12 +4,12 @@ import pytest
 from streaming.contract import Outgoing, Stamps
 from streaming.worker.meter import QUIET_DBFS, Meter
 
-VIDEO, AUDIO = np.zeros((6, 4), np.uint8), np.zeros(1920, np.int16)
+VIDEO = np.zeros((6, 4), np.uint8)
 
 
 def frame(index: int, due: float, took: float = 0.01, *, fresh: bool = True, spared: bool = False) -> Outgoing:
     stamps = Stamps(due, due - 0.03, due, due + 0.001, due + 0.001, due + took - 0.001, due + took, due)
-    return Outgoing(index, VIDEO, AUDIO, fresh, 0, stamps, spared=spared)
+    return Outgoing(index, VIDEO, fresh, stamps, spared=spared)
 
 
 def test_a_frame_without_a_picture_of_its_own_in_time_is_a_miss() -> None:

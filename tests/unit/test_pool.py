@@ -2,7 +2,6 @@
 
 import asyncio
 
-import numpy as np
 import pytest
 
 from streaming.contract import CapacityReached, SessionSettings, Stamps
@@ -72,7 +71,7 @@ class Guest:
 
 
 def frame(key: int, *, size: int = 512, fresh: bool = True) -> Frame:
-    return Frame(key, 0, 0, 0, size, 0, fresh, False, Stamps(), np.zeros(1920, np.int16))
+    return Frame(key, 0, 0, size, 0, fresh, False, Stamps())
 
 
 def test_what_a_picture_costs_is_learned_by_the_size_that_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

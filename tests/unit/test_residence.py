@@ -9,7 +9,7 @@ import pytest
 from benchmarks import residence
 from benchmarks.pipeline import COLUMNS, PACKET, WARM_S, PipelineSettings, Run, Take
 from benchmarks.residence import STAGES
-from streaming.contract import Outgoing, Stamps
+from streaming.contract import Outgoing, OutgoingSound, Stamps
 from tests.unit.test_matching import babble
 
 SETTINGS = PipelineSettings(Path("none.mien"), seconds=6.0)
@@ -32,7 +32,8 @@ def played(hold_up_s: dict[int, float] | None = None, repeated: tuple[int, ...] 
         sound = np.rint(source[index * FRAME : (index + 1) * FRAME] * 32767).astype(np.int16)
         stamps = Stamps(due, due - HELD_S, due + 0.001, due + 0.003, due + 0.003, drawn, drawn + 0.001)
         if index not in lost:
-            take.see(Outgoing(index, np.zeros((12, 8), np.uint8), sound, fresh, 0, stamps), drawn + 0.002)
+            take.hear(OutgoingSound(index * FRAME, sound, 0, due))
+            take.see(Outgoing(index, np.zeros((12, 8), np.uint8), fresh, stamps), drawn + 0.002)
             take.frames[index, COLUMNS.index("encoded")] = drawn + 0.004 if fresh else np.nan
     return Run(SETTINGS, [take], began=100 + WARM_S, ended=100 + WARM_S + SETTINGS.seconds - 0.2)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streaming.contract import Outgoing, SessionSettings, Stamps, now
+from streaming.contract import Outgoing, OutgoingSound, SessionSettings, Stamps, now
 from streaming.rtc import broadcast as module
 from streaming.rtc.broadcast import Broadcast
 from streaming.rtc.sender import SenderStats
@@ -19,13 +19,18 @@ class Session:
 
     def __init__(self) -> None:
         self.id = "s"
-        self.settings = SessionSettings(portrait="p", size=SIZE, picture_hold_ms=0)
+        self.settings = SessionSettings(portrait="p", size=SIZE, picture_hold_ms=20)
         self.queue: asyncio.Queue[Outgoing | None] = asyncio.Queue()
+        self.spoken: asyncio.Queue[OutgoingSound] = asyncio.Queue()
         self.recorded: list[str] = []
 
     async def subscribe(self) -> AsyncIterator[Outgoing]:
         while (emission := await self.queue.get()) is not None:
             yield emission
+
+    async def listen(self) -> AsyncIterator[OutgoingSound]:
+        while True:
+            yield await self.spoken.get()
 
     def record(self, stage: str, milliseconds: float) -> None:
         self.recorded.append(stage)
@@ -33,7 +38,9 @@ class Session:
     def emit(self, index: int, ahead: int = 0) -> None:
         video = np.full((SIZE * 3 // 2, SIZE), 100, np.uint8)
         stamps = Stamps(arrived=now(), colour=now())
-        self.queue.put_nowait(Outgoing(index, video, np.zeros(1920, np.int16), True, 0, stamps, ahead))
+        for start in (1920 * index, 1920 * index + 960):
+            self.spoken.put_nowait(OutgoingSound(start, np.zeros(960, np.int16), 0, now(), ahead))
+        self.queue.put_nowait(Outgoing(index, video, True, stamps))
 
 
 class Viewer:
@@ -75,7 +82,7 @@ async def stand(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stand]:
         await one.broadcast.close()
 
 
-async def test_both_timestamps_of_an_emission_say_the_same_instant_and_the_voice_leaves_first(stand: Stand):
+async def test_both_timestamps_say_the_same_instant_and_the_voice_leaves_first(stand: Stand):
     stand.add("audio")
     stand.add("video")
     await asyncio.sleep(0)

@@ -1,6 +1,6 @@
 import pytest
 
-from streaming.rtc.clock import MediaClock, Pace, ntp
+from streaming.rtc.clock import MediaClock, ntp
 
 
 def seconds(stamp: int) -> float:
@@ -19,24 +19,3 @@ def test_the_clock_is_fixed_once_and_runs_with_the_media():
     stamp = clock.ntp(5.0)
     assert stamp is not None
     assert seconds(stamp) == pytest.approx(1003.0, abs=1e-6)
-
-
-def test_packets_are_spread_over_their_emission():
-    pace = Pace()
-    pace.begin(10.0, 500.0)
-    assert pace.due(10.0) == pytest.approx(500.0)
-    assert pace.due(10.02) == pytest.approx(500.02)
-
-
-def test_a_late_emission_is_not_delayed_further():
-    pace = Pace()
-    pace.begin(10.0, 500.0)
-    pace.begin(10.04, 500.055)
-    assert pace.due(10.06) == pytest.approx(500.06, abs=2 * Pace.LEAK_S)
-
-
-def test_the_pace_follows_a_clock_that_falls_behind():
-    pace = Pace()
-    for index in range(2000):
-        pace.begin(index * 0.04, 500 + index * 0.0401)
-    assert pace.due(1999 * 0.04) == pytest.approx(500 + 1999 * 0.0401, abs=0.001)

@@ -45,7 +45,7 @@ class Viewer:
 
 
 def emission(index: int, *, fresh: bool = True) -> Outgoing:
-    return Outgoing(index, np.zeros((3, 2), np.uint8), np.zeros(0, np.int16), fresh, 0, Stamps(arrived=now(), colour=now()))
+    return Outgoing(index, np.zeros((3, 2), np.uint8), fresh, Stamps(arrived=now(), colour=now()))
 
 
 class Stand:

@@ -7,7 +7,7 @@ import pytest
 from aiortc import rtp
 
 from streaming.contract import now
-from streaming.rtc import history
+from streaming.rtc import history, losses
 from streaming.rtc import sender as module
 from streaming.rtc.clock import MediaClock
 from streaming.rtc.line import Line
@@ -101,20 +101,15 @@ async def test_a_lost_packet_is_repeated_on_the_stream_for_repeats_and_not_while
     assert stand.sender.wants_key  # for the other packet, which nobody knows any more
 
 
-async def test_a_round_trip_is_measured_from_the_report_that_is_answered(stand: Stand):
+async def test_a_round_trip_is_measured_from_the_report_that_is_answered(stand: Stand, monkeypatch: pytest.MonkeyPatch):
     await stand.sender.transmit((b"x",), 0)
     await turn()
     report = next(r for r in stand.transport.reports() if isinstance(r, rtp.RtcpSrPacket))
-    info = rtp.RtcpReceiverInfo(
-        ssrc=stand.sender._ssrc,
-        fraction_lost=64,
-        packets_lost=3,
-        highest_sequence=5,
-        jitter=900,
-        lsr=report.sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF,
-        dlsr=0,
-    )
-    await stand.sender._handle_rtcp_packet(rtp.RtcpRrPacket(ssrc=1, reports=[info]))
+    middle = report.sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF
+    monkeypatch.setattr(losses, "WINDOW_S", 0.0)
+    for lost, highest in ((3, 5), (8, 25)):
+        info = rtp.RtcpReceiverInfo(stand.sender._ssrc, 64, lost, highest, 900, middle, 0)
+        await stand.sender._handle_rtcp_packet(rtp.RtcpRrPacket(ssrc=1, reports=[info]))
     stats = stand.sender.stats
     assert stats.round_trip.smoothed_s is not None
     assert 0 <= stats.round_trip.smoothed_s < 60

@@ -1,7 +1,6 @@
 import select
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from streaming.contract import SessionSettings, Stamps, Step
@@ -13,7 +12,7 @@ from streaming.worker.session import WorkerSession
 from streaming.worker.steps import Steps
 from tests.fake_studio import FakeStudio
 
-FRAME = Frame(1, 0, 0, 0, 512, 0, True, False, Stamps(due=1.0, colour=1.01), np.zeros(1920, np.int16))
+FRAME = Frame(1, 0, 0, 512, 0, True, False, Stamps(due=1.0, colour=1.01))
 LATE = replace(FRAME, stamps=Stamps(due=1.0, colour=1.05))
 
 
@@ -122,6 +121,7 @@ def test_another_portrait_is_drawn_at_the_size_of_the_step_whenever_it_comes(sta
     stand.steps.portray(1, "grey-90")  # and while it is built:
     stand.judge(FRAME, 0.1, 10)
     assert session.performance.watch.size == 512
+    session.listen(session.due)
     frame = session.tick()
     assert isinstance(frame, Frame)
     assert frame.size == 512

@@ -5,15 +5,15 @@ import numpy as np
 from streaming.contract import Outgoing, Stamps
 from streaming.worker.subscription import Subscription
 
-VIDEO, AUDIO = np.zeros((6, 4), np.uint8), np.zeros(1920, np.int16)
+VIDEO = np.zeros((6, 4), np.uint8)
 
 
 def frame(index: int) -> Outgoing:
-    return Outgoing(index, VIDEO, AUDIO, True, 0, Stamps())
+    return Outgoing(index, VIDEO, True, Stamps())
 
 
 async def test_the_oldest_give_way_beyond_200_ms() -> None:
-    subscription = Subscription(25)
+    subscription = Subscription[Outgoing](25)
     for index in range(20):
         subscription.put(frame(index))
     subscription.end()
@@ -21,7 +21,7 @@ async def test_the_oldest_give_way_beyond_200_ms() -> None:
 
 
 async def test_it_waits_for_what_comes_and_ends_when_told() -> None:
-    subscription = Subscription(25)
+    subscription = Subscription[Outgoing](25)
     reading = asyncio.create_task(anext(subscription))
     await asyncio.sleep(0)
     subscription.put(frame(7))
@@ -33,7 +33,7 @@ async def test_it_waits_for_what_comes_and_ends_when_told() -> None:
 
 
 async def test_a_reader_that_gives_up_does_no_harm() -> None:
-    subscription = Subscription(25)
+    subscription = Subscription[Outgoing](25)
     reading = asyncio.create_task(anext(subscription))
     await asyncio.sleep(0)
     reading.cancel()
