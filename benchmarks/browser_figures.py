@@ -34,7 +34,7 @@ class Seen:
         began, ended: between them things count.
         before, stats: getStats at these instants: "audio", "video", "codec".
         server: the session's status as the server tells it.
-        believed: float64[B, 2], Chromium's estimatedPlayoutTimestamp of sound and picture, once a second.
+        told: float64[B], by how much the page said its sound is later than its picture, ms, once a second.
         output_ms: base and output latency of the page's sound, as Chromium tells them.
     """
 
@@ -47,7 +47,7 @@ class Seen:
     before: Mapping[str, Any]
     stats: Mapping[str, Any]
     server: Mapping[str, Any]
-    believed: Floats = field(default_factory=lambda: np.zeros((0, 2)))
+    told: Floats = field(default_factory=lambda: np.zeros(0))
     output_ms: tuple[float, ...] = ()
 
 
@@ -114,7 +114,7 @@ def figures(seen: Seen, fps: int) -> dict[str, Metric]:
         "av_skew_ms": Distribution.of(apart),
         "av_skew_slope_ms_per_h": slope_per_hour(at / 1000, apart) if len(at) else None,
         "av_skew_drift_ms": _moved(at, apart, window),
-        "av_skew_believed_ms": Distribution.of(seen.believed[:, 0] - seen.believed[:, 1]),
+        "av_skew_told_ms": Distribution.of(-seen.told),
         "stage_picture_hold_ms": seen.server.get("picture_hold_ms"),
         "click_to_ear_ms": Distribution.of(clicks.heard - clicks.said),
         "render_to_screen_ms": Distribution.of(painted),

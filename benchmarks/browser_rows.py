@@ -56,7 +56,7 @@ BARS: Final[dict[str | None, dict[str, tuple[Bar, ...]]]] = {
 NOTES: Final = {
     "m2s_ms": "click spoken -> its picture on the screen",
     "av_skew_ms": "every picture; positive: the sound is early",
-    "av_skew_believed_ms": "Chromium's own estimate, getStats",
+    "av_skew_told_ms": "what the page measures and tells the server",
     "stage_picture_hold_ms": "the server's deliberate hold of the picture",
     "stage_audio_hold_ms": "voice received -> left the buffer, any sample (T1 -> T2)",
     "audio_buffer_ms": "of each frame's newest sample: the buffer's own part",

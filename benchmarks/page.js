@@ -129,10 +129,12 @@
     return found;
   };
 
-  // What Chromium itself believes about its loudspeaker and its screen: the sender's time of what both play now, ms.
-  bench.believed = async () => {
-    const { audio, video } = await bench.stats();
-    return [audio?.estimatedPlayoutTimestamp ?? NaN, video?.estimatedPlayoutTimestamp ?? NaN];
+  // What the page tells the server: by how much its sound is later than its picture, ms.
+  bench.told = NaN;
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (text) {
+    bench.told = JSON.parse(text).sound_late_ms ?? bench.told;
+    return send.call(this, text);
   };
 
   // From the press of the button to the first picture on the screen.

@@ -71,7 +71,7 @@ def watch(browser: Any, server: str, seconds: float, line: Course | None, what: 
         if relay is not None:
             relay.begin()
         before, began = _instant(page)
-        health, believed = _each_second(page, seconds, lambda: _health(server, session), ProgressBar(what))
+        health, told = _each_second(page, seconds, lambda: _health(server, session), ProgressBar(what))
         stats, ended = _instant(page)
         bench = page.evaluate(_NOTES)
         status = request("GET", f"{server}api/sessions/{session}")[1]
@@ -89,7 +89,7 @@ def watch(browser: Any, server: str, seconds: float, line: Course | None, what: 
         before=before,
         stats=stats,
         server=status or {},
-        believed=np.array(believed, np.float64).reshape(-1, 2),
+        told=np.array(told, np.float64),
         output_ms=tuple(map(float, bench["output"] or ())),
     )
     return Watched(seen, crossed, Heard.read(journal) if journal else None, health)
@@ -113,16 +113,16 @@ def _instant(page: Any) -> tuple[dict[str, Any], float]:
 
 def _each_second(
     page: Any, seconds: float, ask: Callable[[], dict[str, Any]], progress: ProgressBar
-) -> tuple[list[tuple[float, dict[str, Any]]], list[list[float]]]:
-    """What the server says about the session, and what Chromium believes about its sound and picture."""
+) -> tuple[list[tuple[float, dict[str, Any]]], list[float]]:
+    """What the server says about the session, and what the page tells it about its sound and picture."""
     health = [(float(page.evaluate("performance.now()")), ask())]
-    believed: list[list[float]] = []
+    told: list[float] = []
     for second in range(round(seconds)):
         page.wait_for_timeout(1000)
-        believed.append(page.evaluate("bench.believed()"))
+        told.append(float(page.evaluate("bench.told")))
         health.append((float(page.evaluate("performance.now()")), ask()))
         progress((second + 1) / seconds)
-    return health, believed
+    return health, told
 
 
 def _received(frames: NDArray[np.float64]) -> NDArray[np.float64]:

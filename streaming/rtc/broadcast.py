@@ -12,7 +12,7 @@ from engine.latency import StageTimes
 from engine.timeline import SAMPLE_RATE_HZ, Timeline
 from streaming.contract import LiveSession, Outgoing, OutgoingSound, now
 from streaming.rtc.clock import MediaClock
-from streaming.rtc.encoder import VOICE_PACKET, H264Encoder, PictureEncoder, VoiceEncoder, Vp8Encoder
+from streaming.rtc.encoder import VOICE_PACKET, EncodedVoice, H264Encoder, PictureEncoder, VoiceEncoder, Vp8Encoder
 from streaming.rtc.hold import PictureHold
 from streaming.rtc.lane import Lane, LaneStats
 from streaming.rtc.sender import MediaSender
@@ -20,6 +20,7 @@ from streaming.rtc.sender import MediaSender
 log = logging.getLogger(__name__)
 
 ENCODERS: dict[str, Callable[[int, int], PictureEncoder]] = {"H264": H264Encoder, "VP8": Vp8Encoder}
+VOICE_ROOM = 20  # packets waiting to leave, 400 ms: as long as a hold may be
 VOICE_BEGINS_S = 0.4  # after the connection: what a browser gets before its output runs stays in its buffer as delay
 STAGES = ("encode", "send")  # what the session is told; "voice" and "residence" are kept here
 
@@ -63,9 +64,11 @@ class Broadcast:
         self.hold = PictureHold(session.settings.picture_hold_ms)
         self.picture_held_ms = 0.0
         self._lead_ms = 0.0  # how much later than its sound a picture is there
+        self._spoken: asyncio.Queue[tuple[EncodedVoice, float]] = asyncio.Queue(VOICE_ROOM)
         self._tasks = [
             asyncio.create_task(self._show(), name=f"broadcast {session.id}"),
-            asyncio.create_task(self._speak(), name=f"voice {session.id}"),
+            asyncio.create_task(self._hear(), name=f"voice {session.id}"),
+            asyncio.create_task(self._speak(), name=f"speaker {session.id}"),
         ]
 
     def add(self, sender: MediaSender) -> None:
@@ -145,23 +148,30 @@ class Broadcast:
         for lane in self._lanes.values():
             lane.offer(picture, taken)
 
-    async def _speak(self) -> None:
+    async def _hear(self) -> None:
         try:
             async for sound in self.session.listen():
                 self._lead_ms = 1000 * (sound.ahead + self._early) / SAMPLE_RATE_HZ
-                await self._say(sound)
+                if self._listeners:
+                    self._encode(sound)
         except Exception:
             log.exception("the voice of session %s failed", self.session.id)
 
-    async def _say(self, sound: OutgoingSound) -> None:
-        """Send the packets that a piece of sound completes, each when it can be had at the latest: at even distances."""
-        if not self._listeners:
-            return
+    def _encode(self, sound: OutgoingSound) -> None:
+        """Make the packets that a piece of sound completes; each is to leave when it can be had at the latest: evenly."""
         start = sound.start + sound.ahead
         late = VOICE_PACKET - math.gcd(VOICE_PACKET, self._piece)  # samples by which pieces may complete a packet too late
         for packet in self._voice.encode(sound.samples, start):
-            due = sound.due + (packet.timestamp - start + late) / SAMPLE_RATE_HZ + self.hold.of_sound(self._lead_ms) / 1000
-            await asyncio.sleep(max(0.0, due - now()))
+            if self._spoken.full():
+                self._spoken.get_nowait()
+            due = sound.due + (packet.timestamp - start + late) / SAMPLE_RATE_HZ
+            self._spoken.put_nowait((packet, due + self.hold.of_sound(self._lead_ms) / 1000))
+
+    async def _speak(self) -> None:
+        while True:
+            packet, due = await self._spoken.get()
+            if (early := due - now()) > 0:
+                await asyncio.sleep(early)
             for listener in tuple(self._listeners):
                 await listener.transmit((packet.payload,), packet.timestamp)
             self._record("voice", (now() - due) * 1000)

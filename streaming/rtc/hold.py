@@ -2,6 +2,8 @@
 
 from typing import Final
 
+LEAST_MS: Final = -100.0
+"""Where pictures wait for repetitions, the sound has to leave after them."""
 MOST_MS: Final = 140.0
 """A browser's jitter buffer of 60 ms and 40 ms of output are met on a bad line, too; beyond, latency costs more than skew."""
 AIM_MS: Final = 10.0
@@ -26,7 +28,7 @@ class PictureHold:
         """A receiver plays its sound this much later than the picture that belongs to it."""
         error = sound_late_ms - AIM_MS - (self._wanted - self._now)  # what is already on its way is not asked for twice
         if abs(sound_late_ms) <= BELIEVED_MS and abs(error) > NOISE_MS:
-            self._wanted = min(max(self._wanted + TRUST * error, 0.0), MOST_MS)
+            self._wanted = min(max(self._wanted + TRUST * error, LEAST_MS), MOST_MS)
 
     def next(self) -> None:
         """One picture more: go on towards what is wanted."""

@@ -3,10 +3,11 @@
 import math
 from typing import Final
 
-SHARE_LEAST, SHARE, SHARE_MOST = 0.25, 0.5, 3.0
-"""Of a round trip; the rest is an uneven interval and no freeze, and all of it would be latency."""
-LOST_ONCE, SHARE_PER_LOST = 0.015, 35.0
-"""Where more is lost than this, repetitions are, too: 1.7 round trips at 5 %, half of one less with parities."""
+SHARE, SHARE_MENDED, SHARE_MOST = 0.5, 0.3, 3.5
+"""Of a round trip; the rest is an uneven interval and no freeze, and all of it would be latency. Less where parities mend the
+most."""
+LOST_ONCE, SHARE_PER_LOST = 0.015, 50.0
+"""Where more is lost than this, repetitions are, too: 2 round trips at 5 %."""
 SMOOTH: Final = 0.1  # of each second's report
 MARGIN_MS: Final = 15.0
 """What is lost is asked for when the next packet comes."""
@@ -54,8 +55,8 @@ class PlayoutDelay:
         if at - self._lost_at > CALM_S:
             self._waited_ms = 0.0
         self._lost_at = at
-        share = min(SHARE * (not mended) + SHARE_PER_LOST * max(0.0, self._lost - LOST_ONCE), SHARE_MOST)
-        wanted = 1000 * share * round_trip_s + MARGIN_MS if share > SHARE_LEAST else 0.0
+        share = (SHARE_MENDED if mended else SHARE) + SHARE_PER_LOST * max(0.0, self._lost - LOST_ONCE)
+        wanted = 1000 * min(share, SHARE_MOST) * round_trip_s + MARGIN_MS
         needed = min(STEP_MS * round(wanted / STEP_MS), self._most_ms)
         self._waited_ms = max(self._waited_ms, needed)
 

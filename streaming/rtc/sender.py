@@ -47,7 +47,7 @@ REPORT_INTERVALS_S = (0.0, 0.1, 0.3)  # the first reports come early: a browser 
 REPORT_INTERVAL_S = 1.0
 RTP_HEADER = 12 + 4  # bytes, with that of the extensions
 EXTENSIONS = 16  # about as many
-LOST_OFTEN = 0.03  # where more is lost, a picture has two parities, and what is repeated goes twice
+LOST_OFTEN = 0.03  # where more is lost, a picture has two parities; below, losing one parity more would cost more than it mends
 KEY_WITHIN = 9_000
 """Where parities are sent, a key frame is made before so many sequence numbers have passed since the last one. Chromium takes
 parities for padding; with the first of them that is 10,000 beyond an H.264 key frame it begins to count from there, and drops
@@ -115,7 +115,7 @@ class MediaSender:
         # in the lower half: a sequence number that wraps before the receiver's first packet breaks SRTP
         self._sequence, self._rtx_sequence = random16() % 32768, random16() % 32768
         self._numbers_since_key = 0
-        self._origin = random32()
+        self._origin = 0
         self._last_timestamp: int | None = None
         self._history = History()
         self._losses = Losses()
@@ -142,6 +142,7 @@ class MediaSender:
         assert codec.payloadType is not None
         self.codec_name = codec.name.upper()
         self._payload_type, self._clock_rate_hz = codec.payloadType, codec.clockRate
+        self._origin = self._clock.begin(codec.clockRate)
         self._cname = parameters.rtcp.cname or ""
         self._negotiate_repetition(parameters)
         self._negotiate_extensions(parameters)
@@ -238,7 +239,7 @@ class MediaSender:
 
     @property
     def _loses_often(self) -> bool:
-        return self._playout is not None and self._playout.lost > LOST_OFTEN and not self.line.is_thin
+        return self._playout is not None and self._playout.lost > LOST_OFTEN
 
     def _new_packet(self, timestamp: int, payload_type: int, payload: bytes, red: int | None, *, marker: bool) -> Sent:
         """The next packet; what is protected, and parities, are carried in RED."""
@@ -303,10 +304,10 @@ class MediaSender:
         return header + payload
 
     async def _repeat_lost(self, sequences: Sequence[int]) -> None:
-        """Send again what a viewer misses; twice where a repetition is often lost, too: the next one is a round trip away."""
+        """Send again what a viewer misses, twice unless the line is thin: one more round trip would be a freeze."""
         packets = [packet for packet in map(self._to_repeat, sequences) if packet is not None]
         self.stats.retransmitted += len(packets)
-        for packet in packets * (2 if self._loses_often else 1):
+        for packet in packets * (1 if self.line.is_thin else 2):
             await self._repeat(packet)
 
     def _to_repeat(self, sequence: int) -> Sent | None:

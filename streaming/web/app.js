@@ -221,8 +221,8 @@ live.addEventListener("ended", () => {
 });
 
 function awaitFrames() {
-  const shown = () => {
-    live.frameShown();
+  const shown = (metadata) => {
+    live.frameShown(metadata);
     if (startedAt && live.wanted) {
       const took = performance.now() - startedAt;
       startedAt = 0;
@@ -235,13 +235,13 @@ function awaitFrames() {
     }
   };
   if (!video.requestVideoFrameCallback) {
-    video.ontimeupdate = shown;
+    video.ontimeupdate = () => shown();
     return;
   }
   const stream = video.srcObject;
-  const next = () => {
+  const next = (_, metadata) => {
     if (video.srcObject !== stream) return;
-    shown();
+    shown(metadata);
     video.requestVideoFrameCallback(next);
   };
   video.requestVideoFrameCallback(next);

@@ -7,8 +7,6 @@ const STAGES = [
   ["encode", "encoding"], ["picture", "picture held"], ["down", "network down"], ["jitter", "jitter buffer"], ["decode", "decoding"],
 ];
 
-const OUTPUT_MS = 25; // from a browser's mixer to the ear, which its statistics leave out
-
 const HERE = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
 
 export class Hud {
@@ -37,7 +35,7 @@ export class Hud {
     const { down, up, eye, status } = this.#live;
     if (!down || !status || this.#first === null) return;
     const [received, sent, filmed] = await Promise.all([measured(down), measured(up), measured(eye)]);
-    this.#tellLateness(received);
+    this.#tellLateness(down.lips?.late);
     const stages = { ...server(status), ...this.#browser(received, sent, status) };
     $("hud").hidden = false;
     $("hud-fps").textContent = Math.round(received.video?.framesPerSecond ?? status.fps);
@@ -49,9 +47,8 @@ export class Hud {
   }
 
   // How much later this browser plays the sound than the picture that belongs to it: the server holds the picture for it.
-  #tellLateness({ video, audio }) {
-    const late = video?.estimatedPlayoutTimestamp - audio?.estimatedPlayoutTimestamp;
-    if (Number.isFinite(late)) this.#live.send({ sound_late_ms: Math.max(-10000, Math.min(10000, late + OUTPUT_MS)) });
+  #tellLateness(late) {
+    if (Number.isFinite(late)) this.#live.send({ sound_late_ms: Math.max(-10000, Math.min(10000, late)) });
   }
 
   // Means over the last second, from getStats' running sums.

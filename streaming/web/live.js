@@ -131,8 +131,9 @@ export class Live extends EventTarget {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
-  frameShown() {
+  frameShown(metadata) {
     this.#frameAt = performance.now();
+    if (metadata) this.down?.lips?.see(metadata);
   }
 
   // -- one session -------------------------------------------------------------------------------------------------
@@ -193,7 +194,7 @@ export class Live extends EventTarget {
 
   async #watch() {
     this.#lose("down");
-    const peer = player((stream) => this.dispatchEvent(new CustomEvent("stream", { detail: stream })));
+    const peer = player((stream) => this.dispatchEvent(new CustomEvent("stream", { detail: stream })), { lips: true });
     this.down = peer;
     this.#frameAt = performance.now();
     await peer.negotiate(this.session.whep);

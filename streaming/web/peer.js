@@ -1,6 +1,7 @@
 // One WebRTC connection: WHEP brings the face down, WHIP takes the microphone and the camera up, a connection each.
 
 import { candidates, fragment, restarted } from "./ice.js";
+import { Lips } from "./lips.js";
 import { amend, iceServers, offer, withdraw } from "./server.js";
 
 const GATHER_MS = 60; // the machine's own addresses come in a few milliseconds; what comes later is told later
@@ -44,7 +45,7 @@ export class Peer {
     this.#resource = answer.resource;
     this.#tag = answer.tag;
     if (pc.signalingState === "closed") return this.close();
-    await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    await pc.setRemoteDescription({ type: "answer", sdp: this.lips ? apart(answer.sdp) : answer.sdp });
     return this.#tellLate();
   }
 
@@ -120,16 +121,25 @@ export class Peer {
   }
 }
 
-export function player(onStream) {
+// A browser keeps the sound of a stream back for its picture, and the other way round. Who watches the lips (`lips`) tells
+// the server how far both are apart, and it holds back what is early: with the browser at it, too, they chase each other.
+export function player(onStream, { lips = false } = {}) {
   const peer = new Peer();
   peer.connection.addTransceiver("video", { direction: "recvonly" });
-  peer.connection.addTransceiver("audio", { direction: "recvonly" });
+  const sound = peer.connection.addTransceiver("audio", { direction: "recvonly" });
+  if (lips && Lips.known) peer.lips = new Lips(sound.receiver);
   const stream = new MediaStream();
-  peer.connection.addEventListener("track", ({ track, streams }) => {
-    if (!streams[0]) stream.addTrack(track);
-    onStream(streams[0] ?? stream);
+  peer.connection.addEventListener("track", ({ track }) => {
+    stream.addTrack(track);
+    onStream(stream);
   });
   return peer;
+}
+
+// The same answer with the sound in a stream of its own.
+function apart(sdp) {
+  const sections = sdp.split(/^(?=m=)/m);
+  return sections.map((part) => (part.startsWith("m=audio") ? part.replace(/^(a=msid:\S+)/m, "$1-sound") : part)).join("");
 }
 
 export function publisher(track) {

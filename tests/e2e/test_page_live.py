@@ -35,6 +35,10 @@ NOTE_WORK = """() => {  // it may be over before anybody looks
   const line = document.getElementById('working');
   new MutationObserver(() => (window.worked ||= !line.hidden)).observe(line, { attributes: true });
 }"""
+LATENESS = """async () => {
+  const metrics = await (await fetch('/metrics')).text();
+  return Number(metrics.match(/^mien_sound_late_seconds_count (\\S+)/m)?.[1] ?? 0);
+}"""
 STARTS = 8
 FIRST_FRAME_MS = 1500
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,6 +159,7 @@ def test_the_picture_is_a_face_and_the_numbers_are_real(visit: Visit) -> None:
     eventually(page, lambda: float(page.inner_text("#hud-fps")) > 10, "pictures come")
     eventually(page, lambda: "drawing" in page.inner_text("#hud-legend"), "and what they cost")
     eventually(page, lambda: page.evaluate(SPREAD) > 100, "they show something")
+    eventually(page, lambda: page.evaluate(LATENESS) != 0, "and how far sound and picture are apart is measured and told")
     visit.clean()
 
 

@@ -19,3 +19,12 @@ def test_the_clock_is_fixed_once_and_runs_with_the_media():
     stamp = clock.ntp(5.0)
     assert stamp is not None
     assert seconds(stamp) == pytest.approx(1003.0, abs=1e-6)
+
+
+def test_picture_and_sound_begin_at_the_same_instant():
+    for _ in range(50):
+        clock = MediaClock()
+        apart = (8 * clock.begin(90_000) - 15 * clock.begin(48_000)) % 2**32  # of 1/720000 s, as streaming/web/lips.js has it
+        assert apart == 0
+    with pytest.raises(ValueError, match="multiple of 6000"):
+        MediaClock().begin(44_100)

@@ -6,7 +6,7 @@ import pytest
 
 from streaming.api.events import obey
 from streaming.metrics import Metrics
-from streaming.rtc.hold import AIM_MS, MOST_MS, SLEW_MS, PictureHold
+from streaming.rtc.hold import AIM_MS, LEAST_MS, MOST_MS, SLEW_MS, PictureHold
 
 
 def settle(hold: PictureHold, path_ms: float, seconds: int = 30, fps: int = 25) -> float:
@@ -29,8 +29,9 @@ def test_it_is_bounded_and_never_waits_for_what_no_hold_can_meet() -> None:
     hold = PictureHold(50)
     settle(hold, 400)
     assert hold.of_picture(0.0) == MOST_MS
-    settle(hold, -200)
+    settle(hold, -300)
     assert hold.of_picture(0.0) == 0
+    assert hold.of_sound(0.0) == -LEAST_MS
 
 
 def test_it_moves_slowly_and_without_overshoot() -> None:

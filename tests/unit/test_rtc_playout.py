@@ -24,15 +24,15 @@ def test_what_is_asked_for_only_grows_until_the_line_is_calm():
     assert delay.at(120.0) == (40, 240)
 
 
-def test_where_most_losses_are_mended_repetitions_are_not_waited_for():
+def test_where_most_losses_are_mended_repetitions_are_waited_for_less():
     delay = PlayoutDelay(0, 200)
     delay.lose(100.0, 0.052, mended=True)
     assert delay.loses(100.1)
-    assert delay.at(100.1) == (0, 200)
+    assert delay.at(100.1) == (30, 230)
     for _ in range(60):
         delay.report(0.05)
     delay.lose(100.2, 0.052, mended=True)
-    assert delay.at(100.3) == (80, 280)
+    assert delay.at(100.3) == (120, 320)
 
 
 def test_it_is_bounded():
@@ -46,4 +46,4 @@ def test_where_repetitions_are_lost_too_it_is_longer():
     for _ in range(60):
         delay.report(0.05)
     delay.lose(100.0, 0.052)
-    assert delay.at(100.0) == (100, 300)
+    assert delay.at(100.0) == (130, 330)

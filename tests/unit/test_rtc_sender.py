@@ -161,16 +161,19 @@ async def test_where_packets_are_lost_pictures_bring_what_mends_them(stand: Stan
     await sender.transmit((b"one",), 0)
     assert sender._playout is not None
     sender._playout.lose(now(), 0.05)
-    await sender.transmit((b"two", b"three"), 3600)
-    plain, two, three, parity = transport.packets()[begin:]
+    for _ in range(50):
+        sender._playout.report(0.1)
+    await sender.transmit((b"two", b"three", b"four"), 3600)
+    plain, *coded, parity, other = transport.packets()[begin:]
     assert (plain.payload_type, plain.payload) == (102, b"one")
-    assert [packet.payload_type for packet in (two, three, parity)] == [118] * 3
-    assert [packet.marker for packet in (two, three, parity)] == [0, 1, 0]
-    assert (two.payload, three.payload) == (b"\x66two", b"\x66three")
-    assert parity.payload[0] == 120
-    assert unpack("!H", parity.payload[3:5])[0] == two.sequence_number
-    xor = bytes(a ^ b for a, b in zip(b"two\0\0", b"three", strict=True))
+    assert [packet.payload_type for packet in (*coded, parity, other)] == [118] * 5
+    assert [packet.marker for packet in (*coded, parity, other)] == [0, 0, 1, 0, 0]
+    assert [packet.payload for packet in coded] == [b"\x66two", b"\x66three", b"\x66four"]
+    assert parity.payload[0] == other.payload[0] == 120
+    assert unpack("!H", parity.payload[3:5])[0] == coded[0].sequence_number
+    xor = bytes(a ^ b for a, b in zip(b"two\0", b"four", strict=True))
     assert parity.payload.endswith(xor)
+    assert other.payload.endswith(b"three")
     sender.stats.round_trip.smoothed_s = 0.0
     nack = rtp.RtcpRtpfbPacket(fmt=rtp.RTCP_RTPFB_NACK, ssrc=1, media_ssrc=sender._ssrc, lost=[parity.sequence_number])
     for packet in sender._history.largest(4):
@@ -202,13 +205,11 @@ async def test_where_parities_are_sent_a_key_frame_comes_before_chromium_loses_c
     await sender.stop()
 
 
-async def test_where_much_is_lost_what_is_repeated_goes_twice(stand: Stand):
+async def test_what_is_repeated_goes_twice_unless_the_line_is_thin(stand: Stand):
     sender, transport = stand.sender, stand.transport
     await sender.transmit((b"one", b"two"), 0)
-    assert sender._playout is not None
-    for fraction, copies in ((0.01, 1), (0.1, 2)):
-        for _ in range(50):
-            sender._playout.report(fraction)
+    for bps, copies in ((stand.line.picture_bps, 2), (100_000, 1)):
+        stand.line.picture_bps = bps
         for packet in sender._history.largest(2):
             packet.at -= 1.0
         nack = rtp.RtcpRtpfbPacket(fmt=rtp.RTCP_RTPFB_NACK, ssrc=1, media_ssrc=sender._ssrc)
