@@ -1,3 +1,4 @@
+# pyright: reportPrivateUsage=false
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -6,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.timeline import Timeline
 from streaming.contract import Outgoing, OutgoingSound, SessionSettings, Stamps, now
 from streaming.rtc import broadcast as module
 from streaming.rtc.broadcast import Broadcast
@@ -102,6 +104,24 @@ async def test_sound_that_is_ahead_of_its_picture_says_so(stand: Stand):
     await stand.until(lambda: len(stand.log) == 3)
     assert stand.stamps("H264") == [180_000]
     assert stand.stamps("audio") == [98_880, 99_840]
+
+
+@pytest.mark.parametrize("fps", [25, 30, 50, 60])
+async def test_packets_leave_evenly_and_not_before_they_are_complete(stand: Stand, fps: int):
+    piece = Timeline(fps=fps).samples_per_piece
+    stand.session.settings = SessionSettings(portrait="p", fps=fps, picture_hold_ms=100)
+    broadcast = Broadcast(stand.session, stand.broadcast._pool, stand.ended.set)  # type: ignore[arg-type]
+    due, taken = list[float](), dict[int, float]()
+    for start in range(0, 10 * piece, piece):
+        taken[start + piece] = 1000 + start / 48_000  # a piece is taken at its end; the first at 1000
+        broadcast._encode(OutgoingSound(start, np.zeros(piece, np.int16), 0, taken[start + piece]))
+    while not broadcast._spoken.empty():
+        packet, at = broadcast._spoken.get_nowait()
+        assert at >= min(when for end, when in taken.items() if end >= packet.timestamp + 960) - 1e-6
+        due.append(at)
+    assert len(due) == 10 * piece // 960
+    assert np.diff(due) == pytest.approx(0.02)
+    await broadcast.close()
 
 
 async def test_one_encode_per_codec_whoever_watches(stand: Stand):

@@ -34,3 +34,8 @@ def test_every_sample_belongs_to_the_frame_that_starts_at_or_before_it(fps: int,
 def test_milliseconds_and_samples_agree() -> None:
     assert Timeline().samples(20) == 960
     assert Timeline().milliseconds(960) == 20
+
+
+@pytest.mark.parametrize(("fps", "samples"), [(25, 960), (30, 800), (50, 960), (60, 800), (24, 500), (1, 960)])
+def test_a_frames_sound_is_taken_in_equal_pieces_of_20_ms_at_most(fps: int, samples: int) -> None:
+    assert Timeline(fps=fps).samples_per_piece == samples
