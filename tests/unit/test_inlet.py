@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from streaming.worker.hold import MARGIN_S
 from streaming.worker.inlet import Inlet
 
 RATE = 48_000
@@ -67,7 +68,7 @@ def test_a_steady_stream_passes_unchanged_after_its_hold(packet: int) -> None:
     peak = int(spectrum.argmax())
     assert peak == 200 * len(steady) // RATE
     assert len(clicks(out)) == 0
-    hold = max(20, 1000 * packet / RATE + 3)
+    hold = max(20, 1000 * (packet / RATE + MARGIN_S))
     assert line.delays_ms[-1] == pytest.approx(hold, abs=0.5)
 
 
