@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.clock import BITS, TICK
-from benchmarks.metrics import Distribution, Metric, freezes, slope_per_hour
+from benchmarks.metrics import Distribution, Metric, freezes, last_over_first, moved, slope_per_hour
 from engine.timeline import SAMPLE_RATE_HZ
 
 REACH_MS = 1150.0
@@ -90,10 +90,20 @@ def skew(seen: Seen, clicks: Matched, fps: int) -> tuple[Floats, Floats]:
     The loudspeaker's clock is known at clicks; between them it is taken to run straight. A session that was opened anew
     counts from 0 again: then nothing is known.
     """
-    known = np.isfinite(clicks.heard)
+    return _later(seen, clicks.sample, clicks.heard, fps)
+
+
+def spoken_to_shown(seen: Seen, clicks: Matched, fps: int) -> tuple[Floats, Floats]:
+    """When each picture was displayed, and how many ms after the first of what it depicts was spoken; as in `skew`."""
+    return _later(seen, clicks.sample, clicks.said, fps)
+
+
+def _later(seen: Seen, sample: Floats, instant: Floats, fps: int) -> tuple[Floats, Floats]:
+    """How much later than its first sample's instant each picture was displayed, by a clock that is known at `sample`."""
+    known = np.isfinite(instant)
     if known.sum() < 2 or (np.diff(seen.frames[:, 1]) < -BACK).any():
         return np.zeros(0), np.zeros(0)
-    at, lead = clicks.sample[known], clicks.heard[known] - clicks.sample[known] / _PER_MS
+    at, lead = sample[known], instant[known] - sample[known] / _PER_MS
     samples_per_frame = SAMPLE_RATE_HZ // fps
     begin = np.floor(seen.frames[:, 1] * TICK / samples_per_frame) * samples_per_frame
     counted = (begin >= at.min()) & (begin <= at.max()) & (seen.frames[:, 0] >= seen.began) & (seen.frames[:, 0] < seen.ended)
@@ -105,15 +115,18 @@ def figures(seen: Seen, fps: int) -> dict[str, Metric]:
     """All figures by name."""
     clicks = matched(seen, fps)
     at, apart = skew(seen, clicks, fps)
+    spoken_at, took = spoken_to_shown(seen, clicks, fps)
     displayed = seen.frames[(seen.frames[:, 0] >= seen.began) & (seen.frames[:, 0] < seen.ended)]
     painted = since_painted(displayed, seen.origin)
     on_screen = displayed[:, 0] - displayed[:, 4]
     window = min(60_000.0, (seen.ended - seen.began) / 4)
     return {
         "m2s_ms": Distribution.of(clicks.shown - clicks.said),
+        "m2s_drift_ms": moved(spoken_at, took, window),
+        "m2s_p99_last_over_first": last_over_first(spoken_at, took, window, 99),
         "av_skew_ms": Distribution.of(apart),
         "av_skew_slope_ms_per_h": slope_per_hour(at / 1000, apart) if len(at) else None,
-        "av_skew_drift_ms": _moved(at, apart, window),
+        "av_skew_drift_ms": moved(at, apart, window),
         "av_skew_told_ms": Distribution.of(-seen.told),
         "stage_picture_hold_ms": seen.server.get("picture_hold_ms"),
         "click_to_ear_ms": Distribution.of(clicks.heard - clicks.said),
@@ -145,13 +158,6 @@ def since_painted(frames: Floats, origin: float) -> Floats:
     span = (1 << BITS) * TICK / _PER_MS
     apart = (frames[:, 0] + origin - frames[:, 3] * TICK / _PER_MS) % span
     return np.where(apart > span / 2, apart - span, apart)
-
-
-def _moved(at_ms: Floats, values: Floats, window_ms: float) -> float | None:
-    if len(values) == 0:
-        return None
-    first, last = values[at_ms < at_ms[0] + window_ms], values[at_ms > at_ms[-1] - window_ms]
-    return float(np.median(last) - np.median(first))
 
 
 def _percentiles(server: Mapping[str, Any], part: str) -> dict[str, float]:

@@ -83,6 +83,12 @@ NOTES: Final = {
     "slot_freed_s": "from its beginning until the server has let the page's place go",
 }
 """Figures of the table, in their order, and what they are; those that were not measured for want of a line are left out."""
+_STARTS: Final = (
+    ("ttff_ms", TTFF, "Start pressed -> first picture, warm, no line between"),
+    ("ttff_cold_ms", (), "first start of a new browser"),
+    ("refusal_ms", REFUSAL, "HTTP 503 to one session too many"),
+    ("admitted_sessions", (), ""),
+)
 _ALWAYS: Final = frozenset({"m2s_ms", "av_skew_ms", "display_delay_ms", "stage_audio_hold_ms", "real_samples_ratio"})
 
 
@@ -92,12 +98,9 @@ def rows(found: dict[str, Metric], link: str | None, seconds: float) -> list[Row
     known = [name for name in NOTES if name in _ALWAYS or found.get(name) not in (None, [])]
     lines = [Row(name, _judged(found.get(name)), bars.get(name, ()), NOTES[name]) for name in known]
     lines += [
-        Row("av_skew_drift_ms", found["av_skew_drift_ms"], DRIFT if seconds >= DRIFT_S else (), "last minute less the first"),
-        Row("ttff_ms", found["ttff_ms"], TTFF, "Start pressed -> first picture, warm, no line between"),
-        Row("ttff_cold_ms", found["ttff_cold_ms"], (), "first start of a new browser"),
-        Row("refusal_ms", found["refusal_ms"], REFUSAL, "HTTP 503 to one session too many"),
-        Row("admitted_sessions", found["admitted_sessions"]),
+        Row("av_skew_drift_ms", found["av_skew_drift_ms"], DRIFT if seconds >= DRIFT_S else (), "last minute less the first")
     ]
+    lines += [Row(name, found[name], judged, note) for name, judged, note in _STARTS if name in found]
     plain = found.get("plain")
     if isinstance(plain, dict):
         lines += [Row(f"plain: {name}", _judged(plain[name]), (), NOTES[name]) for name in known if name in plain]

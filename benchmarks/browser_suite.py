@@ -35,6 +35,7 @@ from engine.errors import MienError
 
 AFTER_S: Final = 12.0
 """Watched after a line has changed for the last time."""
+ASKED_EVERY_MS: Final = 1000.0
 SESSIONS_AT_MOST: Final = 64
 
 
@@ -94,9 +95,10 @@ def figures(watched: Watched, settings: PipelineSettings) -> dict[str, Metric]:
     seen, crossed = watched.seen, watched.crossed
     found = browser_figures.figures(seen, settings.fps)
     if watched.heard is not None:
-        voices = [voice for _, session in watched.health if (voice := session.get("voice"))]
-        began, ended = seen.origin + seen.began, seen.origin + seen.ended
-        found |= hearing.figures(watched.heard, voices, began, ended)
+        began = max(seen.origin + seen.began, watched.heard.begin_ms)  # a long run's beginning is not kept
+        told = ((seen.origin + at, session.get("voice")) for at, session in watched.health)
+        voices = [voice for at, voice in told if voice and at >= began - ASKED_EVERY_MS]
+        found |= hearing.figures(watched.heard, voices, began, seen.origin + seen.ended)
     if crossed is not None:
         steps = line_figures.steps_down(crossed)
         found |= line_figures.figures(seen, crossed) | {

@@ -21,6 +21,8 @@ ROW_PX: Final = 16
 """Height of a row: a macroblock, so that its edges survive the encoder."""
 TICK: Final = 16
 """Samples per unit: 1/3 ms, whole for every frame rate; 24 bits of it last 93 minutes."""
+WRAP_S: Final = 60
+"""The longest pause between two pictures in which the numbers may begin anew."""
 CLICK_LEVEL: Final = 0.2
 CLICK_QUIET: Final = SAMPLE_RATE_HZ // 5
 """Samples of quiet before a sound counts as a click."""
@@ -69,3 +71,16 @@ def read(row: NDArray[np.uint8]) -> int:
         code ^= code >> shift
         shift *= 2
     return code
+
+
+def unwrapped(media: NDArray[np.float64], click: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The first two numbers of pictures in their order, going on where `BITS` began anew.
+
+    A session that was opened anew begins at 0, too, but hardly within `WRAP_S` of where a clock that went on would be.
+    """
+    span = 1 << BITS
+    steps = np.diff(media, prepend=media[:1])
+    turned = (steps < 0) & (steps + span < WRAP_S * SAMPLE_RATE_HZ / TICK)
+    gone_on = media + span * np.cumsum(turned)
+    since = (media - click + span // 2) % span - span // 2  # a click may come a little after its picture's instant
+    return gone_on, gone_on - since

@@ -60,9 +60,19 @@ def _process(*, settled: bool) -> dict[str, Any]:
         gc.collect()
     me, tasks = psutil.Process(), asyncio.all_tasks()
     return {
+        "pid": me.pid,
         "tasks": len(tasks) - 1,  # less the one that answers
-        "rss_mb": me.memory_info().rss / 2**20,
+        "rss_mb": _rss_mb(me),
+        "workers_mb": sum(_rss_mb(child) for child in me.children(recursive=True)),
         "threads": me.num_threads(),
         "descriptors": me.num_fds(),
         "names": sorted(getattr(task.get_coro(), "__qualname__", "") for task in tasks),
     }
+
+
+def _rss_mb(process: psutil.Process) -> float:
+    """Resident; nothing of one that has ended."""
+    try:
+        return process.memory_info().rss / 2**20
+    except psutil.Error:
+        return 0.0

@@ -95,6 +95,11 @@ class Heard:
     sound: NDArray[np.int16]
     wall: float
 
+    @property
+    def begin_ms(self) -> float:
+        """The time of day from which on it was noted; infinite when nothing was."""
+        return float(np.nanmin((self.due + self.wall) * 1000, initial=np.inf))
+
     @classmethod
     def read(cls, document: bytes) -> "Heard":
         """From `Journal.document`."""

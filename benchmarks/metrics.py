@@ -96,6 +96,28 @@ def slope_per_hour(seconds: NDArray[np.floating], values: NDArray[np.floating]) 
     return float(np.polyfit(seconds, values, 1)[0] * 3600)
 
 
+def moved(at: NDArray[np.floating], values: NDArray[np.floating], window: float) -> float | None:
+    """Median of the values in the last window of time less that of those in the first; None without any."""
+    ends = _ends(at, values, window)
+    return None if ends is None else float(np.median(ends[1]) - np.median(ends[0]))
+
+
+def last_over_first(at: NDArray[np.floating], values: NDArray[np.floating], window: float, percentile: float) -> float | None:
+    """A percentile of the values in the last window of time over that of those in the first; None without any."""
+    ends = _ends(at, values, window)
+    return None if ends is None else float(np.percentile(ends[1], percentile) / np.percentile(ends[0], percentile))
+
+
+def _ends(
+    at: NDArray[np.floating], values: NDArray[np.floating], window: float
+) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
+    known = np.isfinite(values) & np.isfinite(at)
+    at, values = at[known], values[known]
+    if len(values) == 0:
+        return None
+    return values[at < at[0] + window], values[at > at[-1] - window]
+
+
 def freezes(display_ms: NDArray[np.floating]) -> int:
     """Freezes among instants of display, by the rule of getStats: an interval >= max(3 x mean, mean + 150 ms).
 

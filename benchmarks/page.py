@@ -67,7 +67,7 @@ def opened(browser: Any, address: str, *, clicks: bool) -> Generator[Any]:
 def watch(browser: Any, server: str, seconds: float, line: Course | None, what: str) -> Watched:
     """Speak clicks into the page of the server at an address for so many seconds, and note what comes back."""
     with through(server, line) as (address, relay), opened(browser, address, clicks=True) as page:
-        session = _begun(page)
+        session = begun(page)
         if relay is not None:
             relay.begin()
         before, began = _instant(page)
@@ -95,7 +95,7 @@ def watch(browser: Any, server: str, seconds: float, line: Course | None, what: 
     return Watched(seen, crossed, Heard.read(journal) if journal else None, health)
 
 
-def _begun(page: Any) -> str:
+def begun(page: Any) -> str:
     """Start the page and let it settle; the name of its session."""
     page.evaluate("bench.watch(document.getElementById('video'))")
     page.click("#hear")
@@ -127,7 +127,9 @@ def _each_second(
 
 def _received(frames: NDArray[np.float64]) -> NDArray[np.float64]:
     """The pictures that came over the network: a video element is black before its first one, and that has no RTP timestamp."""
-    return frames[np.isfinite(frames[:, 6])]
+    frames = frames[np.isfinite(frames[:, 6])]
+    frames[:, 1], frames[:, 2] = clock.unwrapped(frames[:, 1], frames[:, 2])
+    return frames
 
 
 def _health(server: str, session: str) -> dict[str, Any]:

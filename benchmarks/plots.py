@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from benchmarks.capacity_suite import Tried
     from benchmarks.engine_suite import Findings
     from benchmarks.page import Watched
+    from benchmarks.physician import Health
     from benchmarks.relay import Crossed
-    from benchmarks.soak_suite import Health
     from benchmarks.starts_suite import Found
 
 COLOURS = ("#3b6ea5", "#e0a030", "#8c8c8c", "#b5432e", "#5a9e6f", "#6b4f8f")
@@ -58,25 +58,28 @@ def capacity(tried: Sequence["Tried"], admitted: int, most_ms: float, folder: Pa
     return [_saved(figure, folder / "capacity.png"), histogram]
 
 
-def soak(found: "Findings", health: "Health", folder: Path) -> list[str]:
-    """Delay and skew over time, and memory over time."""
+def drift(found: "Findings", folder: Path) -> str:
+    """Delay and skew over time."""
     frames = found.frames[0]
     at = frames["due"] - found.run.began
-    plt = _pyplot()
-    figure, axes = plt.subplots(2, 1, figsize=(9, 6), sharex=True)
+    figure, axes = _pyplot().subplots(2, 1, figsize=(9, 6), sharex=True)
     _over_time(axes[0], found.journeys[0].at_s, found.journeys[0].whole, "T1 to T7, ms")
     _over_time(axes[1], at, (frames["encoded"] - frames["spoken"]) * 1000, "picture after its sound, ms")
     axes[1].set_xlabel("seconds")
-    drift = _saved(figure, folder / "drift.png")
-    figure, axis = plt.subplots(figsize=(9, 3.5))
-    seconds = health.at_s - found.run.began
+    return _saved(figure, folder / "drift.png")
+
+
+def memory(health: "Health", folder: Path) -> str:
+    """What the server and its workers held over time."""
+    figure, axis = _pyplot().subplots(figsize=(9, 3.5))
+    seconds = health.at_s - health.at_s[:1]
     axis.plot(seconds, health.server_mb, color=COLOURS[0], label="server")
     axis.plot(seconds, health.workers_mb, color=COLOURS[3], label="workers")
     axis.set_ylim(bottom=0)
     axis.set_ylabel("resident, MB")
     axis.set_xlabel("seconds")
     axis.legend()
-    return [drift, _saved(figure, folder / "memory.png")]
+    return _saved(figure, folder / "memory.png")
 
 
 def browser(watched: "Watched", fps: int, folder: Path) -> list[str]:
@@ -136,14 +139,17 @@ def _line(axis: Any, crossed: "Crossed") -> None:
 
 
 def starts(found: "Found", folder: Path) -> list[str]:
-    """Time to first frame of every start, and the server's memory."""
+    """Time to first frame of every start, and the memory of server and workers."""
     figure, axes = _pyplot().subplots(2, 1, figsize=(9, 5), sharex=True)
     axes[0].plot(found.ttff_ms, ".", color=COLOURS[0], ms=3)
     axes[0].axhline(700, color="k", lw=0.8, ls="--")
     axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel("first picture, ms")
-    axes[1].plot(found.cycles, found.server_mb, "o-", color=COLOURS[3], ms=3)
-    axes[1].set_ylabel("server, MB")
+    axes[1].plot(found.cycles, found.server_mb, "o-", color=COLOURS[0], ms=3, label="server")
+    axes[1].plot(found.cycles, found.workers_mb, "o-", color=COLOURS[3], ms=3, label="workers")
+    axes[1].set_ylim(bottom=0)
+    axes[1].set_ylabel("resident, MB")
+    axes[1].legend()
     axes[1].set_xlabel("starts")
     return [_saved(figure, folder / "starts.png")]
 

@@ -4,14 +4,14 @@ The real server in a process of its own and the product's own page in a
 headless Chromium, started and stopped again and again: each cycle opens a
 session, a connection for the picture and one for the voice, waits for the
 first picture and ends all of it. Between cycles the server is asked what it
-holds. Memory is the server's own (the workers' beside it), its slope the
-least-squares line over the cycles after the first fifth; tasks, threads and
-descriptors are compared before the first counted cycle and once all that was
-ended had time to go.
+holds. Memory is the server's and its workers', its slope the least-squares line
+over the cycles after the first fifth; tasks, threads and descriptors are the
+server's, before the first counted cycle and once all that was ended had time to
+go.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -48,13 +48,15 @@ class Found:
 
     Attributes:
         ttff_ms: of each cycle.
-        cycles, server_mb: after how many cycles the server was asked, and its resident memory then.
+        cycles, server_mb, workers_mb: after how many cycles the server was asked, and the resident memory of its process
+            and of its workers then.
         before, after: what `/bench/health` told before the first counted cycle, and after the last had settled.
     """
 
     ttff_ms: list[float] = field(default_factory=list[float])
     cycles: list[int] = field(default_factory=list[int])
     server_mb: list[float] = field(default_factory=list[float])
+    workers_mb: list[float] = field(default_factory=list[float])
     before: Mapping[str, Any] = field(default_factory=dict[str, Any])
     after: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
@@ -93,7 +95,9 @@ def _cycled(visitor: Any, address: str, cycles: int) -> Found:
         found.ttff_ms.append(_cycle(visitor))
         if index % max(cycles // ASKED, 1) == 0:
             found.cycles.append(index)
-            found.server_mb.append(float(_health(address)["rss_mb"]))
+            health = _health(address)
+            found.server_mb.append(float(health["rss_mb"]))
+            found.workers_mb.append(float(health["workers_mb"]))
         progress((index + 1) / cycles)
     found.after = _settled(visitor, address)
     return found
@@ -118,19 +122,30 @@ def _health(address: str) -> Mapping[str, Any]:
 
 def figures(found: Found) -> dict[str, Metric]:
     """All figures by name."""
-    cycles, memory = np.array(found.cycles), np.array(found.server_mb)
-    level = cycles >= CLIMB * cycles.max(initial=0)
-    slope = float(np.polyfit(cycles[level], memory[level], 1)[0]) if level.sum() > 2 else None
+    server, workers = _slope(found.cycles, found.server_mb), _slope(found.cycles, found.workers_mb)
     left = {f"{name}_left": int(found.after[name]) - int(found.before[name]) for name in COUNTS}
     return {
         "ttff_ms": Distribution.of(found.ttff_ms),
         "ttff_last_tenth_ms": Distribution.of(found.ttff_ms[-max(len(found.ttff_ms) // 10, 1) :]),
-        "mb_per_cycle": slope,
+        "mb_per_cycle": server + workers if server is not None and workers is not None else None,
+        "server_mb_per_cycle": server,
+        "workers_mb_per_cycle": workers,
         "server_rss_mb": float(found.after["rss_mb"]),
-        "rss_growth_mb": float(found.after["rss_mb"]) - float(found.before["rss_mb"]),
+        "workers_rss_mb": float(found.after["workers_mb"]),
+        "rss_growth_mb": _resident(found.after) - _resident(found.before),
         "cycles": len(found.ttff_ms),
         **left,
     }
+
+
+def _slope(cycles: Sequence[int], memory_mb: Sequence[float]) -> float | None:
+    at, memory = np.array(cycles), np.array(memory_mb)
+    level = at >= CLIMB * at.max(initial=0)
+    return float(np.polyfit(at[level], memory[level], 1)[0]) if level.sum() > 2 else None
+
+
+def _resident(health: Mapping[str, Any]) -> float:
+    return float(health["rss_mb"]) + float(health["workers_mb"])
 
 
 def new_names(found: Found) -> list[str]:
@@ -143,8 +158,10 @@ def _rows(found: Mapping[str, Metric]) -> list[Row]:
     return [
         Row("ttff_ms", found["ttff_ms"], TTFF, "Start pressed -> first picture"),
         Row("ttff_last_tenth_ms", found["ttff_last_tenth_ms"], TTFF, "of the last tenth of the cycles"),
-        Row("mb_per_cycle", found["mb_per_cycle"], GROWTH, f"of the server, after the first {CLIMB:.0%} of the cycles"),
-        Row("rss_growth_mb", found["rss_growth_mb"], (), "of the server over all cycles, settled before and after"),
+        Row("mb_per_cycle", found["mb_per_cycle"], GROWTH, f"server and workers, after the first {CLIMB:.0%} of the cycles"),
+        Row("workers_mb_per_cycle", found["workers_mb_per_cycle"], (), "of it the workers"),
+        Row("rss_growth_mb", found["rss_growth_mb"], (), "of all over all cycles, settled before and after"),
         Row("server_rss_mb", found["server_rss_mb"]),
+        Row("workers_rss_mb", found["workers_rss_mb"]),
         *(Row(f"{name}_left", found[f"{name}_left"], NONE_LEFT) for name in COUNTS),
     ]

@@ -4,6 +4,7 @@ together.
 
 import gc
 import logging
+import math
 import select
 import time
 from collections.abc import Callable
@@ -42,7 +43,7 @@ log = logging.getLogger(__name__)
 BEAT_S: Final = 0.25
 STALL_EVERY: Final = 25  # frames, see WorkerOptions.inject_stall_ms
 WARM_FRAMES: Final = 12
-_SPARE_S = 0.010  # a pause at least this long is used to collect garbage
+_SPARE_S = 0.010  # a pause at least this long is used to collect garbage: 0.3 ms, as what stays is frozen
 _PHASES = 16
 _WARMING = 0  # no session has this key
 
@@ -64,7 +65,7 @@ class Loop:
         self._sessions: dict[int, WorkerSession] = {}
         self._opening: dict[int, tuple[Open, list[Message]]] = {}
         self._beat_at = clock()
-        self._collect_at = clock()
+        self._collect_at = math.inf  # until what stays is frozen
         self._waited_s = clock()
         self._device_s = 0.0
         self.stopping = False
@@ -90,7 +91,7 @@ class Loop:
         upcoming = min((s.wakes for s in self._sessions.values()), default=self._beat_at)
         pause = 0.0 if self._graphs else min(upcoming, self._beat_at) - self._clock()
         if pause > _SPARE_S and self._clock() > self._collect_at:
-            gc.collect(1)
+            gc.collect()
             self._collect_at = self._clock() + 1.0
             pause = min(upcoming, self._beat_at) - self._clock()
         wires = [self._wire, *self._graphs.wires]
@@ -283,6 +284,7 @@ class Loop:
         gc.collect()
         gc.freeze()
         gc.disable()
+        self._collect_at = self._clock()
         self._wire.send(Ready(self._options.sizes[-1], loaded.value or 0.0))
 
 

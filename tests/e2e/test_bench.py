@@ -95,8 +95,22 @@ def test_suite_soak(capsys: pytest.CaptureFixture[str], voice: Path, tmp_path: P
     assert metrics["inject_ppm"] == 200
     for name in ("rss_growth_mb", "rss_slope_mb_per_h", "thread_growth", "descriptor_growth", "held_drift_ms"):
         assert isinstance(metrics[name], int | float), name
+    assert metrics["held_p99_last_over_first"] > 0
     assert set(metrics["loop_lag_ms"]) == DISTRIBUTION
     assert {file.name for file in tmp_path.iterdir()} == {"drift.png", "memory.png"}
+
+
+@pytest.mark.browser
+def test_suite_soak_in_a_browser(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("playwright", reason="playwright is not installed: ./mien test installs it")
+    words = ("--seconds", "8", "--size", "256", "--sessions", "2", "--inject-ppm", "200", "--plots", str(tmp_path))
+    status, metrics, printed = measured(capsys, "--suite", "soak", "--browser", *words)
+    assert status == 0, printed
+    for name in ("rss_growth_mb", "thread_growth", "descriptor_growth", "av_skew_drift_ms", "m2s_p99_last_over_first"):
+        assert isinstance(metrics[name], int | float), name
+    assert metrics["workers_rss_mb"]["p50"] > 10
+    assert {file.name for file in tmp_path.iterdir()} == {"browser.png", "memory.png"}
 
 
 def test_suite_capacity(

@@ -59,3 +59,18 @@ def test_a_repeated_picture_keeps_its_clock() -> None:
     shown = first.video.rgb.copy()
     marks.mark(Emission(4, first.video, AudioChunk(4 * 1920, np.ones(1920, np.float32)), fresh=False), 2.0)
     np.testing.assert_array_equal(first.video.rgb, shown)
+
+
+SPAN = 2.0**BITS
+
+
+def test_numbers_go_on_where_they_begin_anew() -> None:
+    media = SPAN - 500 + np.arange(0.0, 1200.0, 120.0)
+    click = media - 300
+    click[6] = media[6] + 40  # a click of the picture's own sound
+    np.testing.assert_array_equal(clock.unwrapped(media % SPAN, click % SPAN), (media, click))
+
+
+def test_a_session_opened_anew_stays_at_its_beginning() -> None:
+    media = np.array([9e6, 9e6 + 120, 0.0, 120.0])
+    np.testing.assert_array_equal(clock.unwrapped(media, media)[0], media)

@@ -34,6 +34,7 @@ async def test_what_was_pushed_and_what_came_out_is_noted() -> None:
     assert (int(heard.source[0]), int(heard.source[-1])) == (16383, -8191)
     np.testing.assert_array_equal(heard.due, [5.0, 6.0, np.nan, 8.0])
     assert heard.missing.tolist() == [0, 1, 0, 3]
+    assert heard.begin_ms == (5.0 + heard.wall) * 1000
     assert heard.sound[:, 0].tolist() == [5, 6, 0, 8]
 
 

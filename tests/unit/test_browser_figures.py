@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.browser_figures import Seen, figures, matched, skew
+from benchmarks.browser_figures import Seen, figures, matched, skew, spoken_to_shown
 from benchmarks.clock import BITS, TICK
 from benchmarks.metrics import Distribution
 
@@ -57,6 +57,15 @@ def test_skew_is_positive_when_the_sound_is_early() -> None:
         at, apart = skew(page, matched(page, 25), 25)
         assert len(at) > 1000
         assert np.median(apart) == pytest.approx(wanted, abs=0.5)
+
+
+def test_the_way_of_every_picture_is_known_by_the_clicks_around_it() -> None:
+    page = seen(180.0)
+    at, took = spoken_to_shown(page, matched(page, 25), 25)
+    assert len(at) > 1000
+    assert np.median(took) == pytest.approx(180, abs=1)
+    assert figures(page, 25)["m2s_p99_last_over_first"] == pytest.approx(1.0, abs=0.01)
+    assert figures(page, 25)["m2s_drift_ms"] == pytest.approx(0.0, abs=0.5)
 
 
 def test_a_lost_picture_counts_as_the_later_one() -> None:

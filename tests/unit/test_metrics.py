@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import metrics
-from benchmarks.metrics import Distribution
+from benchmarks.metrics import Distribution, last_over_first, moved
 
 
 def test_percentiles_of_a_known_distribution() -> None:
@@ -52,3 +52,12 @@ def test_a_freeze_is_a_long_interval_after_thirty_others() -> None:
     late[60:] += 2
     assert metrics.freezes(late) == 1
     assert metrics.freezes(np.array([])) == 0
+
+
+def test_the_last_window_is_held_against_the_first() -> None:
+    at = np.arange(0.0, 600.0)
+    values = np.where(at < 300, 100.0, 103.0) + np.where(at % 10 == 0, 20.0, 0.0)
+    assert moved(at, values, 60) == pytest.approx(3.0)
+    assert last_over_first(at, values, 60, 99) == pytest.approx(123 / 120)
+    assert moved(at, np.full(600, np.nan), 60) is None
+    assert last_over_first(np.zeros(0), np.zeros(0), 60, 99) is None
