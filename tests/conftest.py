@@ -11,6 +11,19 @@ settings.register_profile("mien", deadline=None, derandomize=True, suppress_heal
 settings.load_profile("mien")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--long`."""
+    parser.addoption("--long", action="store_true", help="run what takes many minutes, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes many minutes, unless it was asked for."""
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes many minutes: ./mien test --long"))
+
+
 @pytest.fixture(scope="session")
 def library() -> engines.Library:
     """TensorRT-RTX, which builds engines without a GPU."""

@@ -1,9 +1,10 @@
 """The project's checks in order, each with its time: `./mien test`.
 
 Lint, types, import contracts, unit tests, training tests, parity tests,
-end-to-end tests in a real browser. All run even when one fails; the exit status says whether all
-passed. `--quick` leaves the end-to-end tests out; `--only STEP` runs one step;
-anything else is handed to pytest.
+end-to-end tests in a real browser. All run even when one fails; the exit status
+says whether all passed. `--quick` leaves the end-to-end tests out, `--long` adds
+soaks of twenty minutes; `--only STEP` runs one step; other options are handed to
+pytest.
 """
 
 import argparse
@@ -44,7 +45,12 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="leave the end-to-end tests out")
     parser.add_argument("--only", choices=STEPS, action="append", help="run this step alone (may be repeated)")
+    parser.add_argument("--long", action="store_true", help="soak for twenty minutes as well: 45 minutes more")
     args, rest = parser.parse_known_args()
+    if rest and rest[0] in STEPS:
+        parser.error(f"one step alone is --only {rest[0]}")
+    if args.long:
+        STEPS["e2e"].append("--long")
     wanted = args.only or [step for step in STEPS if not (args.quick and step == "e2e")]
     results = {step: run(step, STEPS[step] + (rest if "pytest" in STEPS[step] else [])) for step in wanted}
     failed = [step for step, passed in results.items() if not passed]

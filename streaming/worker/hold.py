@@ -5,7 +5,11 @@ of a packet its end on the far clock minus its arrival on ours. The largest
 recent lead belongs to the packets that were not held up; added to our clock it
 gives the far clock's present. The delay of a reader is that present minus the
 position it has read up to. It has to exceed one packet (a sample waits for the
-rest of its packet) plus the lateness of nearly all packets; more is waste.
+rest of its packet) plus the lateness of nearly all packets; more is waste. A
+reader whose pieces end where packets end waits for the rest of none: up to a
+packet less is enough then, and no packet is late that would not have been. As
+the clocks differ, such a reader comes nearer to what it needs or farther from
+it, and moves over to the next packet's end, slowly.
 
 The reader's speed follows from the delay by a PI loop: the proportional part
 closes the error, the integral part learns the difference of the clocks. The
@@ -19,6 +23,9 @@ import math
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
+
+from engine.timeline import SAMPLE_RATE_HZ
+from streaming.worker.resample import REACH_AFTER
 
 HOLD_MIN_S: Final = 0.020
 HOLD_MAX_S: Final = 0.060
@@ -37,6 +44,10 @@ _EVERY = 10  # packets between two looks at the quantile
 _HEAVY = 1e9
 _RISE_S_PER_S = 0.2
 _FALL_S_PER_S = 0.002
+_SLIDE_S_PER_S = 0.004  # from one packet's end to the next
+_SLACK_S = 0.001  # what clocks that differ by 200 ppm come apart by meanwhile
+_ROUNDABOUT_S = 0.002  # farther than to the next packet's end: what is measured anew every `_BUCKET_S` does not move a reader
+_REACH_S = (REACH_AFTER + 16) / SAMPLE_RATE_HZ  # what is read reaches beyond itself, and who moves goes a little too far
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +69,16 @@ class Hold:
         self._heard = 0
         self._learnt = 0.0
         self._packet = 0.0
-        self._target = self._limits.least
+        self._end = 0.0
+        self._enough = self._target = self._limits.least
         self.restart()
 
     def restart(self) -> None:
         """The stream has paused: its present is unknown until the next packet. Jitter and drift learnt so far are kept."""
         self._lead = self._older = -math.inf
         self._bucket_start = -math.inf
+        self._aligned = math.nan
+        self._apart = self._slid = 0.0
 
     @property
     def known(self) -> bool:
@@ -78,7 +92,10 @@ class Hold:
 
     @property
     def drift(self) -> float:
-        """How much faster the far clock runs than ours, as learnt so far (1e-6 is one ppm)."""
+        """How much faster than ours a reader's clock has to run, as learnt so far (1e-6 is one ppm).
+
+        That of the far clock, but for a reader that ends where packets end: it is in step by itself, until it moves over.
+        """
         return self._learnt
 
     def arrive(self, end: float, length: float, at: float) -> None:
@@ -87,7 +104,7 @@ class Hold:
         if at - self._bucket_start > _BUCKET_S:
             self._older, self._lead, self._bucket_start = self._lead, lead, at
         self._lead = max(self._lead, lead)
-        self._packet = max(length, self._packet * 0.99)
+        self._packet, self._end = max(length, self._packet * 0.99), end
         late_ms = min(int(1000 * (max(self._lead, self._older) - lead)), _BINS_MS)
         self._weight /= _FORGET  # the new weigh more, which is the same as letting the old fade
         self._late[late_ms] += self._weight
@@ -109,19 +126,50 @@ class Hold:
         if abs(push) < RATE_LIMIT:
             learnt = self._learnt + _INTEGRAL * error * elapsed
             self._learnt = min(max(learnt, -_LEARNT_LIMIT), _LEARNT_LIMIT)
-        return 1 + min(max(push, -RATE_LIMIT), RATE_LIMIT)
+        return 1 + min(max(push - self._slid / elapsed, -RATE_LIMIT), RATE_LIMIT)
 
-    def adapt(self, elapsed: float) -> float:
-        """Move the target towards what the jitter asks for, quickly up and slowly down; returns it."""
+    def adapt(self, elapsed: float, at: float, piece: float) -> float:
+        """Move the target towards what the jitter asks for, quickly up and slowly down; returns it.
+
+        It is the delay at `at`, at the end of a piece of `piece` seconds, `elapsed` seconds after the one before.
+        """
         needed = self._packet + self._jitter + MARGIN_S
         needed = min(max(needed, self._limits.least), max(self._limits.most, self._packet + MARGIN_S))
         rise, fall = _RISE_S_PER_S * elapsed, _FALL_S_PER_S * elapsed
-        self._target = min(max(needed, self._target - fall), self._target + rise)
+        self._enough = min(max(needed, self._enough - fall), self._enough + rise)
+        step = _step(self._packet, piece)
+        if step > 0:
+            self._align(at, step, elapsed)
+            self._target = self._aligned + self._apart
+        else:
+            self._aligned, self._apart, self._slid = math.nan, 0.0, 0.0
+            self._target = self._enough
         return self._target
 
-    def settle(self) -> None:
+    def settle(self, at: float, piece: float) -> None:
         """Take the target the jitter asks for at once: nobody is listening at this moment."""
-        self.adapt(1e3)
+        self._aligned = math.nan
+        self.adapt(1e3, at, piece)
+
+    def _align(self, at: float, step: float, elapsed: float) -> None:
+        """Find the delay of a reader that ends where packets end: the one it has, until that is not enough or too much.
+
+        `_apart` is what the reader still is from there.
+        """
+        least = self._enough - step + _SLACK_S
+        newest = self.present(at) - self._end + _REACH_S
+        if math.isnan(self._aligned):
+            self._aligned = least + (newest - least) % step
+            self._apart = self._target - self._aligned
+        self._aligned += math.remainder(newest - self._aligned, step)
+        while self._aligned < least:
+            self._aligned, self._apart = self._aligned + step, self._apart - step
+        while self._aligned > least + step + _ROUNDABOUT_S:
+            self._aligned, self._apart = self._aligned - step, self._apart + step
+        hurried = self._apart < 0 and self._aligned < self._enough - _SLACK_S
+        most = (_RISE_S_PER_S if hurried else _SLIDE_S_PER_S) * elapsed
+        self._slid = -min(max(self._apart, -most), most)
+        self._apart += self._slid
 
     def _measure_jitter(self) -> None:
         """Note the lateness in seconds that `_QUANTILE` of the packets stay within."""
@@ -129,3 +177,9 @@ class Hold:
             self._late = [weight / self._weight for weight in self._late]
             self._weight = 1.0
         self._jitter = bisect.bisect_left(list(accumulate(self._late)), _QUANTILE * sum(self._late)) / 1000
+
+
+def _step(packet: float, piece: float) -> float:
+    """How far apart the delays are with which pieces end where packets end; 0.0 when only some of them can."""
+    short, long = sorted((packet, piece))
+    return short if short > 0 and abs(math.remainder(long, short)) < 1e-4 else 0.0

@@ -118,7 +118,7 @@ class Inlet:
         silence = np.zeros(count, np.float32)
         if not self._hold.known:
             return silence, count
-        self._hold.settle()
+        self._hold.settle(due, elapsed)
         begin = (self._hold.present(due) - self._hold.target) * SAMPLE_RATE_HZ - count
         wait = max(0, int(np.ceil(self._reader - begin)))
         if wait > count - FADE:
@@ -131,7 +131,7 @@ class Inlet:
         return sound, missing + wait
 
     def _go_on(self, count: int, due: float, elapsed: float) -> tuple[NDArray[np.float32], int]:
-        target = self._hold.adapt(elapsed)
+        target = self._hold.adapt(elapsed, due, elapsed)
         error = self._hold.delay(self._reader / SAMPLE_RATE_HZ + elapsed, due) - target
         if error > BACKLOG_S:
             before = self._take(FADE, 1.0)
