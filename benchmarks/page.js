@@ -12,7 +12,7 @@
   window.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(...parts) {
       super(...parts);
-      bench.peers.push(this);
+      bench.peers = [...bench.peers.filter((peer) => peer.connectionState !== "closed"), this]; // Chromium lets a page have 500
     }
   };
 
@@ -138,8 +138,9 @@
   };
 
   // From the press of the button to the first picture on the screen.
-  bench.start = (button, video) => new Promise((resolve) => {
+  bench.start = (button, video) => new Promise((resolve, reject) => {
     let pressed = 0;
+    setTimeout(() => reject(new Error(document.getElementById("notice-text").textContent || "no picture came")), 60_000);
     const first = (_, shown) => {
       if (shown.rtpTimestamp === undefined) video.requestVideoFrameCallback(first); // black: nothing has come yet
       else resolve(shown.expectedDisplayTime - pressed);

@@ -178,8 +178,15 @@ def starts(tools: Any, chromium: str | None, address: str, count: int) -> tuple[
 
 
 def start(page: Any) -> float:
-    """Start the product's page; milliseconds from the press of the button to the first picture."""
-    return float(page.evaluate(_RESTART))
+    """Start the product's page; milliseconds from the press of the button to the first picture.
+
+    Raises:
+        MienError: when none comes within a minute.
+    """
+    try:
+        return float(page.evaluate(_RESTART))
+    except Exception as error:  # Playwright's own class, which is not imported where it may be missing
+        raise MienError(f"the page did not start: {str(error).splitlines()[0]}") from error
 
 
 def stop(page: Any) -> None:
