@@ -5,7 +5,7 @@ portrait's file name steers it: "broken" cannot be loaded, "crash-N" fails at
 frame N, "freeze-N" stops the whole worker at frame N, "slow-N" takes N ms for
 every frame, "heavy-N" as long for one of 512 px, by its area, "asks-N" has a
 graph say the grey N, and "poison-N" at frame N asks what makes that graph fail,
-and all who ask with it.
+and all who ask with it; "knot-N" refers to itself and keeps N MB.
 """
 
 import time
@@ -36,6 +36,8 @@ class GreyRenderer:
         self._rgb = np.zeros((size, size, 3), np.uint8)
         self._drawn = 0
         self._motion = Motion.of()
+        if word == "knot":
+            self._itself, self._kept = self, np.ones(self._number << 20, np.uint8)
 
     def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         pass

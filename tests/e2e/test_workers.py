@@ -242,6 +242,18 @@ async def test_an_overload_costs_pictures_and_their_size_but_no_sound() -> None:
             assert np.abs(await heard(session)).max() > 16_000
 
 
+async def test_a_worker_keeps_nothing_of_sessions_that_came_and_went() -> None:
+    async with running() as live:
+        worker = psutil.Process(live.pool.workers[0].pid)
+        before_mb = worker.memory_info().rss >> 20
+        for _ in range(3):
+            session = await live.open(settings("knot-50"))
+            await fresh(session, 80)  # long enough for a collector to take it for what stays
+            assert worker.memory_info().rss >> 20 > before_mb + 40
+            await session.close()
+        await until(lambda: worker.memory_info().rss >> 20 < before_mb + 40)
+
+
 async def test_a_portrait_that_cannot_be_loaded_is_refused_and_leaves_room() -> None:
     async with running() as live:
         with pytest.raises(PortraitError, match="broken is not a portrait"):
