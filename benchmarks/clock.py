@@ -23,6 +23,7 @@ TICK: Final = 16
 """Samples per unit: 1/3 ms, whole for every frame rate; 24 bits of it last 93 minutes."""
 WRAP_S: Final = 60
 """The longest pause between two pictures in which the numbers may begin anew."""
+ILLEGIBLE_S: Final = 0.5
 CLICK_LEVEL: Final = 0.2
 CLICK_QUIET: Final = SAMPLE_RATE_HZ // 5
 """Samples of quiet before a sound counts as a click."""
@@ -84,3 +85,16 @@ def unwrapped(media: NDArray[np.float64], click: NDArray[np.float64]) -> tuple[N
     gone_on = media + span * np.cumsum(turned)
     since = (media - click + span // 2) % span - span // 2  # a click may come a little after its picture's instant
     return gone_on, gone_on - since
+
+
+def legible(media: NDArray[np.float64], rtp: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """bool[N]: where the media instants read from pictures go on as the RTP timestamps (90 kHz, 32 bits) of the pictures do.
+
+    A picture that changes its size while it is read says anything.
+    """
+    if len(media) == 0:
+        return np.zeros(0, np.bool_)
+    steps = (np.diff(rtp, prepend=rtp[:1]) + 2**31) % 2**32 - 2**31
+    apart = media - np.cumsum(steps) / 90_000 * SAMPLE_RATE_HZ / TICK
+    around = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(apart, 2, mode="edge"), 5), axis=1)
+    return np.abs(apart - around) < ILLEGIBLE_S * SAMPLE_RATE_HZ / TICK

@@ -128,6 +128,7 @@ def _each_second(
 def _received(frames: NDArray[np.float64]) -> NDArray[np.float64]:
     """The pictures that came over the network: a video element is black before its first one, and that has no RTP timestamp."""
     frames = frames[np.isfinite(frames[:, 6])]
+    frames = frames[clock.legible(frames[:, 1], frames[:, 6])]
     frames[:, 1], frames[:, 2] = clock.unwrapped(frames[:, 1], frames[:, 2])
     return frames
 

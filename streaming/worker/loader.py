@@ -54,10 +54,12 @@ class Loader:
 
     def _run(self) -> None:
         while True:
-            key, job = self._jobs.get()
-            try:
-                loaded = Loaded(key, job(), None)
-            except Exception as error:  # the session's boundary: it ends with this as its reason
-                loaded = Loaded(key, None, error)
-            self._results.put(loaded)
+            self._results.put(_done(*self._jobs.get()))  # by no name here: what is built is not kept until the next job
             self._ringer.send(b"!")
+
+
+def _done(key: int, job: Callable[[], Any]) -> Loaded:
+    try:
+        return Loaded(key, job(), None)
+    except Exception as error:  # the session's boundary: it ends with this as its reason
+        return Loaded(key, None, error)

@@ -79,8 +79,7 @@ class Loop:
         self._loader.submit(_WARMING, self._warm_up)
         while self._wire.open and not self.stopping:
             self._wait()
-            for loaded in self._loader.take():
-                self._begin(loaded)
+            self._take_loaded()
             self._read()
             self._listen()
             self._tick_due()
@@ -138,6 +137,10 @@ class Loop:
             session.performance.apply(changes)
         except ValueError as error:
             self._wire.send(Refused(session.key, str(error)))
+
+    def _take_loaded(self) -> None:
+        for loaded in self._loader.take():
+            self._begin(loaded)
 
     def _begin(self, loaded: Loaded) -> None:
         """A session or a new face of one has been built."""

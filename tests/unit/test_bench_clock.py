@@ -74,3 +74,13 @@ def test_numbers_go_on_where_they_begin_anew() -> None:
 def test_a_session_opened_anew_stays_at_its_beginning() -> None:
     media = np.array([9e6, 9e6 + 120, 0.0, 120.0])
     np.testing.assert_array_equal(clock.unwrapped(media, media)[0], media)
+
+
+def test_what_does_not_go_on_as_the_pictures_do_is_misread() -> None:
+    rtp = (2.0**32 - 9000 + 3600 * np.arange(50.0)) % 2**32
+    media = 1000 + 120 * np.arange(50.0)
+    media[30:] -= media[30]  # opened anew
+    seen = media.copy()
+    seen[[7, 21, 22]] = 12_345_678, 0, 9e6
+    np.testing.assert_array_equal(np.flatnonzero(~clock.legible(seen, rtp)), [7, 21, 22])
+    assert len(clock.legible(np.zeros(0), np.zeros(0))) == 0
