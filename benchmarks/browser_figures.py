@@ -128,6 +128,7 @@ def figures(seen: Seen, fps: int) -> dict[str, Metric]:
         "av_skew_slope_ms_per_h": slope_per_hour(at / 1000, apart) if len(at) else None,
         "av_skew_drift_ms": moved(at, apart, window),
         "av_skew_told_ms": Distribution.of(-seen.told),
+        "av_skew_told_drift_ms": moved(1000.0 * np.arange(len(seen.told), dtype=np.float64), -seen.told, window),
         "stage_picture_hold_ms": seen.server.get("picture_hold_ms"),
         "click_to_ear_ms": Distribution.of(clicks.heard - clicks.said),
         "render_to_screen_ms": Distribution.of(painted),

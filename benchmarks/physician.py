@@ -1,9 +1,11 @@
 """What a process and its children hold, looked at from beside them every second."""
 
+import contextlib
 import dataclasses
 import sys
 import threading
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import psutil
@@ -44,7 +46,10 @@ class Health:
 
 
 class Physician(threading.Thread):
-    """Looks at a process, this one if none is named, and its children every `STEP_S`, for at most `seconds`."""
+    """Looks at a process, this one if none is named, and its children every `STEP_S`, for at most `seconds`.
+
+    To be used with `with`; ends by itself with the process.
+    """
 
     def __init__(self, seconds: float, pid: int | None = None) -> None:
         super().__init__(name="physician", daemon=True)
@@ -52,17 +57,25 @@ class Physician(threading.Thread):
         self._done = threading.Event()
         self._patient = psutil.Process(pid)
 
-    def run(self) -> None:
-        """See `threading.Thread`."""
-        for row in self._table:
-            if self._done.wait(STEP_S):
-                return
-            row[:] = self._examined()
+    def __enter__(self) -> Self:
+        self.start()
+        return self
 
-    def finish(self) -> Health:
-        """End and hand over."""
+    def __exit__(self, *_: object) -> None:
         self._done.set()
         self.join()
+
+    def run(self) -> None:
+        """See `threading.Thread`."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for row in self._table:
+                if self._done.wait(STEP_S):
+                    return
+                row[:] = self._examined()
+
+    @property
+    def health(self) -> Health:
+        """What was seen so far."""
         known = self._table[np.isfinite(self._table[:, 0])]
         return Health(*known.T)
 

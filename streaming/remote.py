@@ -272,10 +272,10 @@ class Remote:
             self._deliver_sound(sound, stand_in=False)
 
     def _keeps_up(self, speech: Speech) -> bool:
-        """Whether a worker is so far back that all from here on may be its own: in time, and with the sound."""
+        """Whether a worker is so far back that all from here on may be its own: in time, with the sound, and without a gap."""
         last = self._spoken
         is_filled = last is None or speech.missing * len(last.samples) <= last.missing * len(speech.samples)
-        return now() - speech.due < PATIENCE_S and is_filled
+        return now() - speech.due < PATIENCE_S and is_filled and speech.start <= self._heard_up_to
 
     @property
     def _heard_up_to(self) -> int:
@@ -332,7 +332,7 @@ class Remote:
     def _play(self, index: int, due: float) -> None:
         assert self._understudy is not None
         assert self._last is not None
-        start = max(self._heard_up_to, self._timeline.frame_start(index))
+        start = max(self._heard_up_to, self._timeline.frame_start(index - 1))  # a worker may have shown that one, without sound
         if (count := self._timeline.frame_start(index + 1) - start) > 0:
             samples, missing = self._understudy.play(count, due)
             self._deliver_sound(OutgoingSound(start, samples, missing, due, self._lead), stand_in=True)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -54,21 +54,22 @@ class Broadcast:
         self.stats = BroadcastStats()
         self._pool = pool
         self._on_end = on_end
+        self._over = False
         self._voice = VoiceEncoder()
         self._listeners: set[MediaSender] = set()
         self._beginning: dict[MediaSender, asyncio.TimerHandle] = {}  # listeners that are about to be sent to
         self._lanes: dict[str, Lane] = {}
         timeline = Timeline(fps=session.settings.fps)
         self._piece = timeline.samples_per_piece
-        self._early = timeline.samples_per_frame - self._piece  # samples that a frame's first sound is there before the frame
+        self._late = VOICE_PACKET - math.gcd(VOICE_PACKET, self._piece)  # samples by which a piece may complete a packet late
+        self._early = timeline.samples_per_frame - self._piece - self._late  # by which a frame's first sound leaves before it
         self.hold = PictureHold(session.settings.picture_hold_ms)
         self.picture_held_ms = 0.0
         self._lead_ms = 0.0  # how much later than its sound a picture is there
         self._spoken: asyncio.Queue[tuple[EncodedVoice, float]] = asyncio.Queue(VOICE_ROOM)
+        parts = {"pictures": self._show, "voice": self._hear, "speaker": self._speak}
         self._tasks = [
-            asyncio.create_task(self._show(), name=f"broadcast {session.id}"),
-            asyncio.create_task(self._hear(), name=f"voice {session.id}"),
-            asyncio.create_task(self._speak(), name=f"speaker {session.id}"),
+            asyncio.create_task(self._until_it_ends(name, part), name=f"{name} of {session.id}") for name, part in parts.items()
         ]
 
     def add(self, sender: MediaSender) -> None:
@@ -131,13 +132,19 @@ class Broadcast:
         if stage in STAGES:
             self.session.record(stage, milliseconds)
 
-    async def _show(self) -> None:
+    async def _until_it_ends(self, name: str, part: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Do a part of the broadcast. A viewer that gets only the rest is better off beginning anew."""
         try:
-            async for picture in self.session.subscribe():
-                self._offer(picture)
+            await part()
         except Exception:  # a session's failure ends that session's broadcast alone
-            log.exception("the broadcast of session %s failed", self.session.id)
-        self._on_end()
+            log.exception("the %s of session %s failed", name, self.session.id)
+        if not self._over:
+            self._over = True
+            self._on_end()
+
+    async def _show(self) -> None:
+        async for picture in self.session.subscribe():
+            self._offer(picture)
 
     def _offer(self, picture: Outgoing) -> None:
         taken = now()
@@ -149,22 +156,18 @@ class Broadcast:
             lane.offer(picture, taken)
 
     async def _hear(self) -> None:
-        try:
-            async for sound in self.session.listen():
-                self._lead_ms = 1000 * (sound.ahead + self._early) / SAMPLE_RATE_HZ
-                if self._listeners:
-                    self._encode(sound)
-        except Exception:
-            log.exception("the voice of session %s failed", self.session.id)
+        async for sound in self.session.listen():
+            self._lead_ms = 1000 * (sound.ahead + self._early) / SAMPLE_RATE_HZ
+            if self._listeners:
+                self._encode(sound)
 
     def _encode(self, sound: OutgoingSound) -> None:
         """Make the packets that a piece of sound completes; each is to leave when it can be had at the latest: evenly."""
         start = sound.start + sound.ahead
-        late = VOICE_PACKET - math.gcd(VOICE_PACKET, self._piece)  # samples by which pieces may complete a packet too late
         for packet in self._voice.encode(sound.samples, start):
             if self._spoken.full():
                 self._spoken.get_nowait()
-            due = sound.due + (packet.timestamp - start + late) / SAMPLE_RATE_HZ
+            due = sound.due + (packet.timestamp - start + self._late) / SAMPLE_RATE_HZ
             self._spoken.put_nowait((packet, due + self.hold.of_sound(self._lead_ms) / 1000))
 
     async def _speak(self) -> None:

@@ -209,7 +209,7 @@ class EncodedVoice:
 
 
 class VoiceEncoder:
-    """Opus, mono, with in-band error correction: emissions of any length in, packets of 20 ms out."""
+    """Opus, mono, with in-band error correction: pieces of any length in, packets of 20 ms out."""
 
     def __init__(self, bitrate: int = VOICE_BPS) -> None:
         codec = av.CodecContext.create("libopus", "w")
@@ -231,7 +231,7 @@ class VoiceEncoder:
     def encode(self, samples: NDArray[np.int16], start: int) -> list[EncodedVoice]:
         """The packets that are complete once `samples` int16[N], which begin at media sample `start`, have come.
 
-        When `start` does not continue what came before (emissions were missed),
+        When `start` does not continue what came before (some were missed),
         an unfinished packet is dropped: it could only be finished with a wrong
         instant.
         """

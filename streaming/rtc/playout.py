@@ -6,8 +6,8 @@ from typing import Final
 SHARE, SHARE_MENDED, SHARE_MOST = 0.5, 0.3, 3.5
 """Of a round trip; the rest is an uneven interval and no freeze, and all of it would be latency. Less where parities mend the
 most."""
-LOST_ONCE, SHARE_PER_LOST = 0.015, 50.0
-"""Where more is lost than this, repetitions are, too: 2 round trips at 5 %."""
+LOST_ONCE, SHARE_PER_LOST = 0.015, 60.0
+"""Where more is lost than this, repetitions are, too: 2.4 round trips at 5 %."""
 SMOOTH: Final = 0.1  # of each second's report
 MARGIN_MS: Final = 15.0
 """What is lost is asked for when the next packet comes."""

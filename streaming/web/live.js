@@ -44,6 +44,7 @@ export class Live extends EventTarget {
   #working = null; // what is being opened or mended
   #ending = null; // of the session before
   #frameAt = 0;
+  #lips = true; // until the browser turns out not to say what it plays when
   #recoveringSince = 0;
   #controls = {};
 
@@ -194,7 +195,7 @@ export class Live extends EventTarget {
 
   async #watch() {
     this.#lose("down");
-    const peer = player((stream) => this.dispatchEvent(new CustomEvent("stream", { detail: stream })), { lips: true });
+    const peer = player((stream) => this.dispatchEvent(new CustomEvent("stream", { detail: stream })), { lips: this.#lips });
     this.down = peer;
     this.#frameAt = performance.now();
     await peer.negotiate(this.session.whep);
@@ -264,6 +265,10 @@ export class Live extends EventTarget {
     const stalled = seen && still > STALL_S;
     if (seen && still > STILL_S) for (const part of PARTS) this[part]?.restart();
     if (this.down?.blocked) this.#complain("The picture does not get through: a firewall or VPN blocks UDP between this browser and the server.");
+    if (this.down?.lips?.silent) {
+      this.#lips = false;
+      await this.#watch();
+    }
     if (!this.down || this.down.lostFor > LOST_S || stalled) {
       this.#say("busy", "Reconnecting the picture");
       await this.#watch();

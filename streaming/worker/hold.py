@@ -52,7 +52,10 @@ _REACH_S = (REACH_AFTER + 16) / SAMPLE_RATE_HZ  # what is read reaches beyond it
 
 @dataclass(frozen=True, slots=True)
 class HoldLimits:
-    """Bounds of the delay in seconds. A packet longer than `most` is held whole all the same."""
+    """Bounds of the delay in seconds: `least` with what a reader spares that ends where packets end (see above), and `most`.
+
+    A packet longer than `most` is held whole all the same.
+    """
 
     least: float = HOLD_MIN_S
     most: float = HOLD_MAX_S
@@ -133,17 +136,14 @@ class Hold:
 
         It is the delay at `at`, at the end of a piece of `piece` seconds, `elapsed` seconds after the one before.
         """
-        needed = self._packet + self._jitter + MARGIN_S
-        needed = min(max(needed, self._limits.least), max(self._limits.most, self._packet + MARGIN_S))
+        most, step = max(self._limits.most, self._packet + MARGIN_S), _step(self._packet, piece)
+        needed = min(max(self._packet + self._jitter + MARGIN_S, self._limits.least), most + step)
         rise, fall = _RISE_S_PER_S * elapsed, _FALL_S_PER_S * elapsed
         self._enough = min(max(needed, self._enough - fall), self._enough + rise)
-        step = _step(self._packet, piece)
-        if step > 0:
-            self._align(at, step, elapsed)
-            self._target = self._aligned + self._apart
-        else:
-            self._aligned, self._apart, self._slid = math.nan, 0.0, 0.0
-            self._target = self._enough
+        wanted = self._align(at, step, elapsed) if step > 0 else self._unaligned()
+        self._target = min(wanted, most)
+        if wanted > most:
+            self._slid = 0.0
         return self._target
 
     def settle(self, at: float, piece: float) -> None:
@@ -151,8 +151,12 @@ class Hold:
         self._aligned = math.nan
         self.adapt(1e3, at, piece)
 
-    def _align(self, at: float, step: float, elapsed: float) -> None:
-        """Find the delay of a reader that ends where packets end: the one it has, until that is not enough or too much.
+    def _unaligned(self) -> float:
+        self._aligned, self._apart, self._slid = math.nan, 0.0, 0.0
+        return self._enough
+
+    def _align(self, at: float, step: float, elapsed: float) -> float:
+        """The delay of a reader that ends where packets end: the one it has, until that is not enough or too much.
 
         `_apart` is what the reader still is from there.
         """
@@ -170,6 +174,7 @@ class Hold:
         most = (_RISE_S_PER_S if hurried else _SLIDE_S_PER_S) * elapsed
         self._slid = -min(max(self._apart, -most), most)
         self._apart += self._slid
+        return self._aligned + self._apart
 
     def _measure_jitter(self) -> None:
         """Note the lateness in seconds that `_QUANTILE` of the packets stay within."""

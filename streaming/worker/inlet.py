@@ -1,7 +1,8 @@
 """Where sound of another clock becomes sound of ours.
 
-Packets come in as they arrive; every tick takes out exactly the samples of one
-frame. Between the two lies an adaptive 20-60 ms (`Hold`). The reader's speed
+Packets come in as they arrive; a piece of a frame at a time is taken out.
+Between the two lies what adapts to the packets' jitter, 60 ms at most (`Hold`).
+The reader's speed
 follows the far clock within half a percent; larger errors are mended by
 leaving out or repeating a period of the voice; what did not arrive is
 concealed by its continuation and then silence; a backlog is cut, not played
@@ -47,7 +48,7 @@ class InletStats:
 
 
 class Inlet:
-    """One session's sound on its way in: `push` float32 mono at about 48 kHz, `pull` whole frames of exactly 48 kHz."""
+    """One session's sound on its way in: `push` float32 mono at about 48 kHz, `pull` pieces of exactly 48 kHz."""
 
     def __init__(self, limits: HoldLimits | None = None) -> None:
         self._hold = Hold(limits)
@@ -84,7 +85,7 @@ class Inlet:
         self._hold.arrive(self._end / SAMPLE_RATE_HZ, len(samples) / SAMPLE_RATE_HZ, arrived)
 
     def pull(self, count: int, due: float) -> tuple[NDArray[np.float32], int]:
-        """float32[count] for the tick that is due at `due`, and how many samples of it had not arrived."""
+        """float32[count] for the piece that is due at `due`, and how many samples of it had not arrived."""
         elapsed = count / SAMPLE_RATE_HZ
         sound, missing = (self._start if self._dry else self._go_on)(count, due, elapsed)
         self._pulled += count

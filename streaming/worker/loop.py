@@ -43,7 +43,8 @@ log = logging.getLogger(__name__)
 BEAT_S: Final = 0.25
 STALL_EVERY: Final = 25  # frames, see WorkerOptions.inject_stall_ms
 WARM_FRAMES: Final = 12
-_SPARE_S = 0.010  # a pause at least this long is used to collect garbage: 0.3 ms, as what stays is frozen
+_SPARE_S = 0.002  # a pause at least this long is used to collect garbage: 0.3 ms, as what stays is frozen
+_COLLECT_WITHIN_S = 5.0  # without such a pause, in any
 _PHASES = 16
 _WARMING = 0  # no session has this key
 
@@ -89,7 +90,8 @@ class Loop:
     def _wait(self) -> None:
         upcoming = min((s.wakes for s in self._sessions.values()), default=self._beat_at)
         pause = 0.0 if self._graphs else min(upcoming, self._beat_at) - self._clock()
-        if pause > _SPARE_S and self._clock() > self._collect_at:
+        overdue = self._clock() - self._collect_at
+        if overdue > (0.0 if pause > _SPARE_S else _COLLECT_WITHIN_S):
             gc.collect()
             self._collect_at = self._clock() + 1.0
             pause = min(upcoming, self._beat_at) - self._clock()

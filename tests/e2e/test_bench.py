@@ -104,7 +104,7 @@ def test_suite_soak(capsys: pytest.CaptureFixture[str], voice: Path, tmp_path: P
 def test_suite_soak_in_a_browser(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     pytest.importorskip("playwright", reason="playwright is not installed: ./mien test installs it")
-    words = ("--seconds", "8", "--size", "256", "--sessions", "2", "--inject-ppm", "200", "--plots", str(tmp_path))
+    words = ("--seconds", "8", "--size", "256", "--inject-ppm", "200", "--plots", str(tmp_path))
     status, metrics, printed = measured(capsys, "--suite", "soak", "--browser", *words)
     assert status == 0, printed
     for name in ("rss_growth_mb", "thread_growth", "descriptor_growth", "av_skew_drift_ms", "m2s_p99_last_over_first"):

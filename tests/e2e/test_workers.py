@@ -178,7 +178,11 @@ async def test_while_its_worker_is_away_a_session_keeps_its_sound_and_its_pictur
             assert [frame.fresh for frame in frames] == [False] * 15
             assert len({grey(frame) for frame in frames}) == 1
             assert np.abs(sound[4800:]).max() > 16_000
+            returning = asyncio.create_task(heard(session, 10_000))  # fails at a gap
             await comes_to(session, "live")
+            await fresh(session, 25)
+            assert not returning.done(), "the worker goes on with the sample after the understudy's last"
+            returning.cancel()
             assert not psutil.pid_exists(pid)  # the stalled one was replaced, not left behind
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from streaming.worker.hold import MARGIN_S, RATE_LIMIT, Hold
+from streaming.worker.hold import HOLD_MAX_S, MARGIN_S, RATE_LIMIT, Hold
 from streaming.worker.resample import REACH_AFTER
 
 PACKET, PIECE = 0.02, 0.02
@@ -67,6 +67,17 @@ def test_a_reader_ends_where_packets_end_whatever_the_phase(phase: float) -> Non
     assert min(behind, PACKET - behind) < 0.001
     assert delays[-1] < 0.004 + PACKET + MARGIN_S + 0.001
     assert (short[minutes(0.2) :] > 0).mean() < 0.02
+
+
+@pytest.mark.parametrize("phase", [0.05, 0.4, 0.7])
+def test_at_the_bound_a_reader_that_ends_where_packets_end_lacks_no_more_than_another(phase: float) -> None:
+    lacking = {}
+    for piece in (PIECE, UNEVEN):
+        hold = Hold()
+        short = run(hold, 0.05, 0, jitter_s=0.06, phase=phase, piece=piece)[1][minutes(0.5, piece) :]
+        lacking[piece] = np.minimum(short, piece).sum() / (len(short) * piece)
+        assert hold.target <= HOLD_MAX_S
+    assert lacking[PIECE] < lacking[UNEVEN] + 0.02
 
 
 def test_a_line_that_becomes_worse_is_followed_soon() -> None:

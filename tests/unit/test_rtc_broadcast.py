@@ -171,4 +171,11 @@ async def test_a_failing_session_ends_its_own_broadcast(stand: Stand, caplog: py
     stand.session.queue.put_nowait("nonsense")  # type: ignore[arg-type]
     async with asyncio.timeout(60):
         await stand.ended.wait()
-    assert "the broadcast of session s failed" in caplog.text
+    assert "the pictures of session s failed" in caplog.text
+
+
+async def test_a_voice_that_fails_ends_the_broadcast_too(stand: Stand, caplog: pytest.LogCaptureFixture):
+    stand.session.spoken.put_nowait("nonsense")  # type: ignore[arg-type]
+    async with asyncio.timeout(60):
+        await stand.ended.wait()
+    assert "the voice of session s failed" in caplog.text

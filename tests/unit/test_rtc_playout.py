@@ -32,7 +32,7 @@ def test_where_most_losses_are_mended_repetitions_are_waited_for_less():
     for _ in range(60):
         delay.report(0.05)
     delay.lose(100.2, 0.052, mended=True)
-    assert delay.at(100.3) == (120, 320)
+    assert delay.at(100.3) == (140, 340)
 
 
 def test_it_is_bounded():
@@ -46,4 +46,4 @@ def test_where_repetitions_are_lost_too_it_is_longer():
     for _ in range(60):
         delay.report(0.05)
     delay.lose(100.0, 0.052)
-    assert delay.at(100.0) == (130, 330)
+    assert delay.at(100.0) == (150, 350)
