@@ -266,16 +266,25 @@ class Remote:
 
     def _say(self, speech: Speech) -> None:
         if self._state == "recovering" and self._keeps_up(speech):
+            self._lead_over(speech)
             self._state, self._understudy = "live", None
         if self._understudy is None and speech.start >= self._heard_up_to:
             sound = OutgoingSound(speech.start, speech.samples, speech.missing, speech.due, self._lead)
             self._deliver_sound(sound, stand_in=False)
 
+    def _lead_over(self, speech: Speech) -> None:
+        """Let the understudy say what is still due before a worker's first piece."""
+        start = self._heard_up_to
+        if self._understudy is not None and 0 < speech.start - start <= BEHIND_MOST_S * SAMPLE_RATE_HZ:
+            due = speech.due - len(speech.samples) / SAMPLE_RATE_HZ
+            samples, missing = self._understudy.play(speech.start - start, due)
+            self._deliver_sound(OutgoingSound(start, samples, missing, due, self._lead), stand_in=True)
+
     def _keeps_up(self, speech: Speech) -> bool:
-        """Whether a worker is so far back that all from here on may be its own: in time, with the sound, and without a gap."""
+        """Whether a worker is so far back that all from here on may be its own: in time, and with the sound."""
         last = self._spoken
         is_filled = last is None or speech.missing * len(last.samples) <= last.missing * len(speech.samples)
-        return now() - speech.due < PATIENCE_S and is_filled and speech.start <= self._heard_up_to
+        return now() - speech.due < PATIENCE_S and is_filled
 
     @property
     def _heard_up_to(self) -> int:
