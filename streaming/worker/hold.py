@@ -52,9 +52,10 @@ _REACH_S = (REACH_AFTER + 16) / SAMPLE_RATE_HZ  # what is read reaches beyond it
 
 @dataclass(frozen=True, slots=True)
 class HoldLimits:
-    """Bounds of the delay in seconds: `least` with what a reader spares that ends where packets end (see above), and `most`.
+    """Bounds of the delay in seconds.
 
-    A packet longer than `most` is held whole all the same.
+    A reader whose pieces end where packets end may come up to a packet below `least` (see above). A packet longer than
+    `most` is held whole all the same.
     """
 
     least: float = HOLD_MIN_S
@@ -131,11 +132,20 @@ class Hold:
             self._learnt = min(max(learnt, -_LEARNT_LIMIT), _LEARNT_LIMIT)
         return 1 + min(max(push - self._slid / elapsed, -RATE_LIMIT), RATE_LIMIT)
 
-    def adapt(self, elapsed: float, at: float, piece: float) -> float:
+    def adapt(self, at: float, piece: float) -> float:
         """Move the target towards what the jitter asks for, quickly up and slowly down; returns it.
 
-        It is the delay at `at`, at the end of a piece of `piece` seconds, `elapsed` seconds after the one before.
+        It is the delay at the instant `at`, at the end of a piece of `piece` seconds.
         """
+        return self._aim(at, piece, piece)
+
+    def settle(self, at: float, piece: float) -> None:
+        """Take the target the jitter asks for at once: nobody is listening at this moment."""
+        self._aligned = math.nan
+        self._aim(at, piece, math.inf)
+
+    def _aim(self, at: float, piece: float, elapsed: float) -> float:
+        """Move the target as far as it may in `elapsed` seconds."""
         most, step = max(self._limits.most, self._packet + MARGIN_S), _step(self._packet, piece)
         needed = min(max(self._packet + self._jitter + MARGIN_S, self._limits.least), most + step)
         rise, fall = _RISE_S_PER_S * elapsed, _FALL_S_PER_S * elapsed
@@ -145,11 +155,6 @@ class Hold:
         if wanted > most:
             self._slid = 0.0
         return self._target
-
-    def settle(self, at: float, piece: float) -> None:
-        """Take the target the jitter asks for at once: nobody is listening at this moment."""
-        self._aligned = math.nan
-        self.adapt(1e3, at, piece)
 
     def _unaligned(self) -> float:
         self._aligned, self._apart, self._slid = math.nan, 0.0, 0.0

@@ -1,12 +1,11 @@
 """Where sound of another clock becomes sound of ours.
 
 Packets come in as they arrive; a piece of a frame at a time is taken out.
-Between the two lies what adapts to the packets' jitter, 60 ms at most (`Hold`).
-The reader's speed
-follows the far clock within half a percent; larger errors are mended by
-leaving out or repeating a period of the voice; what did not arrive is
-concealed by its continuation and then silence; a backlog is cut, not played
-late. Pure: instants are arguments.
+Between the two lies what the packets' jitter asks for, 60 ms at most (`Hold`).
+The reader's speed follows the far clock within half a percent; larger errors
+are mended by leaving out or repeating a period of the voice; what did not
+arrive is concealed by its continuation and then silence; a backlog is cut, not
+played late. Pure: instants are arguments.
 """
 
 from collections import deque
@@ -132,7 +131,7 @@ class Inlet:
         return sound, missing + wait
 
     def _go_on(self, count: int, due: float, elapsed: float) -> tuple[NDArray[np.float32], int]:
-        target = self._hold.adapt(elapsed, due, elapsed)
+        target = self._hold.adapt(due, elapsed)
         error = self._hold.delay(self._reader / SAMPLE_RATE_HZ + elapsed, due) - target
         if error > BACKLOG_S:
             before = self._take(FADE, 1.0)

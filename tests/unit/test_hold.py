@@ -31,7 +31,7 @@ def run(
             position = hold.present(due) - hold.target - start_error_s
         else:
             position += piece * speed
-        speed = hold.follow(hold.delay(position, due) - hold.adapt(piece, due, piece), piece)
+        speed = hold.follow(hold.delay(position, due) - hold.adapt(due, piece), piece)
         delays[tick], short[tick] = due * rate - position, max(0.0, position + REACH_AFTER / 48_000 - sent * PACKET)
     return delays, short
 
@@ -87,7 +87,7 @@ def test_a_line_that_becomes_worse_is_followed_soon() -> None:
     hold.restart()
     for k in range(100):
         hold.arrive(end + k * PACKET, PACKET, at + k * PACKET + 0.03 * (k % 2))
-        hold.adapt(PIECE, at + k * PACKET, PIECE)
+        hold.adapt(at + k * PACKET, PIECE)
     assert hold.target > before + 0.02
 
 
@@ -118,7 +118,7 @@ def test_a_packet_longer_than_the_bound_is_held_whole() -> None:
     hold = Hold()
     for k in range(1, 60):
         hold.arrive(k * 0.1, 0.1, k * 0.1)
-        hold.adapt(0.1, k * 0.1, 0.013)
+        hold.adapt(k * 0.1, 0.013)
     assert hold.target == pytest.approx(0.1 + MARGIN_S)
 
 
