@@ -35,7 +35,7 @@ export class Hud {
     const { down, up, eye, status } = this.#live;
     if (!down || !status || this.#first === null) return;
     const [received, sent, filmed] = await Promise.all([measured(down), measured(up), measured(eye)]);
-    this.#tellLateness(down.lips?.late);
+    this.#tellLateness(down.lips?.takeLate());
     const stages = { ...server(status), ...this.#browser(received, sent, status) };
     $("hud").hidden = false;
     $("hud-fps").textContent = Math.round(received.video?.framesPerSecond ?? status.fps);

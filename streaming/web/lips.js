@@ -38,8 +38,8 @@ export class Lips {
     if (this.#seen.length > KEPT) this.#seen.shift();
   }
 
-  // The median since it was asked last, in ms; NaN when nothing was seen.
-  get late() {
+  // The median since it was taken last, in ms; NaN when nothing was seen.
+  takeLate() {
     const seen = this.#seen.splice(0).sort((a, b) => a - b);
     return seen[seen.length >> 1] ?? NaN;
   }

@@ -265,12 +265,11 @@ export class Live extends EventTarget {
     const stalled = seen && still > STALL_S;
     if (seen && still > STILL_S) for (const part of PARTS) this[part]?.restart();
     if (this.down?.blocked) this.#complain("The picture does not get through: a firewall or VPN blocks UDP between this browser and the server.");
-    if (this.down?.lips?.silent) {
-      this.#lips = false;
-      await this.#watch();
-    }
+    if (this.down?.lips?.silent) this.#lips = false;
     if (!this.down || this.down.lostFor > LOST_S || stalled) {
       this.#say("busy", "Reconnecting the picture");
+      await this.#watch();
+    } else if (this.down.lips?.silent) {
       await this.#watch();
     }
     if (this.#track && this.#track.readyState === "live" && (!this.up || this.up.lostFor > LOST_S)) await this.#speak();
