@@ -1,4 +1,4 @@
-"""How the bench's server is doing, told over HTTP: `/bench/health` and `/bench/journal/{session}`."""
+"""How the bench's server is doing, told over HTTP: `/bench/health`, `/bench/connections` and `/bench/journal/{session}`."""
 
 import asyncio
 import dataclasses
@@ -21,7 +21,10 @@ def add_routes(app: web.Application, connections: Connections, journals: Mapping
     """Serve what the suites ask."""
 
     async def health(request: web.Request) -> web.Response:
-        return web.json_response(_process(settled="settled" in request.query) | {"sessions": connections()})
+        return web.json_response(_process(settled="settled" in request.query))
+
+    async def connected(_: web.Request) -> web.Response:
+        return web.json_response(connections())
 
     async def journal(request: web.Request) -> web.Response:
         found = journals.get(request.match_info["session"])
@@ -30,6 +33,7 @@ def add_routes(app: web.Application, connections: Connections, journals: Mapping
         return web.Response(body=found.document(), content_type="application/octet-stream")
 
     app.router.add_get("/bench/health", health)
+    app.router.add_get("/bench/connections", connected)
     app.router.add_get("/bench/journal/{session}", journal)
 
 
@@ -55,7 +59,10 @@ def _of_session(peers: Peers, name: str) -> dict[str, Any]:
 
 
 def _process(*, settled: bool) -> dict[str, Any]:
-    """What the server's process holds; `settled`: after everything that can be freed has been."""
+    """What the server's process holds; `settled`: after everything that can be freed has been.
+
+    Finding its workers takes the event loop some milliseconds: not to be asked for while a page is watched.
+    """
     if settled:
         gc.collect()
     me, tasks = psutil.Process(), asyncio.all_tasks()

@@ -37,7 +37,7 @@ class Watched:
         crossed: what the server sent over the line; None without one.
         heard: what the server heard.
         health: the server's connections once a second, from the beginning on: time of the page's clock in ms, and the
-            session's part of `/bench/health`.
+            session's part of `/bench/connections`.
     """
 
     seen: Seen
@@ -134,8 +134,8 @@ def _received(frames: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _health(server: str, session: str) -> dict[str, Any]:
-    found = cast(dict[str, Any], request("GET", f"{server}bench/health")[1])
-    return cast(dict[str, Any], found["sessions"].get(session, {}))
+    found = cast(dict[str, Any], request("GET", f"{server}bench/connections")[1])
+    return cast(dict[str, Any], found.get(session, {}))
 
 
 def _await_pictures(page: Any) -> None:
