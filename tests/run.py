@@ -49,9 +49,11 @@ def main() -> int:
     args, rest = parser.parse_known_args()
     if rest and rest[0] in STEPS:
         parser.error(f"one step alone is --only {rest[0]}")
-    if args.long:
-        STEPS["e2e"].append("--long")
     wanted = args.only or [step for step in STEPS if not (args.quick and step == "e2e")]
+    if args.long:
+        if "e2e" not in wanted:
+            parser.error("--long soaks in the end-to-end tests, which --quick or --only leaves out here")
+        rest.append("--long")
     results = {step: run(step, STEPS[step] + (rest if "pytest" in STEPS[step] else [])) for step in wanted}
     failed = [step for step, passed in results.items() if not passed]
     print(f"\n{'FAILED: ' + ', '.join(failed) if failed else 'all passed: ' + ', '.join(results)}")
