@@ -59,7 +59,7 @@ NOTES: Final = {
     "av_skew_told_ms": "what the page measures and tells the server",
     "stage_picture_hold_ms": "the server's deliberate hold of the picture",
     "stage_audio_hold_ms": "voice received -> left the buffer, any sample (T1 -> T2)",
-    "audio_buffer_ms": "of each frame's newest sample: the buffer's own part",
+    "audio_buffer_ms": "of each piece's newest sample: the buffer's own part",
     "real_samples_ratio": "of what the model got: neither invented nor missing",
     "sound_recovered_ratio": "of it read out of the next packet",
     "display_delay_ms": "last packet sent -> on the screen (T8 -> T11; without a line T9 -> T11)",
