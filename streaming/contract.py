@@ -112,7 +112,7 @@ class OutgoingSound:
     start: int  # sample of the media clock: frame i begins at i * 48000 // fps
     samples: NDArray[np.int16]
     missing: int  # samples that never arrived, filled with silence
-    due: float  # when it was to be taken
+    due: float  # when it was to be taken; the first piece of several
     ahead: int = 0  # samples
 
 

@@ -275,10 +275,9 @@ class Remote:
     def _lead_over(self, speech: Speech) -> None:
         """Let the understudy say what is still due before a worker's first piece."""
         start = self._heard_up_to
-        if self._understudy is not None and 0 < speech.start - start <= BEHIND_MOST_S * SAMPLE_RATE_HZ:
+        if 0 < (count := speech.start - start) <= BEHIND_MOST_S * SAMPLE_RATE_HZ:
             due = speech.due - len(speech.samples) / SAMPLE_RATE_HZ
-            samples, missing = self._understudy.play(speech.start - start, due)
-            self._deliver_sound(OutgoingSound(start, samples, missing, due, self._lead), stand_in=True)
+            self._stand_in(start, count, due, speech.due - count / SAMPLE_RATE_HZ)
 
     def _keeps_up(self, speech: Speech) -> bool:
         """Whether a worker is so far back that all from here on may be its own: in time, and with the sound."""
@@ -338,13 +337,18 @@ class Remote:
             picture.flags.writeable = False
             self._last = dataclasses.replace(self._last, video=picture)
 
-    def _play(self, index: int, due: float) -> None:
+    def _stand_in(self, start: int, count: int, due: float, began: float) -> None:
+        """Have the understudy say `count` samples from `start` on, due from `began` to `due`; what is late leaves at once."""
         assert self._understudy is not None
+        samples, missing = self._understudy.play(count, due)
+        self._deliver_sound(OutgoingSound(start, samples, missing, began, self._lead), stand_in=True)
+
+    def _play(self, index: int, due: float) -> None:
         assert self._last is not None
         start = max(self._heard_up_to, self._timeline.frame_start(index - 1))  # a worker may have shown that one, without sound
         if (count := self._timeline.frame_start(index + 1) - start) > 0:
-            samples, missing = self._understudy.play(count, due)
-            self._deliver_sound(OutgoingSound(start, samples, missing, due, self._lead), stand_in=True)
+            late = max(0, count - self._timeline.samples_per_frame)
+            self._stand_in(start, count, due, due - late / SAMPLE_RATE_HZ)
         self._deliver(Outgoing(index, self._last.video, False, Stamps(due=due, colour=now())))
 
     def _end(self, reason: str, fault: str = "") -> None:

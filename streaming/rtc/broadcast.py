@@ -20,7 +20,7 @@ from streaming.rtc.sender import MediaSender
 log = logging.getLogger(__name__)
 
 ENCODERS: dict[str, Callable[[int, int], PictureEncoder]] = {"H264": H264Encoder, "VP8": Vp8Encoder}
-VOICE_ROOM = 20  # packets waiting to leave, 400 ms: longer than any hold; the oldest gives way
+VOICE_ROOM = 40  # packets waiting to leave, 800 ms: a hold, and what an understudy leads over with; the oldest gives way
 VOICE_BEGINS_S = 0.4  # after the connection: what a browser gets before its output runs stays in its buffer as delay
 STAGES = ("encode", "send")  # what the session is told; "voice" and "residence" are kept here
 
