@@ -179,7 +179,8 @@ def test_a_browser_that_does_not_say_what_it_plays_keeps_sound_and_picture_toget
     page.evaluate(SPEECHLESS)
     page.click("#start")
     visit.live()
-    eventually(page, lambda: page.evaluate("streams") == [True, False], "it is watched again with both in one stream")
+    alone = "streams[0] && !streams.at(-1)"  # a picture that stands still for a second is negotiated about, too
+    eventually(page, lambda: page.evaluate(alone), "it is watched again with both in one stream")
     visit.live()
     visit.clean()
 
