@@ -32,9 +32,7 @@ def figures(heard: Heard, voices: Sequence[Mapping[str, Any]], began_ms: float, 
         "audio_buffer_ms": Distribution.of(newest[counted]),
         "sound_missing_ratio": missing / given if given else None,
         "sound_invented_ratio": invented / given if given and invented is not None else None,
-        "sound_recovered_ratio": recovered / given
-        if given and (recovered := _gained(voices, "recovered")) is not None
-        else None,
+        "sound_recovered_ratio": recovered / given if given and recovered is not None else None,
         "real_samples_ratio": 1 - (missing + (invented or 0)) / given if given else None,
     }
 
