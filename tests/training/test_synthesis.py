@@ -12,12 +12,15 @@ from engine.face.align import CROPPED, three_points
 from engine.rig.archive import load
 from engine.rig.avatar import Avatar
 from training.data.media import Unusable
+from training.speech.phones import Phone
+from training.speech.utterances import Utterance, save
 from training.synthesis.data import MARK, Clips, FactorialSet, Sharing, Stills
 from training.synthesis.errors import SynthesisError
 from training.synthesis.factors import BLINK, FACTORS, GAZE, LIP, MASK, Pools, make_pools
 from training.synthesis.pack import pack
 from training.synthesis.plan import FRAMES, SAMPLES, clip_motion, group_rows, random_rows
 from training.synthesis.sitters import Sitter, Stage
+from training.synthesis.speech import stretches_of
 from training.synthesis.store import assemble, encoded, save_part
 
 PORTRAIT = Path(__file__).parents[2] / "engine" / "models" / "portraits" / "mei.mien"
@@ -219,3 +222,25 @@ def test_a_pack_is_small_and_read_like_the_set(pools: Pools, tmp_path: Path) -> 
     assert (packed.stills.people[packed.stills.base[derived]] == packed.stills.people[derived]).all()
     with pytest.raises(SynthesisError, match="--megabytes"):
         pack(data, tmp_path / "none", 16, 80, 2**20 + 10)
+
+
+def spoken(voice: str, count: int) -> list[Utterance]:
+    length = SAMPLES * (FRAMES + 1)
+    sound, moves = np.zeros(length, np.int16), np.zeros((length // 320, 9), np.float16)
+    phones = (Phone(0.0, length / 16000, 5),)
+    return [Utterance(f"{voice}-{i}", "de", voice, "espeak", "train", sound, phones, moves) for i in range(count)]
+
+
+def test_a_voice_that_says_little_is_made_up_for_by_others(tmp_path: Path) -> None:
+    for voice, count in (("a", 2), ("b", 9), ("c", 9)):
+        save(tmp_path / f"{voice}-train.npz", spoken(voice, count))
+    for count, of_a in ((18, 2), (6, 2)):
+        names = [stretch.name for stretch in stretches_of(tmp_path, "train", count, seed=0)]
+        assert len(set(names)) == count
+        assert sum(name.startswith("a-") for name in names) == of_a
+
+
+def test_too_little_speech_is_refused_with_the_command_that_makes_more(tmp_path: Path) -> None:
+    save(tmp_path / "a-train.npz", spoken("a", 3))
+    with pytest.raises(SynthesisError, match=r"has 3 .* 4 are wanted; make more with: python -m training speech"):
+        stretches_of(tmp_path, "train", 4, seed=0)

@@ -1,5 +1,6 @@
 """Stretches of speech for lips that speak."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,6 @@ from training.synthesis.plan import FRAMES, SAMPLES
 
 SPOKEN_LEAST: Final = 0.6
 """Share of a stretch that is speech."""
-_OF_A_FILE: Final = 24
 _TRIES: Final = 4
 
 
@@ -36,23 +36,28 @@ class Stretch:
 
 
 def stretches_of(folder: Path, split: Split, count: int, seed: int) -> list[Stretch]:
-    """`count` stretches of a split, of as many voices as there are.
+    """`count` stretches of a split, of as many voices as there are, each equally often while it has some left.
 
     Raises:
         SynthesisError: if there are not so many.
     """
     rng = np.random.default_rng(seed)
     files = sorted(folder.glob(f"*-{split}.npz"))
-    found: list[Stretch] = []
-    for i in rng.permutation(len(files)):
-        own = [u for u in load(files[i]) if u.split == split and u.steps >= 2 * FRAMES]
-        for j in rng.permutation(len(own))[: max(_OF_A_FILE, -(-count // len(files)))]:
-            stretch = _stretch(own[j], rng)
-            if stretch is not None:
-                found.append(stretch)
-    if len(found) < count:
-        raise SynthesisError(f"{folder}: {len(found)} stretches of speech for {split}, {count} are wanted; ask for fewer clips")
-    return [found[i] for i in rng.permutation(len(found))[:count]]
+    each = [_stretches(files[i], split, rng) for i in rng.permutation(len(files))]
+    by_turns = [stretch for turn in itertools.zip_longest(*each) for stretch in turn if stretch is not None]
+    if len(by_turns) < count:
+        raise SynthesisError(
+            f"{folder} has {len(by_turns)} stretches of speech for '{split}', {count} are wanted; "
+            "make more with: python -m training speech --again --minutes N"
+        )
+    return [by_turns[i] for i in rng.permutation(count)]  # the first ones: so each voice as often as can be
+
+
+def _stretches(file: Path, split: Split, rng: np.random.Generator) -> list[Stretch]:
+    """One of each utterance of a file that is long enough and has enough speech in it, in any order."""
+    own = [u for u in load(file) if u.split == split and u.steps >= 2 * FRAMES]
+    found = (_stretch(own[i], rng) for i in rng.permutation(len(own)))
+    return [stretch for stretch in found if stretch is not None]
 
 
 def _stretch(utterance: Utterance, rng: np.random.Generator) -> Stretch | None:
