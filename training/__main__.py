@@ -3,8 +3,11 @@
 import argparse
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by NumPy as it is loaded: batches are made by processes, side by side
 
 from engine.errors import MienError
 from training.presets import COMMANDS, PRESETS
