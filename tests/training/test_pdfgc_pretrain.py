@@ -16,17 +16,17 @@ from training.networks.pdfgc.discriminator import Discriminator  # noqa: E402
 from training.pdfgc.factorial import STAR, FactorialError, FactorialSpeech, Stars, focus, in_mirror, recoloured, window_of  # noqa: E402
 from training.pdfgc.networks import Networks, Parts  # noqa: E402
 from training.pdfgc.perceptual import EdgeFeatures  # noqa: E402
-from training.pdfgc.pretrain import Pretrain, mixed  # noqa: E402
+from training.pdfgc.pretrain import Pretrain, PretrainDrawing, PretrainMotion, mixed  # noqa: E402
 from training.pdfgc.trainer import Pace, Trainer  # noqa: E402
 from training.run import Run, seed_all  # noqa: E402
 
 
-def stage(*, adversarial: bool = False, stars: int = 2) -> Pretrain:
+def stage(lesson: type[Pretrain] = Pretrain, *, adversarial: bool = False, stars: int = 2) -> Pretrain:
     seed_all(0)
     faces = stills()
     made, held = (Stars(faces, split, SIZE, SIZE) for split in ("train", "validation"))
     speech = FactorialSpeech.of_clips(clips(), "train")
-    return Pretrain(Networks(TINY), made, held, speech, EdgeFeatures(), stars, 1, Discriminator(TINY) if adversarial else None)
+    return lesson(Networks(TINY), made, held, speech, EdgeFeatures(), stars, 1, Discriminator(TINY) if adversarial else None)
 
 
 def tensors(stage: Pretrain, index: int) -> dict[str, Tensor]:
@@ -127,8 +127,22 @@ def test_losses_fall(tmp_path: Path) -> None:
         assert figures[-1][name] < 0.8 * figures[0][name], name
 
 
-def test_samples_are_drawn_of_people_held_out(tmp_path: Path) -> None:
-    own = stage()
+@pytest.mark.parametrize("lesson", [PretrainMotion, PretrainDrawing])
+def test_what_sees_and_what_draws_can_learn_apart(tmp_path: Path, lesson: type[Pretrain]) -> None:
+    own = stage(lesson, stars=1)
+    networks = own.networks
+    trainer = Trainer(own, Pace(10, rate=3e-3, workers=0), Run(tmp_path, {}), torch.device("cpu"))
+    before = {name: value.clone() for name, value in networks.named_parameters()}
+    figures = trainer.step(1, tensors(own, 0))
+    moved = {name.split(".")[0] for name, value in networks.named_parameters() if not torch.equal(value, before[name])}
+    sees = lesson is PretrainMotion
+    assert moved == ({"motion"} if sees else {"appearance", "generator", "audio"})
+    assert ("landmarks" in figures, "pixels" in figures, "heard" in figures) == (sees, not sees, not sees)
+
+
+@pytest.mark.parametrize("lesson", [Pretrain, PretrainMotion, PretrainDrawing])
+def test_samples_are_drawn_of_people_held_out(tmp_path: Path, lesson: type[Pretrain]) -> None:
+    own = stage(lesson)
     trainer = Trainer(own, Pace(10, workers=0), Run(tmp_path, {}), torch.device("cpu"))
     trainer.show(tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size > 500

@@ -5,6 +5,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from torch import Tensor  # noqa: E402
 from torch.multiprocessing.spawn import spawn  # noqa: E402
 
 from engine.errors import ModelError  # noqa: E402
-from tests.training.pdfgc_fakes import TINY, clips  # noqa: E402
+from tests.training.pdfgc_fakes import TINY, clips, stills  # noqa: E402
 from tests.training.test_pdfgc_pretrain import stage, tensors  # noqa: E402
 from training.pdfgc import parallel, train, trainer  # noqa: E402
 from training.pdfgc.clips import DrawnClips  # noqa: E402
@@ -177,6 +178,19 @@ def test_the_command_runs_the_stages_one_upon_the_other(tmp_path: Path, capsys: 
     after = options(tmp_path / "3", "--stage", "3", "--start", str(tmp_path / "2"), "--observer", str(tmp_path / "2"))
     assert train.main(after) == 0
     assert (tmp_path / "3/samples/0000002.png").exists()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_learned_apart_goes_on_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train.FactorialSet, "load", lambda _: SimpleNamespace(stills=stills(), clips=clips()))
+    sees, draws = tmp_path / "sees", tmp_path / "draws"
+    for lesson, out in (("pretrain-motion", sees), ("pretrain-drawing", draws)):
+        assert train.main(options(out, "--stage", lesson, "--batch", "6")) == 0
+    both = options(tmp_path / "both", "--stage", "pretrain", "--batch", "6", "--start", str(draws), "--motion", str(sees))
+    begun = train.stage_of(both, torch.device("cpu")).networks.state_dict()
+    seen, drawn = averaged_weights(sees), averaged_weights(draws)
+    assert all(torch.equal(value, (seen if name.startswith("motion.") else drawn)[name]) for name, value in begun.items())
+    assert train.main(both) == 0
 
 
 @pytest.mark.usefixtures("tiny")

@@ -8,7 +8,8 @@ where landmarks are, it begins with the head's pose after two hundred
 (docs/experiments.md).
 """
 
-from typing import Final
+import math
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -28,8 +29,47 @@ MARKED: Final = (
 
 Networks with fewer heatmaps leave out the last.
 """
+FREE: Final = 0.25
+"""Share of the heatmaps that are taught nothing, for what no landmark says."""
 SIGMA: Final = 1.0
 """Of a landmark's spot, in pixels of the heatmap."""
+
+
+class Feature(NamedTuple):
+    """Landmarks that move little, and by how much more than they do their spots move.
+
+    Attributes:
+        anchor: landmarks that stay where they are; between them is what the others move about.
+        points: those others.
+        times: how much farther from there a spot lies than its landmark does.
+        weight: of their heatmaps in the error.
+    """
+
+    anchor: tuple[int, int]
+    points: tuple[int, ...]
+    times: float
+    weight: float
+
+
+FEATURES: Final = (
+    Feature((33, 133), (IRIS["Right"],), 4.0, 6.0),
+    Feature((362, 263), (IRIS["Left"],), 4.0, 6.0),
+    Feature((33, 133), (159, 145, 160, 158, 144, 153), 3.0, 2.0),
+    Feature((362, 263), (386, 374, 385, 387, 380, 373), 3.0, 2.0),
+    Feature((33, 133), (70, 105, 107, 63, 66), 2.0, 2.0),
+    Feature((362, 263), (336, 334, 300, 293, 296), 2.0, 2.0),
+    Feature((61, 291), (0, 17, 13, 14, 37, 267, 84, 314, 40, 270, 91, 321, 82, 312, 87, 317), 2.0, 2.0),
+)
+"""A gaze of 20 degrees moves an iris by half a pixel of the heatmap: what is drawn as it is, no head learns."""
+
+
+def exaggerated(marks: Tensor) -> Tensor:
+    """Landmarks [B, 478, 2] where the heatmaps show them: see `FEATURES`."""
+    out = marks.clone()
+    for feature in FEATURES:
+        middle, points = marks[:, feature.anchor].mean(1, keepdim=True), list(feature.points)
+        out[:, points] = middle + feature.times * (marks[:, points] - middle)
+    return out
 
 
 def in_mirror(marks: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -46,12 +86,24 @@ def heatmaps(marks: Tensor, side: int) -> Tensor:
     return along[:, :, 1, :, None] * along[:, :, 0, None, :]
 
 
+def landmark_heatmaps(marks: Tensor, count: int, side: int) -> Tensor:
+    """What a network of `count` heatmaps is taught of landmarks [B, 478, 2]: [B, T, side, side], the first T of its own.
+
+    `FREE` of a network's heatmaps are taught nothing, nor are those beyond the last of `MARKED`.
+    """
+    return heatmaps(exaggerated(marks)[:, MARKED[: math.ceil(count * (1 - FREE))]], side)
+
+
 def heatmap_error(said: Tensor, marks: Tensor) -> Tensor:
     """Squared error of heatmaps [B, M, S, S] against landmarks [B, 478, 2], as a share of that of saying nothing.
 
-    It is the mean of the pictures' shares. Heatmaps beyond the last of `MARKED` are free.
+    It is the mean of the pictures' shares, `FEATURES` weighted.
     """
-    taught = MARKED[: said.shape[1]]
-    wanted = heatmaps(marks[:, taught], said.shape[-1])
-    error = ((said[:, : len(taught)].float() - wanted) ** 2).mean((1, 2, 3))
-    return (error / (wanted**2).mean((1, 2, 3)).clamp(min=1e-6)).mean()
+    wanted = landmark_heatmaps(marks, *said.shape[1:3])
+    taught = wanted.shape[1]
+    weights = torch.tensor([_WEIGHTS.get(mark, 1.0) for mark in MARKED[:taught]], device=said.device)[:, None, None]
+    error = (weights * (said[:, :taught].float() - wanted) ** 2).mean((1, 2, 3))
+    return (error / (weights * wanted**2).mean((1, 2, 3)).clamp(min=1e-6)).mean()
+
+
+_WEIGHTS: Final = {point: feature.weight for feature in FEATURES for point in feature.points}

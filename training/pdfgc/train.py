@@ -1,4 +1,4 @@
-"""`python -m training pdfgc --stage pretrain|1|2|3`: PD-FGC's networks."""
+"""`python -m training pdfgc --stage pretrain[-motion|-drawing]|1|2|3`: PD-FGC's networks."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from training.pdfgc.factorial import STAR, FactorialSpeech, Stars
 from training.pdfgc.fine_grained import FRAMES, FineGrained
 from training.pdfgc.networks import Networks
 from training.pdfgc.parallel import join, leave, world
-from training.pdfgc.pretrain import Pretrain
+from training.pdfgc.pretrain import Pretrain, PretrainDrawing, PretrainMotion
 from training.pdfgc.self_driving import SelfDriving
 from training.pdfgc.stage import Stage
 from training.pdfgc.teachers import Teachers, teachers_of
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speech", type=Path, help="for pretrain: more speech, made by `speech`")
     parser.add_argument("--out", type=Path, required=True, help="run folder")
     parser.add_argument("--start", type=Path, help="run folder whose averaged weights to begin with")
+    parser.add_argument("--motion", type=Path, help="run folder to begin the motion encoder with, that of pretrain-motion say")
     parser.add_argument("--adversarial", action=argparse.BooleanOptionalAction, help="a discriminator (default: in 1 and 3)")
     parser.add_argument("--observer", type=Path, help="run whose motion encoder stands in for the paper's teachers")
     for name, what in (("perceptual", "Eq. 7"), ("reconstruction", "Eq. 1, phi"), ("emotion", "Eq. 1, psi"), ("gaze", "Eq. 8")):
@@ -94,6 +95,8 @@ def stage_of(args: argparse.Namespace, device: torch.device) -> Stage:
     networks = Networks(widths, unified=args.stage == "1")
     if args.start:
         print(begin_with(networks, args.start), flush=True)
+    if args.motion:
+        networks.motion.load_state_dict(observer_of(args.motion, widths).state_dict())
     observer = observer_of(args.observer, widths) if args.observer else None
     teachers = teachers_of(
         observer, perceptual=args.perceptual, reconstruction=args.reconstruction, emotion=args.emotion, gaze=args.gaze,
@@ -149,20 +152,26 @@ def observer_of(run: Path, widths: Widths) -> MotionEncoder:
     return motion
 
 
-def _pretrain(
-    args: argparse.Namespace, networks: Networks, teachers: Teachers, discriminator: Discriminator | None
-) -> Pretrain:
-    data = FactorialSet.load(args.data)
-    widths = networks.widths
-    stars = Stars(data.stills, "train", widths.size, widths.encoder_size)
-    held = Stars(data.stills, "validation", widths.size, widths.encoder_size, plain=True)
-    print(f"{args.data}: {len(stars.people)} people to learn from, {len(held.people)} held out", flush=True)
+def _pretraining(lesson: type[Pretrain]) -> "Builder":
+    def build(
+        args: argparse.Namespace, networks: Networks, teachers: Teachers, discriminator: Discriminator | None
+    ) -> Pretrain:
+        data = FactorialSet.load(args.data)
+        widths = networks.widths
+        stars = Stars(data.stills, "train", widths.size, widths.encoder_size)
+        held = Stars(data.stills, "validation", widths.size, widths.encoder_size, plain=True)
+        print(f"{args.data}: {len(stars.people)} people to learn from, {len(held.people)} held out", flush=True)
+        speech = _speech_of(args, data) if lesson is not PretrainMotion else None
+        count, versed = _shared(args, STAR) // STAR, args.motion is not None
+        return lesson(networks, stars, held, speech, teachers.perceptual, count, args.seed, discriminator, versed=versed)
+
+    return build
+
+
+def _speech_of(args: argparse.Namespace, data: FactorialSet) -> FactorialSpeech | None:
     if args.speech:
-        speech = FactorialSpeech.of_utterances(utterances_in(args.speech))
-    else:
-        speech = FactorialSpeech.of_clips(data.clips, "train") if data.clips else None
-    count = _shared(args, STAR) // STAR
-    return Pretrain(networks, stars, held, speech, teachers.perceptual, count, args.seed, discriminator)
+        return FactorialSpeech.of_utterances(utterances_in(args.speech))
+    return FactorialSpeech.of_clips(data.clips, "train") if data.clips else None
 
 
 def _self_driving(
@@ -194,4 +203,11 @@ def _shared(args: argparse.Namespace, unit: int) -> int:
 
 
 Builder = Callable[[argparse.Namespace, Networks, Teachers, Discriminator | None], Stage]
-STAGES: Final[Mapping[str, Builder]] = {"pretrain": _pretrain, "1": _self_driving, "2": _fine_grained, "3": _expression}
+STAGES: Final[Mapping[str, Builder]] = {
+    "pretrain-motion": _pretraining(PretrainMotion),
+    "pretrain-drawing": _pretraining(PretrainDrawing),
+    "pretrain": _pretraining(Pretrain),
+    "1": _self_driving,
+    "2": _fine_grained,
+    "3": _expression,
+}

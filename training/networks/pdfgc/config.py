@@ -173,7 +173,7 @@ PDFGC_LITE: Final = Widths(
         stem=32, inner=(48, 64, 96, 128), outer=(96, 160, 224, 256), blocks=(2, 3, 3, 2), strides=(1, 2, 2, 1), groups=1,
         identities=0,
     ),
-    motion=MotionWidths(stem=32, middle=64, hourglass=128, depth=3, heatmaps=34, bottleneck=4, feature=256, dropout=0.0),
+    motion=MotionWidths(stem=32, middle=64, hourglass=128, depth=3, heatmaps=96, bottleneck=8, feature=256, dropout=0.0),
     audio=AudioWidths(filters=(16, 32, 64, 128), blocks=(2, 2, 2, 2), attention=64, feature=256),
     generator=GeneratorWidths(channels=(192, 192, 96, 48, 32, 24), noise=False),
     discriminator=DiscriminatorWidths(channels=32, most=256),
