@@ -1,5 +1,6 @@
 """The disentanglement matrix, in a toy world whose faces are five stripes of grey, one for each factor."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,8 @@ def test_a_measures_own_errors_are_not_the_generators(data: FactorialSet) -> Non
     matrix = disentanglement(data, perfect, confused, size=SIZE)
     assert matrix.generated[0, 1] > 0.3
     assert matrix.beyond[0, 1] < 0.05
+    nothing_else = np.eye(len(FACTORS), dtype=np.float32)
+    assert "| over 100 |\n" in dataclasses.replace(matrix, beyond=nothing_else).table()
 
 
 def test_without_groups_the_line_says_how_to_make_them(data: FactorialSet) -> None:

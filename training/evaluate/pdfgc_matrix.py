@@ -45,6 +45,7 @@ Generator = Callable[[Pictures, Pictures], Pictures]
 one for each of `FACTORS`."""
 
 _CELL: Final = 96  # px, of the heat map
+_ALL_ITS_OWN: Final = 100  # own over others from which on the quotient says nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +75,8 @@ class Matrix:
             parts += ["", f"| {title}: driven | {' | '.join(FACTORS)} | own over others |", "|---" * 7 + "|"]
             over = own_over_others(values)
             for name, row, ratio in zip(FACTORS, values, over, strict=True):
-                parts.append(f"| {name} | {' | '.join(f'{v:.2f}' for v in row)} | {ratio:.1f} |")
+                told = f"{ratio:.1f}" if ratio < _ALL_ITS_OWN else f"over {_ALL_ITS_OWN}"
+                parts.append(f"| {name} | {' | '.join(f'{v:.2f}' for v in row)} | {told} |")
         return "\n".join(parts) + "\n"
 
     def save(self, folder: Path) -> None:
