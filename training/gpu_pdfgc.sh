@@ -3,7 +3,7 @@
 #   pretrain   what sees and what draws, side by side, then both together; more of it with every further call
 #   stages     1, 2 and 3 upon that
 #   ablations  3 without decorrelation, and without the window
-# Usage: [OUT=DIR] [RUNS=DIR] [DEVICE=cuda] [WIDTHS=pdfgc-lite] [SIZE=112] [BATCH=192] [WORKERS=7] [SEED=1] [PACE=1] [PYTHON=python3]
+# Usage: [OUT=DIR] [RUNS=DIR] [DEVICE=cuda] [WIDTHS=pdfgc-lite] [SIZE=112] [BATCH=192] [WORKERS=7] [SEED=1] [THREADS=2] [PACE=1] [PYTHON=python3]
 #        training/gpu_pdfgc.sh pretrain|stages|ablations PACK
 # PACK: of pack-factorial. RUNS: all run folders. OUT: averaged weights, figures and the last samples. PACE: times longer.
 set -euo pipefail
@@ -16,7 +16,7 @@ train() { # NAME STEPS OPTION...
 	shift 2
 	rm -rf "${runs:?}/$name"
 	"$python" -u -m training pdfgc --widths "${WIDTHS:-pdfgc-lite}" --size "${SIZE:-112}" --data "$pack" --half \
-		--device "${DEVICE:-cuda}" --seed "${SEED:-1}" --workers "${WORKERS:-7}" --out "$runs/$name" --steps "$steps" --save-every 1000 --show-every 2000 "$@"
+		--device "${DEVICE:-cuda}" --seed "${SEED:-1}" --threads "${THREADS:-2}" --workers "${WORKERS:-7}" --out "$runs/$name" --steps "$steps" --save-every 1000 --show-every 2000 "$@"
 }
 
 run() { # NAME MINUTES OPTION...: as many steps as there is time for, so that the rate can fall to nothing at the end
