@@ -36,6 +36,7 @@ run() { # NAME MINUTES OPTION...: as many steps as there is time for, so that th
 }
 
 keep() { # NAME: what goes on from it, and what can be seen of it (eight files come back from a call)
+	mkdir -p "$out/$1"
 	cp "$runs/$1/pdfgc.safetensors" "$out/$1/"
 	cp "$(find "$runs/$1/samples" -name '*.png' | sort | tail -1)" "$out/$1/samples.png"
 }
@@ -44,9 +45,9 @@ batch=${BATCH:-192}
 case $what in
 pretrain)
 	if [ -e "$runs/together/pdfgc.safetensors" ]; then
-		mv "$runs/together" "$runs/before"
-		run together 8 --stage pretrain --batch "$batch" --start "$runs/before" --motion "$runs/before"
-		rm -r "$runs/before"
+		run more 8 --stage pretrain --batch "$batch" --start "$runs/together" --motion "$runs/together"
+		rm -r "$runs/together"
+		mv "$runs/more" "$runs/together"
 	else
 		run sees 3 --stage pretrain-motion --batch "$batch" &
 		run draws 3 --stage pretrain-drawing --batch "$batch"

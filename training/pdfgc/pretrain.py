@@ -7,8 +7,8 @@ its sound in the same terms, and the generator to draw a person from another
 picture and five factors. Each factor comes, by chance, from its label or from
 what the motion encoder sees in a picture of somebody else who shares it and
 nothing else. What sees and what draws can begin apart, each by itself, in
-runs side by side: alone the motion encoder comes four times as far in the
-same time.
+runs side by side: alone the motion encoder takes four times as many steps in
+the same time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -124,14 +124,16 @@ class Pretrain:
     def show(self, networks: Networks) -> Mapping[str, Tensor]:
         """See `Stage`: two stars."""
         batch = self._held_stars(networks)
-        said, identities = self._code(batch["motion"]), pictures(batch["identities"])
-        seen = Parts.seen(networks.motion(pictures(batch["drivers"])))
+        said, seen = self._code(batch["motion"]), Parts.seen(networks.motion(pictures(batch["drivers"])))
         swapped = mixed(said, seen, batch["away"], torch.zeros_like(batch["away"], dtype=torch.bool))
+        return self._told(networks, batch) | {"factors seen": networks.draw(pictures(batch["identities"]), swapped.joined())}
+
+    def _told(self, networks: Networks, batch: Batch) -> dict[str, Tensor]:
+        identities = pictures(batch["identities"])
         return {
             "who": sized(identities, networks.widths.size),
             "wanted; also the drivers: the first of six takes each factor from one of the next": pictures(batch["targets"]),
-            "factors told": networks.draw(identities, said.joined()),
-            "factors seen": networks.draw(identities, swapped.joined()),
+            "factors told": networks.draw(identities, self._code(batch["motion"]).joined()),
         }
 
     def _held_stars(self, networks: Networks) -> Batch:
@@ -176,7 +178,7 @@ class PretrainDrawing(Pretrain):
 
     def show(self, networks: Networks) -> Mapping[str, Tensor]:
         """See `Stage`."""
-        return {title: row for title, row in super().show(networks).items() if title != "factors seen"}
+        return self._told(networks, self._held_stars(networks))
 
 
 def spots(heatmaps: Tensor, faces: Tensor) -> Tensor:

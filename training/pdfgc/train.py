@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speech", type=Path, help="for pretrain: more speech, made by `speech`")
     parser.add_argument("--out", type=Path, required=True, help="run folder")
     parser.add_argument("--start", type=Path, help="run folder whose averaged weights to begin with")
-    parser.add_argument("--motion", type=Path, help="run folder to begin the motion encoder with, that of pretrain-motion say")
+    parser.add_argument("--motion", type=Path, help="run whose motion encoder to begin with; its factors are drawn at once")
     parser.add_argument("--adversarial", action=argparse.BooleanOptionalAction, help="a discriminator (default: in 1 and 3)")
     parser.add_argument("--observer", type=Path, help="run whose motion encoder stands in for the paper's teachers")
     for name, what in (("perceptual", "Eq. 7"), ("reconstruction", "Eq. 1, phi"), ("emotion", "Eq. 1, psi"), ("gaze", "Eq. 8")):
@@ -152,20 +153,21 @@ def observer_of(run: Path, widths: Widths) -> MotionEncoder:
     return motion
 
 
-def _pretraining(lesson: type[Pretrain]) -> "Builder":
-    def build(
-        args: argparse.Namespace, networks: Networks, teachers: Teachers, discriminator: Discriminator | None
-    ) -> Pretrain:
-        data = FactorialSet.load(args.data)
-        widths = networks.widths
-        stars = Stars(data.stills, "train", widths.size, widths.encoder_size)
-        held = Stars(data.stills, "validation", widths.size, widths.encoder_size, plain=True)
-        print(f"{args.data}: {len(stars.people)} people to learn from, {len(held.people)} held out", flush=True)
-        speech = _speech_of(args, data) if lesson is not PretrainMotion else None
-        count, versed = _shared(args, STAR) // STAR, args.motion is not None
-        return lesson(networks, stars, held, speech, teachers.perceptual, count, args.seed, discriminator, versed=versed)
-
-    return build
+def _pretrain(
+    lesson: type[Pretrain],
+    args: argparse.Namespace,
+    networks: Networks,
+    teachers: Teachers,
+    discriminator: Discriminator | None,
+) -> Pretrain:
+    data = FactorialSet.load(args.data)
+    widths = networks.widths
+    stars = Stars(data.stills, "train", widths.size, widths.encoder_size)
+    held = Stars(data.stills, "validation", widths.size, widths.encoder_size, plain=True)
+    print(f"{args.data}: {len(stars.people)} people to learn from, {len(held.people)} held out", flush=True)
+    speech = _speech_of(args, data) if lesson is not PretrainMotion else None
+    count, versed = _shared(args, STAR) // STAR, args.motion is not None
+    return lesson(networks, stars, held, speech, teachers.perceptual, count, args.seed, discriminator, versed=versed)
 
 
 def _speech_of(args: argparse.Namespace, data: FactorialSet) -> FactorialSpeech | None:
@@ -204,9 +206,9 @@ def _shared(args: argparse.Namespace, unit: int) -> int:
 
 Builder = Callable[[argparse.Namespace, Networks, Teachers, Discriminator | None], Stage]
 STAGES: Final[Mapping[str, Builder]] = {
-    "pretrain-motion": _pretraining(PretrainMotion),
-    "pretrain-drawing": _pretraining(PretrainDrawing),
-    "pretrain": _pretraining(Pretrain),
+    "pretrain-motion": partial(_pretrain, PretrainMotion),
+    "pretrain-drawing": partial(_pretrain, PretrainDrawing),
+    "pretrain": partial(_pretrain, Pretrain),
     "1": _self_driving,
     "2": _fine_grained,
     "3": _expression,
