@@ -174,10 +174,33 @@ def test_the_command_runs_the_stages_one_upon_the_other(tmp_path: Path, capsys: 
     assert train.main(options(tmp_path / "1", "--stage", "1")) == 0
     assert "teachers: Eq. 7" in capsys.readouterr().out
     assert train.main(options(tmp_path / "2", "--stage", "2", "--start", str(tmp_path / "1"))) == 0
-    assert "new: generator.conv1" in capsys.readouterr().out
+    assert "without motion; new: none" in capsys.readouterr().out
     after = options(tmp_path / "3", "--stage", "3", "--start", str(tmp_path / "2"), "--observer", str(tmp_path / "2"))
     assert train.main(after) == 0
     assert (tmp_path / "3/samples/0000002.png").exists()
+
+
+@torch.no_grad()
+def test_a_generator_of_another_latent_begins_with_the_person_not_moving(tmp_path: Path) -> None:
+    begun = stage(stars=1)
+    Trainer(begun, Pace(10, workers=0), Run(tmp_path, {}), CPU).save(1)
+    own = begun.networks.eval()
+    first = Networks(TINY, unified=True).eval()
+    begin_with(first, tmp_path)
+    people = torch.rand(2, 3, TINY.encoder_size, TINY.encoder_size)
+    still = own.draw(people, torch.zeros(2, TINY.latent.motion))
+    assert torch.allclose(first.draw(people, torch.randn(2, TINY.motion.feature)), still, atol=1e-5)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_generator_that_can_draw_already_is_what_stage_3_begins_with(tmp_path: Path) -> None:
+    draws, before = tmp_path / "draws", tmp_path / "2"
+    train.main(options(draws, "--stage", "3"))
+    train.main(options(before, "--stage", "2"))
+    after = options(tmp_path / "3", "--stage", "3", "--start", str(before), "--generator", str(draws))
+    begun = train.stage_of(after, torch.device("cpu")).networks.state_dict()
+    drawn, seen = averaged_weights(draws), averaged_weights(before)
+    assert all(torch.equal(value, (drawn if name.startswith("generator.") else seen)[name]) for name, value in begun.items())
 
 
 @pytest.mark.usefixtures("tiny")

@@ -1,6 +1,7 @@
 """`python -m training pdfgc --stage pretrain[-motion|-drawing]|1|2|3`: PD-FGC's networks."""
 
 import argparse
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 import cv2
 import torch
+from torch import nn
 
 from engine.errors import ModelError
 from training.networks.pdfgc import bundle
@@ -44,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="run folder")
     parser.add_argument("--start", type=Path, help="run folder whose averaged weights to begin with")
     parser.add_argument("--motion", type=Path, help="run whose motion encoder to begin with; its factors are drawn at once")
+    parser.add_argument(
+        "--generator", type=Path, help="run whose generator to begin with: for stage 3, one that can draw already"
+    )
     parser.add_argument("--adversarial", action=argparse.BooleanOptionalAction, help="a discriminator (default: in 1 and 3)")
     parser.add_argument("--observer", type=Path, help="run whose motion encoder stands in for the paper's teachers")
     for name, what in (("perceptual", "Eq. 7"), ("reconstruction", "Eq. 1, phi"), ("emotion", "Eq. 1, psi"), ("gaze", "Eq. 8")):
@@ -98,6 +103,8 @@ def stage_of(args: argparse.Namespace, device: torch.device) -> Stage:
         print(begin_with(networks, args.start), flush=True)
     if args.motion:
         networks.motion.load_state_dict(observer_of(args.motion, widths).state_dict())
+    if args.generator:
+        fill(networks.generator, "generator", args.generator)
     observer = observer_of(args.observer, widths) if args.observer else None
     teachers = teachers_of(
         observer, perceptual=args.perceptual, reconstruction=args.reconstruction, emotion=args.emotion, gaze=args.gaze,
@@ -111,6 +118,9 @@ def stage_of(args: argparse.Namespace, device: torch.device) -> Stage:
 def begin_with(networks: Networks, run: Path) -> str:
     """Take the averaged weights of a run as far as they fit; says what did not.
 
+    A generator of another latent (G_0 of stage 1 and G) fits but for what motion does to it: it begins with the person,
+    not moving, instead of with noise, from which the other networks would not recover.
+
     Raises:
         ModelError: if there are none, or none fit.
     """
@@ -118,9 +128,23 @@ def begin_with(networks: Networks, run: Path) -> str:
     fit = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
     if not fit:
         raise ModelError(f"nothing in {run} fits networks of these widths; begin with a run of the same --widths")
-    networks.load_state_dict(fit, strict=False)
-    fresh = sorted({".".join(name.split(".")[:2]) for name in own if name not in fit})
-    return f"{len(fit)} of {len(own)} tensors begin as in {run}; new: {', '.join(fresh) or 'none'}"
+    dimensions = networks.widths.latent.appearance
+    still = {
+        name: of_appearance(weights[name], value, dimensions)
+        for name, value in own.items()
+        if name.endswith("modulation.weight") and name not in fit and len(weights.get(name, ())) == len(value)
+    }
+    networks.load_state_dict(fit | still, strict=False)
+    unmoved = f", {len(still)} as there without motion" if still else ""
+    new = sorted({".".join(name.split(".")[:2]) for name in own if name not in fit and name not in still})
+    return f"{len(fit)} of {len(own)} tensors begin as in {run}{unmoved}; new: {', '.join(new) or 'none'}"
+
+
+def of_appearance(weight: torch.Tensor, other: torch.Tensor, dimensions: int) -> torch.Tensor:
+    """Of a `Modulation` [C, Z] what appearance, the first so many dimensions, does, for one like `other` [C, Z']."""
+    out = torch.zeros_like(other)
+    out[:, :dimensions] = weight[:, :dimensions] * math.sqrt(other.shape[1] / weight.shape[1])  # each divides by its own
+    return out
 
 
 def averaged_weights(run: Path) -> dict[str, torch.Tensor]:
@@ -144,13 +168,24 @@ def averaged_weights(run: Path) -> dict[str, torch.Tensor]:
 
 def observer_of(run: Path, widths: Widths) -> MotionEncoder:
     """The motion encoder of a run of the same widths."""
-    motion, prefix = MotionEncoder(widths), "motion."
-    weights = {name[len(prefix) :]: value for name, value in averaged_weights(run).items() if name.startswith(prefix)}
-    try:
-        motion.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ModelError(f"the motion encoder in {run} has other widths than --widths says") from error
+    motion = MotionEncoder(widths)
+    fill(motion, "motion", run)
     return motion
+
+
+def fill(part: nn.Module, name: str, run: Path) -> None:
+    """Give one of the networks the averaged weights that a run has for it.
+
+    Raises:
+        ModelError: if they do not fit.
+    """
+    weights = {
+        key.removeprefix(f"{name}."): value for key, value in averaged_weights(run).items() if key.startswith(f"{name}.")
+    }
+    try:
+        part.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(f"the {name} network in {run} has other widths than --widths says") from error
 
 
 def _pretrain(
