@@ -3,7 +3,7 @@
 #   pretrain   what sees and what draws, side by side, then both together; more of it with every further call
 #   stages     1, 2 and 3 upon that
 #   ablations  3 without decorrelation, and without the window
-# Usage: [OUT=DIR] [RUNS=DIR] [DEVICE=cuda] [WIDTHS=pdfgc-lite] [SIZE=112] [BATCH=192] [WORKERS=7] [SEED=1] [THREADS=2] [PACE=1] [PYTHON=python3]
+# Usage: [OUT=DIR] [RUNS=DIR] [DEVICE=cuda] [WIDTHS=pdfgc-lite] [SIZE=112] [BATCH=192] [WORKERS=14] [SEED=1] [THREADS=2] [PACE=1] [PYTHON=python3]
 #        training/gpu_pdfgc.sh pretrain|stages|ablations PACK
 # PACK: of pack-factorial. RUNS: all run folders. OUT: averaged weights, figures and the last samples. PACE: times longer.
 set -euo pipefail
@@ -16,7 +16,7 @@ train() { # NAME STEPS OPTION...
 	shift 2
 	rm -rf "${runs:?}/$name"
 	"$python" -u -m training pdfgc --widths "${WIDTHS:-pdfgc-lite}" --size "${SIZE:-112}" --data "$pack" --half \
-		--device "${DEVICE:-cuda}" --seed "${SEED:-1}" --threads "${THREADS:-2}" --workers "${WORKERS:-7}" --out "$runs/$name" --steps "$steps" --save-every 1000 --show-every 2000 "$@"
+		--device "${DEVICE:-cuda}" --seed "${SEED:-1}" --threads "${THREADS:-2}" --workers "$workers" --out "$runs/$name" --steps "$steps" --save-every 1000 --show-every 2000 "$@"
 }
 
 run() { # NAME MINUTES OPTION...: as many steps as there is time for, so that the rate can fall to nothing at the end
@@ -41,7 +41,7 @@ keep() { # NAME: what goes on from it, and what can be seen of it (eight files c
 	cp "$(find "$runs/$1/samples" -name '*.png' | sort | tail -1)" "$out/$1/samples.png"
 }
 
-batch=${BATCH:-192}
+batch=${BATCH:-192} workers=${WORKERS:-14}
 case $what in
 pretrain)
 	if [ -e "$runs/together/pdfgc.safetensors" ]; then
@@ -49,8 +49,8 @@ pretrain)
 		rm -r "$runs/together"
 		mv "$runs/more" "$runs/together"
 	else
-		run sees 3 --stage pretrain-motion --batch "$batch" &
-		run draws 3 --stage pretrain-drawing --batch "$batch"
+		run sees 3 --stage pretrain-motion --batch "$batch" --workers $(((workers + 1) / 2)) &
+		run draws 3 --stage pretrain-drawing --batch "$batch" --workers $(((workers + 1) / 2))
 		wait $!
 		run together 4.5 --stage pretrain --batch "$batch" --start "$runs/draws" --motion "$runs/sees"
 	fi
@@ -60,12 +60,13 @@ stages)
 	run 1 2.5 --stage 1 --batch "$batch" --start "$runs/together" --observer "$runs/together"
 	run 2 1.5 --stage 2 --batch "$batch" --start "$runs/1"
 	keep 2
-	run 3 4 --stage 3 --batch $((batch / 2)) --start "$runs/2" --observer "$runs/together"
+	run 3 4 --stage 3 --batch $((batch / 2)) --start "$runs/2" --generator "$runs/together" --observer "$runs/together"
 	keep 3
 	;;
 ablations)
 	for how in none window; do
-		run "3-$how" 4 --stage 3 --ablation "$how" --batch $((batch / 2)) --start "$runs/2" --observer "$runs/together"
+		run "3-$how" 4 --stage 3 --ablation "$how" --batch $((batch / 2)) --start "$runs/2" \
+			--generator "$runs/together" --observer "$runs/together"
 		keep "3-$how"
 	done
 	;;

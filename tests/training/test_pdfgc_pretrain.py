@@ -13,7 +13,17 @@ from engine.contract.motion import CHANNELS  # noqa: E402
 from engine.features.pdfgc import gain_of, mel_of, pictures_of, windows_of  # noqa: E402
 from tests.training.pdfgc_fakes import SIZE, TINY, clips, stills  # noqa: E402
 from training.networks.pdfgc.discriminator import Discriminator  # noqa: E402
-from training.pdfgc.factorial import STAR, FactorialError, FactorialSpeech, Stars, focus, in_mirror, recoloured, window_of  # noqa: E402
+from training.pdfgc.factorial import (  # noqa: E402
+    PICTURES,
+    STAR,
+    FactorialError,
+    FactorialSpeech,
+    Stars,
+    focus,
+    in_mirror,
+    recoloured,
+    window_of,
+)
 from training.pdfgc.networks import Networks, Parts  # noqa: E402
 from training.pdfgc.perceptual import EdgeFeatures  # noqa: E402
 from training.pdfgc.pretrain import Pretrain, PretrainDrawing, PretrainMotion, mixed  # noqa: E402
@@ -82,6 +92,12 @@ def test_a_person_in_other_colours_is_so_in_both_pictures() -> None:
     assert np.array_equal(one[0], faces.read(np.array([0]), SIZE)[0])
     assert not np.array_equal(one[1], one[0])
     assert np.abs(one[1].mean((0, 1)) - other[1].mean((0, 1))).max() < 30
+
+
+def test_only_what_is_looked_at_is_read() -> None:
+    sees, draws = (stage(lesson, stars=1).batch(0, 0, 1) for lesson in (PretrainMotion, PretrainDrawing))
+    assert set(sees) & set(PICTURES) == {"drivers"}
+    assert set(draws) & set(PICTURES) == {"targets", "identities", "focus"}
 
 
 def test_in_a_mirror_the_head_turns_the_other_way() -> None:

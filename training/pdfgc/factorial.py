@@ -10,7 +10,7 @@ once.
 # pyright: basic
 # cv2 types its images as unions
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import cv2
@@ -32,6 +32,8 @@ from training.tracker.augment import tone
 
 STAR: Final = 1 + len(FACTORS)
 """Pictures of a star."""
+PICTURES: Final = ("targets", "identities", "drivers", "focus")
+"""What a star shows, see `Stars.draw`."""
 EYES: Final = tuple((*LID_UPPER[side], *LID_LOWER[side]) for side in SIDES)
 MOUTH: Final = (*LIP_UPPER_OUTER, *LIP_LOWER_OUTER)
 GAIN_DB: Final = 3.0
@@ -74,8 +76,12 @@ class Stars:
         self._of = dict(zip(self._rows.tolist(), who.tolist(), strict=True))
         self._sharing = Sharing(stills, self._rows)
 
-    def draw(self, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
+    def draw(self, rng: np.random.Generator, looked_at: Collection[str] = PICTURES) -> dict[str, NDArray[np.generic]]:
         """A star, its middle first.
+
+        Args:
+            rng: what is drawn depends on it and on `looked_at`.
+            looked_at: which of `PICTURES` are read, decoded and in what is returned.
 
         Returns:
             targets: uint8[6, S, S, 3].
@@ -90,17 +96,15 @@ class Stars:
         rows, away = self._star(rng)
         others = np.array([self._another(rng, row) for row in rows])
         marks = self._stills.marks(rows)
-        targets, identities = self._stills.read(rows, self._size), self._stills.read(others, self._seen)
         colours = np.zeros(STAR, np.int64) if self._plain else rng.integers(2**32, size=STAR)
-        star = {
-            "targets": recoloured(targets, colours),
-            "identities": recoloured(identities, colours),
-            "drivers": np.stack([discoloured(picture, rng) for picture in self._stills.read(rows, self._seen)]),
-            "focus": np.stack([focus(face, self._size) for face in marks]),
-            "marks": marks,
-            "motion": self._stills.motion[rows],
-            "away": away,
+        pictures: Mapping[str, Callable[[], Image]] = {
+            "targets": lambda: recoloured(self._stills.read(rows, self._size), colours),
+            "identities": lambda: recoloured(self._stills.read(others, self._seen), colours),
+            "drivers": lambda: np.stack([discoloured(picture, rng) for picture in self._stills.read(rows, self._seen)]),
+            "focus": lambda: np.stack([focus(face, self._size) for face in marks]),
         }
+        star = {name: make() for name, make in pictures.items() if name in looked_at}
+        star |= {"marks": marks, "motion": self._stills.motion[rows], "away": away}
         return star if self._plain or rng.random() < 0.5 else in_mirror(star)
 
     def _star(self, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
@@ -129,7 +133,7 @@ def recoloured(pictures: Image, seeds: NDArray[np.int64]) -> Image:
 
 def in_mirror(star: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """A star of `Stars.draw` as a mirror shows it."""
-    pictures = {name: star[name][:, :, ::-1].copy() for name in ("targets", "identities", "drivers", "focus")}
+    pictures = {name: star[name][:, :, ::-1].copy() for name in PICTURES if name in star}
     return {**star, **pictures, "marks": heatmaps.in_mirror(star["marks"]), "motion": mirrored(star["motion"])}
 
 

@@ -11,8 +11,8 @@ runs side by side: alone the motion encoder takes four times as many steps in
 the same time.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from training.networks.pdfgc.layers import sized
 from training.pdfgc.codes import code_matrix
-from training.pdfgc.factorial import STAR, FactorialSpeech, Stars
+from training.pdfgc.factorial import PICTURES, STAR, FactorialSpeech, Stars
 from training.pdfgc.heatmaps import heatmap_error, landmark_heatmaps
 from training.pdfgc.losses import feature_difference
 from training.pdfgc.networks import Networks, Parts, pictures
@@ -59,6 +59,8 @@ class Pretrain:
         versed: the motion encoder has learned already: the share of factors that are told is the last of `TOLD` at once.
     """
 
+    looks_at: ClassVar[Collection[str]] = PICTURES
+
     def __init__(
         self,
         networks: Networks,
@@ -89,7 +91,7 @@ class Pretrain:
 
     def _star(self, index: int, number: int) -> dict[str, NDArray[np.generic]]:
         rng = np.random.default_rng((self._seed, index, number))
-        arrays = self._stars.draw(rng) | {"chance": rng.random((STAR, len(FACTORS)), np.float32)}
+        arrays = self._stars.draw(rng, self.looks_at) | {"chance": rng.random((STAR, len(FACTORS)), np.float32)}
         return arrays | (self._speech.draw(rng, STAR) if self._speech else {})
 
     def losses(self, batch: Batch, step: int) -> Outcome:
@@ -148,6 +150,8 @@ class Pretrain:
 class PretrainMotion(Pretrain):
     """The motion encoder alone."""
 
+    looks_at = ("drivers",)
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.trained = [self.networks.motion]
@@ -167,6 +171,8 @@ class PretrainMotion(Pretrain):
 
 class PretrainDrawing(Pretrain):
     """All but the motion encoder, which need not see for that."""
+
+    looks_at = ("targets", "identities", "focus")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
