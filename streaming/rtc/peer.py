@@ -363,18 +363,25 @@ class Peers:
         self._close(peer)
 
     def _ended(self, session_id: str) -> None:
+        """A broadcast is over; who joins from now on begins another, while those who watched this one leave."""
+        broadcast = self._broadcasts.pop(session_id)
         for peer in self._of(session_id):
             self._close(peer)
+        self._follow(asyncio.create_task(broadcast.close()))
 
     def _close(self, peer: Peer) -> asyncio.Task[None]:
         if peer.closing is None:
             self._peers.pop(peer.id, None)
             self._tell_viewers(peer.session_id)
             peer.ended.set()
-            peer.closing = asyncio.create_task(self._closed(peer))
-            self._tasks.add(peer.closing)
-            peer.closing.add_done_callback(self._tasks.discard)
+            peer.closing = self._follow(asyncio.create_task(self._closed(peer)))
         return peer.closing
+
+    def _follow(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        """Keep a task until it is done."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _closed(self, peer: Peer) -> None:
         async with peer.negotiating:

@@ -70,6 +70,19 @@ async def test_all_viewers_share_one_encode_and_a_newcomer_sees_at_once():
         await until(lambda: stand.session.viewers == 1)
 
 
+async def test_who_joins_as_a_broadcast_fails_gets_another_while_its_viewers_leave():
+    async with served(size=256) as stand, client(stand, watches=True) as first:
+        await first.picture()
+        failed = stand.peers.broadcast("s")
+        assert failed is not None
+        failed._on_end()  # pyright: ignore[reportPrivateUsage]
+        assert stand.peers.broadcast("s") is None
+        async with client(stand, watches=True) as second:
+            await second.picture()
+            assert stand.peers.broadcast("s") is not failed
+            await until(lambda: stand.session.viewers == 1 and len(stand.peers.peers("s")) == 1)
+
+
 async def test_a_key_frame_that_is_asked_for_comes_and_not_too_often():
     async with served(size=256) as stand, client(stand, watches=True) as viewer:
         await viewer.picture()
