@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor  # noqa: E402
 
-from training.pdfgc import losses  # noqa: E402
+from training.pdfgc import fine_grained, losses  # noqa: E402
 from training.pdfgc.banks import MemoryBank  # noqa: E402
 
 RNG = np.random.default_rng(0)
@@ -49,6 +49,18 @@ def test_lips_are_contrasted_both_ways(temperature: float) -> None:
             exponents = np.exp([cosine(queries[i], keys[k]) / temperature for k in range(5)])
             want -= np.log(exponents[i] / exponents.sum()) / 5
     assert float(losses.contrast_lips(tensor(audio), tensor(video), temperature)) == pytest.approx(want, rel=1e-4)
+
+
+def test_features_that_can_be_told_apart_cost_less_than_features_that_are_all_alike() -> None:
+    lips = of(32, 500)
+    apart = tensor(lips + of(32, 500)), tensor(lips + of(32, 500))
+    alike = (tensor(np.ones((32, 500))),) * 2
+
+    def cost(audio: Tensor, video: Tensor) -> float:
+        terms = {"lips": losses.contrast_lips(audio, video), "crossmodal": losses.crossmodal_error(audio, video)}
+        return sum(fine_grained.WEIGHTS[name] * float(term) for name, term in terms.items())
+
+    assert cost(*apart) < 0.5 * cost(*alike)
 
 
 def test_eyes_are_contrasted_with_one_negative() -> None:

@@ -19,7 +19,7 @@ from torch.nn import functional
 from training.pdfgc.augment import discoloured
 from training.pdfgc.clips import Clip, ClipError, ClipSource, draw_clip
 from training.pdfgc.codes import code_matrix
-from training.pdfgc.losses import contrast_eyes, info_nce, pose_error
+from training.pdfgc.losses import contrast_eyes, crossmodal_error, info_nce, pose_error
 from training.pdfgc.networks import Networks, Parts, pictures
 from training.pdfgc.parallel import gathered, world
 from training.pdfgc.self_driving import people_of
@@ -75,7 +75,7 @@ class FineGrained:
         said = Parts.of(batch["motion"] @ self._matrix.to(unified.device), self.networks.widths.latent)
         return Outcome({
             "lips": contrast_gathered(audio, video),
-            "crossmodal": (functional.normalize(audio, dim=1) - functional.normalize(video, dim=1)).abs().sum(1).mean(),
+            "crossmodal": crossmodal_error(audio, video),
             "eyes": contrast_eyes(eyes, other, anchor),
             "pose": pose_error(motion.pose(unified), said.pose),
             "eyes_seen": functional.smooth_l1_loss(eyes, said.eye),

@@ -53,6 +53,14 @@ def contrast_lips(audio: Tensor, video: Tensor, temperature: float = TEMPERATURE
     return info_nce(audio, video, own, temperature) + info_nce(video, audio, own, temperature)
 
 
+def crossmodal_error(audio: Tensor, video: Tensor) -> Tensor:
+    """L1 of the two features [B, D], normalised, that belong together (PC-AVS); a mean over D, not a sum.
+
+    As a sum over 500 dimensions it outweighs Eq. 2 and 3, and all features become one.
+    """
+    return functional.l1_loss(functional.normalize(audio, dim=1), functional.normalize(video, dim=1))
+
+
 def contrast_eyes(own: Tensor, other: Tensor, anchor: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Eq. 4: features [B, D] of the frame that gave the eyes, of the one that gave the rest, and of their composite."""
     positive = functional.cosine_similarity(own, anchor) / temperature
