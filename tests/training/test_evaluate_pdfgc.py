@@ -24,7 +24,7 @@ from training.evaluate.likeness import Image, Landmarks  # noqa: E402
 from training.evaluate.pdfgc_films import Cast, Truth, Watcher, crossed, frozen, one_followed, self_driven  # noqa: E402
 from training.evaluate.pdfgc_given import Given, confidence, frechet, lip_sync_confidence, mfcc, onto  # noqa: E402
 from training.evaluate.pdfgc_models import AS_TRAINED, Floats, FromPictures, OnnxModel, TorchModel, only  # noqa: E402
-from training.evaluate.pdfgc_scores import Figures, Film, features, figures_of, mean  # noqa: E402
+from training.evaluate.pdfgc_scores import Figures, Film, compared, features, figures_of, mean  # noqa: E402
 from training.networks.pdfgc import bundle  # noqa: E402
 from training.pdfgc.clips import ClipError, DrawnClips, save_clip  # noqa: E402
 from training.pdfgc.networks import Networks  # noqa: E402
@@ -197,6 +197,14 @@ def test_means_are_of_what_was_measured() -> None:
     assert replace(whole, lse_c=6.0, real_lse_c=8.0).nlse_c == pytest.approx(0.25)
 
 
+def test_candidates_are_compared_on_the_clips_that_both_have() -> None:
+    own = {1: Figures(9, 0, l1=0.3), 2: Figures(9, 0, l1=0.5), 3: Figures(9, 0, l1=0.9), 4: Figures(9, 0)}
+    other = {1: Figures(9, 0, l1=0.2), 2: Figures(9, 0, l1=0.2), 4: Figures(9, 0, l1=0.2)}
+    away = compared(own, other)["l1"]
+    assert (away.mean, away.error, away.clips) == (pytest.approx(0.2), pytest.approx(0.1), 2)
+    assert "lmd" not in compared(own, other)
+
+
 def test_fid_of_gaussians_is_the_formula() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(0, 1, (20000, 3)), rng.normal(2, 3, (20000, 3))
@@ -335,6 +343,9 @@ def test_the_command_judges_several_runs(
     assert set(found["figures"]) == {"run0", "run1", "first frame, not moving"}
     assert found["figures"]["run0"]["l1"] > found["figures"]["first frame, not moving"]["l1"]
     assert found["figures"]["run0"]["fid"] is None
+    assert "Clip by clip, beyond run0" in said.out
+    away = found["figures"]["run1"]["l1"] - found["figures"]["run0"]["l1"]
+    assert found["differences"]["run1"]["l1"]["mean"] == pytest.approx(away, abs=1e-9)
     names = {path.name for path in (tmp_path / "out/films/run1").iterdir()}
     assert names == {f"{what}-{index}.png" for what in ("self-driving", "figure-3") for index in (0, 1)}
 

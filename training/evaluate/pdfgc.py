@@ -3,7 +3,8 @@
 Each clip is drawn three times: driven by itself, its first frame giving
 appearance; the same with the first frame's expression throughout; and with
 another clip's pose, eyes and expression. On a factorial set with groups the
-disentanglement matrix is made as well. Prints the tables, and writes them,
+disentanglement matrix is made as well. Of several candidates it is also said how
+far each is from the first, clip by clip. Prints the tables, and writes them,
 figures.json, strips (real above drawn) and sheets in the manner of figure 3.
 Metrics defined by a network that is not given are left out; see
 training/evaluate/pdfgc_given.py for what such a file has to be.
@@ -33,7 +34,7 @@ from training.evaluate.pdfgc_given import Floats, Given, frechet
 from training.evaluate.pdfgc_matrix import Matrix, disentanglement
 from training.evaluate.pdfgc_models import FromPictures, Model, OnnxModel, TorchModel
 from training.evaluate.pdfgc_report import Measured, figures_json, page
-from training.evaluate.pdfgc_scores import NONE, Figures, Film, features, figures_of, mean
+from training.evaluate.pdfgc_scores import NONE, Figures, Film, compared, features, figures_of, mean
 from training.evaluate.pdfgc_sheets import figure_3
 from training.pdfgc.clips import FPS, ClipError, ClipSource, clips_of
 from training.synthesis.data import FactorialSet, Stills
@@ -139,7 +140,7 @@ def _judged(folder: Path, name: str, candidates: Sequence[Candidate], given: Giv
         ClipError: if it has neither clips nor groups.
     """
     out, grouped = args.out / name, (folder / "groups").is_dir() and args.people != 0
-    figures: Mapping[str, Figures] = {}
+    tallies: Mapping[str, Tally] = {}
     clips = 0
     try:
         source = clips_of(folder)
@@ -150,9 +151,15 @@ def _judged(folder: Path, name: str, candidates: Sequence[Candidate], given: Giv
     else:
         chosen = chosen_of(source, args.split, args.clips)
         studio = Studio(source, rests_of(folder), round(args.longest * FPS), candidates)
-        figures, clips = played(studio, chosen, candidates, given, out), len(chosen)
+        tallies, clips = played(studio, chosen, candidates, given, out), len(chosen)
     matrices = dict(_matrices(folder, candidates, out, args)) if grouped else {}
-    return Measured(name, args.split, clips, figures, matrices)
+    figures = {title: tally.figures() for title, tally in tallies.items()}
+    differences = {
+        one.title: compared(tallies[one.title].rows, tallies[candidates[0].title].rows)
+        for one in candidates[1:]
+        if {one.title, candidates[0].title} <= tallies.keys()
+    }
+    return Measured(name, args.split, clips, figures, differences, matrices)
 
 
 def chosen_of(source: ClipSource, split: Split, most: int) -> list[int]:
@@ -229,22 +236,20 @@ class Studio:
 
 @dataclass(slots=True)
 class Tally:
-    """Of one candidate: the figures of each clip, and what FID is made of."""
+    """Of one candidate: the figures of each clip, by its number, and what FID is made of."""
 
-    rows: list[Figures] = field(default_factory=list)
+    rows: dict[int, Figures] = field(default_factory=dict[int, Figures])
     made: list[Floats] = field(default_factory=list)
     real: list[Floats] = field(default_factory=list)
 
     def figures(self) -> Figures:
         """Of all clips."""
         fid = frechet(np.concatenate(self.made), np.concatenate(self.real)) if self.made else NONE
-        return replace(mean(self.rows), fid=fid)
+        return replace(mean([*self.rows.values()]), fid=fid)
 
 
-def played(
-    studio: Studio, chosen: Sequence[int], candidates: Sequence[Candidate], given: Given, out: Path
-) -> dict[str, Figures]:
-    """By name the figures of all candidates, and of the first frame that does not move; strips and sheets on the way."""
+def played(studio: Studio, chosen: Sequence[int], candidates: Sequence[Candidate], given: Given, out: Path) -> dict[str, Tally]:
+    """By name all candidates, and the first frame that does not move; strips and sheets on the way."""
     tallies = {name: Tally() for name in (*(one.title for one in candidates), STILL)}
     progress = Progress("driving", len(chosen) * len(candidates))
     for number, index in enumerate(chosen):
@@ -256,11 +261,11 @@ def played(
                 shown = out / candidate.name if number < SHOWN else None
                 _play(studio, candidate, index, other, given, tallies[candidate.title], shown)
                 if candidate is candidates[0]:
-                    tallies[STILL].rows.append(_unmoved(studio, candidate, index, other))
+                    tallies[STILL].rows[index] = _unmoved(studio, candidate, index, other)
             except ClipError as error:
                 trouble = str(error)
             progress.step(Named(Path(candidate.name), out.name, "", f"clip {index}"), trouble)
-    return {name: tally.figures() for name, tally in tallies.items() if tally.rows}
+    return {name: tally for name, tally in tallies.items() if tally.rows}
 
 
 def _play(
@@ -279,7 +284,7 @@ def _play(
     if shown:
         shown.mkdir(parents=True, exist_ok=True)
         strip(shown / f"self-driving-{index}.png", list(truth.pictures), list(driven.pictures))
-    tally.rows.append(figures_of(truth, driven, still, across, driver, given))
+    tally.rows[index] = figures_of(truth, driven, still, across, driver, given)
     for film, kept in ((driven.pictures, tally.made), (truth.pictures, tally.real)):
         kept += features(given, film)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from training.evaluate.pdfgc_matrix import Matrix
 from training.evaluate.pdfgc_published import DIFFERENCES, TABLES, Published
-from training.evaluate.pdfgc_scores import Figures
+from training.evaluate.pdfgc_scores import Difference, Figures
 from training.evaluate.report import markdown
 
 
@@ -20,6 +20,7 @@ class Measured:
         split: whose clips.
         clips: how many were chosen.
         figures: by candidate.
+        differences: from the first candidate, by candidate and figure.
         matrices: by candidate.
     """
 
@@ -27,6 +28,7 @@ class Measured:
     split: str
     clips: int
     figures: Mapping[str, Figures]
+    differences: Mapping[str, Mapping[str, Difference]]
     matrices: Mapping[str, Matrix]
 
 
@@ -62,6 +64,9 @@ FACTORS_APART: Final = (
     Column("NLSE-C", "frozen_nlse_c"),
 )
 
+COMPARED: Final = ("lmd", "lmd_m", "pose", "expression", "l1", "crossed", "frozen_lmd_m")
+"""Figures that candidates are compared by clip by clip."""
+
 
 def page(measured: Sequence[Measured], missing: Iterable[str]) -> str:
     """All tables as Markdown."""
@@ -70,6 +75,9 @@ def page(measured: Sequence[Measured], missing: Iterable[str]) -> str:
         if one.figures:
             parts += [f"## {one.data}: {one.clips} {one.split} clips", "Self-driving (section 4.1)", table(one, SELF_DRIVING)]
             parts += ["Factors from elsewhere (sections 4.1 and 4.4)", table(one, FACTORS_APART)]
+        if one.differences:
+            first = next(iter(one.figures))
+            parts += [f"Clip by clip, beyond {first} (mean ± its standard error)", apart(one)]
         for name, matrix in one.matrices.items():
             parts += [f"## {one.data}: disentanglement of {name}", matrix.table().rstrip()]
     if any(one.figures for one in measured):
@@ -84,6 +92,23 @@ def table(measured: Measured, columns: Sequence[Column]) -> str:
     for name, figures in measured.figures.items():
         lines.append([name, *(_cell(column.times * getattr(figures, column.name), column.form) for column in columns)])
     return markdown(lines)
+
+
+def apart(measured: Measured) -> str:
+    """One row a candidate: how far it is from the first."""
+    columns = [column for column in (*SELF_DRIVING, *FACTORS_APART) if column.name in COMPARED]
+    lines = [["", "clips", *(column.title for column in columns)]]
+    for name, differences in measured.differences.items():
+        clips = max((one.clips for one in differences.values()), default=0)
+        lines.append([name, str(clips), *(_difference(differences.get(column.name), column) for column in columns)])
+    return markdown(lines)
+
+
+def _difference(one: Difference | None, column: Column) -> str:
+    if one is None:
+        return "-"
+    error = "" if math.isnan(one.error) else f" ± {column.times * one.error:{column.form}}"
+    return f"{column.times * one.mean:+{column.form}}{error}"
 
 
 def beside(published: Published, measured: Sequence[Measured]) -> str:
@@ -111,6 +136,10 @@ def figures_json(measured: Sequence[Measured]) -> list[dict[str, Any]]:
             "split": one.split,
             "clips": one.clips,
             "figures": {name: _plain(figures) for name, figures in one.figures.items()},
+            "differences": {
+                name: {figure: _finite(asdict(one)) for figure, one in differences.items()}
+                for name, differences in one.differences.items()
+            },
             "matrices": {name: matrix.generated.tolist() for name, matrix in one.matrices.items()},
         }
         for one in measured
@@ -119,6 +148,10 @@ def figures_json(measured: Sequence[Measured]) -> list[dict[str, Any]]:
 
 def _plain(figures: Figures) -> dict[str, float | None]:
     values = asdict(figures) | {"nlse_c": figures.nlse_c, "frozen_nlse_c": figures.frozen_nlse_c}
+    return _finite(values)
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 

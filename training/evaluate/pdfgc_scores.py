@@ -1,6 +1,6 @@
 """The figures of PD-FGC's protocols: what was drawn, against what was filmed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
@@ -162,6 +162,34 @@ def mean(rows: Sequence[Figures]) -> Figures:
         out[field.name] = float(known.mean()) if len(known) else NONE
     counts = {name: sum(getattr(row, name) for row in rows) for name in ("frames", "unseen")}
     return Figures(**{**out, **counts})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far one candidate's figure is from another's on the same clips.
+
+    Attributes:
+        mean: of the differences.
+        error: the standard error of that mean; NaN of fewer than two clips.
+        clips: on which both have it.
+    """
+
+    mean: float
+    error: float
+    clips: int
+
+
+def compared(own: Mapping[int, Figures], other: Mapping[int, Figures]) -> dict[str, Difference]:
+    """By name the differences `own` - `other`, clip by clip: clips differ more than candidates do."""
+    out: dict[str, Difference] = {}
+    both = sorted(own.keys() & other.keys())
+    for field in fields(Figures):
+        away = np.array([getattr(own[clip], field.name) - getattr(other[clip], field.name) for clip in both], np.float64)
+        away = away[np.isfinite(away)]
+        if len(away):
+            error = float(away.std(ddof=1) / np.sqrt(len(away))) if len(away) > 1 else NONE
+            out[field.name] = Difference(float(away.mean()), error, len(away))
+    return out
 
 
 def _px(truth: Truth, u: float) -> float:
