@@ -103,7 +103,7 @@ class Stars:
             "drivers": lambda: np.stack([discoloured(picture, rng) for picture in self._stills.read(rows, self._seen)]),
             "focus": lambda: np.stack([focus(face, self._size) for face in marks]),
         }
-        star = {name: make() for name, make in pictures.items() if name in looked_at}
+        star: dict[str, NDArray[Any]] = {name: make() for name, make in pictures.items() if name in looked_at}
         star |= {"marks": marks, "motion": self._stills.motion[rows], "away": away}
         return star if self._plain or rng.random() < 0.5 else in_mirror(star)
 
