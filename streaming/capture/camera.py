@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import av
 import av.error
 
 from engine.errors import MienError
+from streaming.capture.ahead import Ahead
 from streaming.capture.file import short_name
 from streaming.contract import CodedPicture, PictureCodec, now
 
@@ -38,6 +40,8 @@ _WISHES: Final[Mapping[str, Sequence[Mapping[str, str]]]] = {
 _RAW: Final = "rawvideo"
 
 Push = Callable[[CodedPicture], object]
+Piece = tuple[float | None, CodedPicture]
+"""A picture and its time in seconds as the film says."""
 
 
 class CameraError(MienError):
@@ -93,8 +97,8 @@ class PictureReader:
         self._codec = _codec(self._stream.codec_context)
         self._packets = self._container.demux(self._stream)
 
-    def read(self) -> tuple[float | None, CodedPicture] | None:
-        """The next picture and its time in seconds as the film says; None at the end.
+    def read(self) -> Piece | None:
+        """The next picture; None at the end.
 
         Raises:
             CameraError: if the device has gone, or a stream breaks off.
@@ -140,29 +144,23 @@ class CameraFeed:
             CameraError: if it cannot be opened, or has gone.
         """
         while True:
-            reader = await asyncio.to_thread(PictureReader, self._place)
-            if not await _play(reader, push):
-                raise CameraError(f"{self.name} has ended; is it still connected?")
+            async with Ahead(partial(PictureReader, self._place), PictureReader.read) as ahead:
+                if not await _play(ahead, push):
+                    raise CameraError(f"{self.name} has ended; is it still connected?")
 
 
-async def _play(reader: PictureReader, push: Push) -> bool:
+async def _play(ahead: Ahead[PictureReader, Piece | None], push: Push) -> bool:
     """Push all pictures of a reader; whether it may be played again."""
-    anchor: float | None = None
-    count = 0
-    reading = asyncio.ensure_future(asyncio.to_thread(reader.read))
-    try:
-        while (got := await asyncio.shield(reading)) is not None:
-            time_s, picture = got
-            count += 1
-            if not reader.live:
-                due_s = time_s if time_s is not None else count / 25
-                anchor = now() - due_s if anchor is None or now() - anchor - due_s > BEHIND_S else anchor
-                await asyncio.sleep(max(0.0, anchor + due_s - now()))
-                picture = CodedPicture(picture.codec, picture.key, picture.data, now())
-            reading = asyncio.ensure_future(asyncio.to_thread(reader.read))
-            push(picture)
-    finally:
-        reading.add_done_callback(lambda done: (done.cancelled() or done.exception(), reader.close()))
+    reader, anchor, count = ahead.source, None, 0
+    while (got := await ahead.next()) is not None:
+        time_s, picture = got
+        count += 1
+        if not reader.live:
+            due_s = time_s if time_s is not None else count / 25
+            anchor = now() - due_s if anchor is None or now() - anchor - due_s > BEHIND_S else anchor
+            await asyncio.sleep(max(0.0, anchor + due_s - now()))
+            picture = CodedPicture(picture.codec, picture.key, picture.data, now())
+        push(picture)
     if not count:
         raise CameraError(f"{reader.name} holds no picture")
     return not reader.live

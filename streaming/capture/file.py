@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.errors import AudioError
 from engine.timeline import SAMPLE_RATE_HZ
+from streaming.capture.ahead import Ahead
 from streaming.capture.judge import Judge
 from streaming.contract import now
 
@@ -178,15 +180,15 @@ class FileVoice:
         """
         clock = _Pace()
         while True:
-            reader = await asyncio.to_thread(SoundReader, self._source)
-            judge = Judge(reader.name)
-            async with contextlib.aclosing(_packets(reader)) as packets:
-                async for packet in packets:
-                    judge.hear(packet)
-                    await clock.wait(len(packet))
-                    push(packet, now())
+            async with Ahead(partial(SoundReader, self._source), lambda reader: reader.read(BATCH)) as ahead:
+                judge = Judge(ahead.source.name)
+                while len(sound := await ahead.next()):
+                    for packet in _packets(sound):
+                        judge.hear(packet)
+                        await clock.wait(len(packet))
+                        push(packet, now())
             if not judge.heard:
-                raise AudioError(f"{reader.name} holds no sound: its audio track is empty")
+                raise AudioError(f"{ahead.source.name} holds no sound: its audio track is empty")
             for warning in judge.warnings():
                 log.warning(warning)
             if not self._loop:
@@ -209,19 +211,9 @@ class _Pace:
         await asyncio.sleep(max(0.0, due - now()))
 
 
-async def _packets(reader: SoundReader) -> AsyncGenerator[NDArray[np.float32], None]:
-    """Packets of `PACKET` samples, decoded one batch ahead in a thread."""
-    batch = asyncio.create_task(asyncio.to_thread(reader.read, BATCH))
-    try:
-        while True:
-            sound = await asyncio.shield(batch)
-            if not len(sound):
-                return
-            batch = asyncio.create_task(asyncio.to_thread(reader.read, BATCH))
-            for start in range(0, len(sound), PACKET):
-                yield sound[start : start + PACKET]
-    finally:
-        batch.add_done_callback(lambda done: (done.exception(), reader.close()))
+def _packets(sound: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Pieces of `PACKET` samples, the last one shorter."""
+    return (sound[start : start + PACKET] for start in range(0, len(sound), PACKET))
 
 
 def _mono(frame: Any) -> NDArray[np.float32]:
