@@ -101,6 +101,15 @@ def test_decorrelation_is_even_for_dimensions_that_do_not_vary() -> None:
     assert torch.isfinite(still.grad).all()
 
 
+def test_what_is_compared_by_products_is_compared_exactly_in_half_too() -> None:
+    lips, expression = tensor(of(64, 5)), tensor(of(64, 3))
+    audio = lips + tensor(of(64, 5))
+    want = losses.contrast_lips(audio, lips), losses.decorrelation(expression, lips, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = losses.contrast_lips(audio, lips), losses.decorrelation(expression, lips, 8)
+    assert [float(loss) for loss in found] == [float(loss) for loss in want]
+
+
 def test_the_gradient_of_the_current_batch_does_not_fade_as_banks_fill() -> None:
     lips, expression = of(4096, 4), of(4096, 2)
     expression += lips[:, :2]

@@ -43,7 +43,7 @@ def info_nce(queries: Tensor, keys: Tensor, positives: Tensor, temperature: floa
         positives: int64[B], for each query the row of its key.
         temperature: the cosines are divided by it.
     """
-    cosines = functional.normalize(queries, dim=1) @ functional.normalize(keys, dim=1).T
+    cosines = _products(functional.normalize(queries.float(), dim=1), functional.normalize(keys.float(), dim=1))
     return functional.cross_entropy(cosines / temperature, positives)
 
 
@@ -85,11 +85,17 @@ def decorrelation(expression: Tensor, lips: Tensor, batch: int) -> Tensor:
         batch: how many rows are the current batch: the gradient is scaled as if they alone were changed, by M / batch,
             so that it does not fade as the banks fill.
     """
-    standard = [_standardised(features) for features in (expression, lips)]
-    correlation = standard[0].T @ standard[1] / len(expression)
+    standard = [_standardised(features.float()) for features in (expression, lips)]
+    correlation = _products(standard[0].T, standard[1].T) / len(expression)
     loss = correlation.square().mean()
     scale = len(expression) / batch
     return scale * loss - (scale - 1) * loss.detach()
+
+
+def _products(rows: Tensor, others: Tensor) -> Tensor:
+    """[N, D] and [M, D] to [N, M], in float32 whatever is multiplied in half: bfloat16 tells 1 from 0.99, no more."""
+    with torch.autocast(rows.device.type, enabled=False):
+        return rows @ others.T
 
 
 def _standardised(features: Tensor) -> Tensor:
