@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from engine.face.crop import cut
 from training.evaluate.likeness import Image, Landmarks
 from training.pdfgc.teachers import program
+from training.synthesis.judge import Judge
 
 Floats = NDArray[np.float64]
 Network = Callable[..., Any]
@@ -59,15 +60,19 @@ class Given:
     inception: Network | None = None
     arcface: Network | None = None
     syncnet: Network | None = None
+    judge: Judge | None = None
 
     @classmethod
-    def load(cls, inception: Path | None, arcface: Path | None, syncnet: Path | None, device: str) -> "Given":
-        """From files.
+    def load(
+        cls, inception: Path | None, arcface: Path | None, syncnet: Path | None, judge: Path | None, device: str
+    ) -> "Given":
+        """From files, and the judge from a run folder of `factor-judge`.
 
         Raises:
-            ModelError: if one of them holds no program.
+            ModelError: if a file holds no program, or the folder no checkpoint.
         """
-        return cls(*(_on(program(path, device), device) if path else None for path in (inception, arcface, syncnet)))
+        files = (_on(program(path, device), device) if path else None for path in (inception, arcface, syncnet))
+        return cls(*files, Judge.load(judge) if judge else None)
 
     def missing(self) -> list[str]:
         """A line for each metric that cannot be measured."""
@@ -75,6 +80,7 @@ class Given:
             "FID": (self.inception, "--fid-network"),
             "CSIM": (self.arcface, "--csim-network"),
             "LSE-C and NLSE-C": (self.syncnet, "--sync-network"),
+            "Lip MSE": (self.judge, "--judge"),
         }
         return [f"{metric}: not measured: give {option}" for metric, (network, option) in options.items() if network is None]
 

@@ -54,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, what in (("perceptual", "Eq. 7"), ("reconstruction", "Eq. 1, phi"), ("emotion", "Eq. 1, psi"), ("gaze", "Eq. 8")):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"network of {what}, see training/pdfgc/teachers.py")
     parser.add_argument("--ablation", choices=list(ABLATIONS), default="all", help="stage 3, the rows of Tab. 4")
+    parser.add_argument(
+        "--expression-anew", action="store_true", help="stage 3, the expression head begins untaught, as published"
+    )
     parser.add_argument("--window", type=int, default=WINDOW, help="stage 3, frames averaged (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=12, help="pictures of a step, of all processes (default: %(default)s)")
     parser.add_argument("--accumulate", type=int, default=1, help="parts that a process takes its share in")
@@ -229,6 +232,9 @@ def _expression(
     how = ABLATIONS[args.ablation]
     how = replace(how, window=args.window) if how.window > 1 else how
     clips = clips_of(args.data)
+    if args.expression_anew:
+        untaught = MotionEncoder(networks.widths)
+        networks.motion.to_emo, networks.motion.emo_embed = untaught.to_emo, untaught.emo_embed
     return ExpressionStage(networks, clips, teachers, how, _shared(args, 1), args.seed, discriminator)
 
 
