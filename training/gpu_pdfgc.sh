@@ -2,11 +2,12 @@
 # Trains PD-FGC on drawn clips in calls of less than ten minutes (docs/gpu.md, row 8), each of which goes on where the last ended:
 #   pretrain   what sees and what draws, side by side, then both together; more of it with every further call
 #   stages     1, 2 and 3 upon that
-#   ablations  3 without decorrelation, and without the window
+#   ablations  3 with decorrelation and without, as many steps each, both from an expression head that begins untaught
 # Usage: [OUT=DIR] [RUNS=DIR] [DEVICE=cuda] [WIDTHS=pdfgc-lite] [SIZE=112] [BATCH=192] [WORKERS=14] [SEED=1] [THREADS=2] [PACE=1] [PYTHON=python3]
 #        training/gpu_pdfgc.sh pretrain|stages|ablations PACK
 # PACK: of pack-factorial. RUNS: all run folders. OUT: averaged weights, figures and the last samples. PACE: times longer.
 set -euo pipefail
+shopt -s inherit_errexit
 what=${1:?pretrain, stages or ablations} pack=${2:?a pack of pack-factorial}
 out=${OUT:-out/gpu} runs=${RUNS:-/tmp/pdfgc} python=${PYTHON:-python3}
 mkdir -p "$out" "$runs"
@@ -19,25 +20,29 @@ train() { # NAME STEPS OPTION...
 		--device "${DEVICE:-cuda}" --seed "${SEED:-1}" --threads "${THREADS:-2}" --workers "$workers" --out "$runs/$name" --steps "$steps" --save-every 1000 --show-every 2000 "$@"
 }
 
-run() { # NAME MINUTES OPTION...: as many steps as there is time for, so that the rate can fall to nothing at the end
-	local name=$1 minutes=$2 steps
+steps_in() { # NAME MINUTES OPTION...: how many there is time for, so that the rate can fall to nothing at the end
+	local name=$1 minutes=$2
 	shift 2
 	train "$name.probe" 100 "$@" >/dev/null
-	steps=$("$python" - "$runs/$name.probe/stats.jsonl" "$minutes" "${PACE:-1}" <<-'PYTHON'
+	"$python" - "$runs/$name.probe/stats.jsonl" "$minutes" "${PACE:-1}" <<-'PYTHON'
 		import json, sys
 		last = json.loads(open(sys.argv[1]).read().splitlines()[-1])
 		print(max(int(float(sys.argv[2]) * float(sys.argv[3]) * 60_000 / last["ms_per_step"]), 100))
 	PYTHON
-	)
 	rm -r "$runs/$name.probe"
-	train "$name" "$steps" "$@"
-	mkdir -p "$out/$name"
-	cp "$runs/$name/stats.jsonl" "$out/$name/"
+}
+
+run() { # NAME MINUTES OPTION...
+	local steps
+	steps=$(steps_in "$@")
+	train "$1" "$steps" "${@:3}"
+	mkdir -p "$out/$1"
+	cp "$runs/$1/stats.jsonl" "$out/$1/"
 }
 
 keep() { # NAME: what goes on from it, and what can be seen of it (eight files come back from a call)
 	mkdir -p "$out/$1"
-	cp "$runs/$1/pdfgc.safetensors" "$out/$1/"
+	cp "$runs/$1/pdfgc.safetensors" "$runs/$1/stats.jsonl" "$out/$1/"
 	cp "$(find "$runs/$1/samples" -name '*.png' | sort | tail -1)" "$out/$1/samples.png"
 }
 
@@ -64,9 +69,10 @@ stages)
 	keep 3
 	;;
 ablations)
-	for how in none window; do
-		run "3-$how" 4 --stage 3 --ablation "$how" --batch $((batch / 2)) --start "$runs/2" \
-			--generator "$runs/together" --observer "$runs/together"
+	options=(--stage 3 --expression-anew --batch $((batch / 2)) --start "$runs/2" --generator "$runs/together" --observer "$runs/together")
+	steps=$(steps_in 3-all 4.2 "${options[@]}")
+	for how in all none; do
+		train "3-$how" "$steps" --ablation "$how" "${options[@]}"
 		keep "3-$how"
 	done
 	;;

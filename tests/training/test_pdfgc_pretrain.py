@@ -26,7 +26,7 @@ from training.pdfgc.factorial import (  # noqa: E402
 )
 from training.pdfgc.networks import Networks, Parts  # noqa: E402
 from training.pdfgc.perceptual import EdgeFeatures  # noqa: E402
-from training.pdfgc.pretrain import Pretrain, PretrainDrawing, PretrainMotion, mixed  # noqa: E402
+from training.pdfgc.pretrain import Pretrain, PretrainDrawing, PretrainMotion, mixed, unsettled  # noqa: E402
 from training.pdfgc.trainer import Pace, Trainer  # noqa: E402
 from training.run import Run, seed_all  # noqa: E402
 
@@ -131,6 +131,14 @@ def test_speech_is_drawn_with_its_lips() -> None:
 def test_a_split_without_people_is_refused() -> None:
     with pytest.raises(FactorialError, match="0 people in 'test'"):
         Stars(stills(), "test", SIZE, SIZE)
+
+
+def test_a_feature_is_settled_with_mean_0_and_deviation_1() -> None:
+    feature = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0))
+    feature = (feature - feature.mean(0)) / feature.std(0, correction=0)
+    assert unsettled(feature).item() == pytest.approx(0, abs=1e-6)
+    assert unsettled(feature + 3).item() == pytest.approx(9, rel=1e-4)
+    assert unsettled((feature * 3).bfloat16()).item() == pytest.approx(4, rel=1e-2)
 
 
 def test_losses_fall(tmp_path: Path) -> None:

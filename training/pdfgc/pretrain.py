@@ -34,6 +34,7 @@ from training.synthesis.factors import FACTORS
 WEIGHTS: Final[Mapping[str, float]] = {
     "pixels": 4.0, "perceptual": 1.0,
     "landmarks": 3.0, "lip": 2.0, "expression": 1.0, "gaze": 1.0, "blink": 0.5, "pose": 0.5, "heard": 2.0,
+    "settled": 0.1,
     "adversarial": 0.05, "matching": 1.0,
 }  # fmt: skip
 SEES_EVERY: Final = 2
@@ -107,8 +108,10 @@ class Pretrain:
     def _seeing(self, batch: Batch, said: Parts) -> tuple[dict[str, Tensor], Parts]:
         """How far the motion encoder is from labels, and what it saw."""
         heatmaps = self.networks.motion.heatmaps(pictures(batch["drivers"]))
-        seen = Parts.seen(self.networks.motion.features(heatmaps))
-        return {"landmarks": heatmap_error(heatmaps, batch["marks"]), **heads_error(seen, said)}, seen
+        features = self.networks.motion.features(heatmaps)
+        seen = Parts.seen(features)
+        losses = {"landmarks": heatmap_error(heatmaps, batch["marks"]), "settled": unsettled(features.unified)}
+        return losses | heads_error(seen, said), seen
 
     def _drawing(self, batch: Batch, driven: Parts, others: Mapping[str, Tensor]) -> Outcome:
         """How far pictures and heard lips are from the true ones, beside other losses."""
@@ -191,6 +194,17 @@ def spots(heatmaps: Tensor, faces: Tensor) -> Tensor:
     """Faces [B, 3, S, S] in -1..1, dimmed, and over them in white where heatmaps [B, M, H, W] are high."""
     height = functional.interpolate(heatmaps.float().amax(1, keepdim=True), size=faces.shape[-2:], mode="bilinear")
     return torch.maximum(faces * 0.5 - 0.5, height.clamp(0, 1) * 2 - 1)
+
+
+def unsettled(unified: Tensor) -> Tensor:
+    """How far the dimensions of the unified feature [B, D] are from mean 0 and deviation 1 over a batch.
+
+    Its layer adds up many inputs that are never negative, so its mean soon outgrows what pictures differ by. Half of the
+    heads' hidden units are then never on but for rare faces, for which their normalisation, of a variance of nothing, says
+    thousands.
+    """
+    unified = unified.float()
+    return unified.mean(0).square().mean() + (unified.std(0, correction=0) - 1).square().mean()
 
 
 def heads_error(seen: Parts, said: Parts) -> dict[str, Tensor]:
