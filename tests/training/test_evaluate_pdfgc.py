@@ -29,9 +29,7 @@ from training.networks.pdfgc import bundle  # noqa: E402
 from training.pdfgc.clips import ClipError, DrawnClips, save_clip  # noqa: E402
 from training.pdfgc.networks import Networks  # noqa: E402
 from training.synthesis.factors import Pools  # noqa: E402
-from training.synthesis.judge import Judge  # noqa: E402
-from training.synthesis.looks import looks_of  # noqa: E402
-from training.synthesis.measures import Measured, of_motion  # noqa: E402
+from training.synthesis.measures import Measured  # noqa: E402
 from training.synthesis.plan import group_rows, random_rows  # noqa: E402
 from training.synthesis.store import assemble  # noqa: E402
 
@@ -175,29 +173,14 @@ def test_a_film_that_is_the_clip_has_no_error_and_one_that_stands_still_has(trut
     assert np.isnan(worse.crossed)
 
 
-class DarkMouths(Judge):
-    """Says lips by how dark the cut with the mouth is."""
-
-    def __init__(self) -> None:
-        pass
-
-    def seen(self, pictures: Image, landmarks: Landmarks, rest: Image, rest_landmarks: Landmarks) -> Measured:
-        """See `Judge`."""
-        dark = 1 - looks_of(pictures, landmarks, rest_landmarks).mouth.mean((1, 2, 3)) / 255
-        said = of_motion(np.zeros((len(pictures), len(CHANNELS)), np.float32))
-        return (said[0] + dark[:, None].astype(np.float32), *said[1:])
-
-
-def test_a_judge_says_lips_where_the_person_was_seen_at_rest(truths: list[Truth], watcher: Watcher) -> None:
-    filmed, given = truths[0], Given(judge=DarkMouths())
-    truth = Truth.of(DrawnClips(clips(frames=30)).clip(0), SIZE, SIZE, 22, watcher, filmed.pictures[0])
+def test_lips_read_are_0_of_the_film_itself_and_1_of_a_mouth_that_rests(truths: list[Truth], watcher: Watcher) -> None:
+    truth, given = truths[0], Given(observer=Echo().lips_seen)
     same, still = Film.of(truth.pictures, watcher), Film.still(truth.still, len(truth), watcher)
     found = figures_of(truth, same, still, None, None, given)
-    assert found.lip == 0
-    assert found.frozen_lip > 1e-6
-    unseen = Film(truth.pictures, np.full_like(truth.landmarks, np.nan))
-    assert np.isnan(figures_of(truth, unseen, same, None, None, given).lip)
-    assert np.isnan(figures_of(filmed, same, same, None, None, given).lip)
+    assert found.lips == 0
+    assert found.frozen_lips == pytest.approx(1, abs=1e-4)
+    louder = Film(np.clip(truth.pictures.astype(int) + 9, 0, 255).astype(np.uint8), same.landmarks)
+    assert figures_of(truth, louder, same, None, None, given).lips < 0.2
 
 
 def test_films_without_a_face_keep_what_needs_none(truths: list[Truth]) -> None:
@@ -292,7 +275,7 @@ def test_networks_that_were_given_give_their_figures(truths: list[Truth], watche
     found = figures_of(truth, same, same, None, None, given)
     assert found.csim == pytest.approx(1, abs=0.02)
     assert found.nlse_c == found.frozen_nlse_c == 0
-    assert [line.split(":")[0] for line in given.missing()] == ["FID", "Lip MSE"]
+    assert [line.split(":")[0] for line in given.missing()] == ["FID", "lips read"]
 
 
 class Colours(nn.Module):
@@ -308,20 +291,18 @@ def test_a_network_is_a_file(tmp_path: Path) -> None:
         torch.export.export(Colours().eval(), (torch.zeros(2, 3, 299, 299),), dynamic_shapes=({0: batch},)),
         tmp_path / "fid.pt2",
     )
-    given = Given.load(tmp_path / "fid.pt2", None, None, None, "cpu")
+    given = Given.load(tmp_path / "fid.pt2", None, None, "cpu")
     film = np.full((18, SIZE, SIZE, 3), (0, 51, 255), np.uint8)
     (found,) = features(given, film)
     assert found == pytest.approx(np.tile([-1, -0.6, 1], (18, 1)), abs=1e-5)
     assert given.missing() == [
         "CSIM: not measured: give --csim-network",
         "LSE-C and NLSE-C: not measured: give --sync-network",
-        "Lip MSE: not measured: give --judge",
+        "lips read: not measured: give --observer",
     ]
     (tmp_path / "no.pt2").write_bytes(b"PK")
     with pytest.raises(ModelError, match=r"no\.pt2 is no program"):
-        Given.load(None, tmp_path / "no.pt2", None, None, "cpu")
-    with pytest.raises(ModelError, match="factor-judge"):
-        Given.load(None, None, None, tmp_path, "cpu")
+        Given.load(None, tmp_path / "no.pt2", None, "cpu")
 
 
 def test_points_are_brought_onto_others() -> None:
@@ -364,6 +345,7 @@ def test_the_command_judges_several_runs(
         bundle.save(runs[-1] / "pdfgc.safetensors", TINY, Networks(TINY).state_dict())
     (tmp_path / "films").mkdir()
     options = ["--data", str(write_set(tmp_path / "films")), "--out", str(tmp_path / "out"), "--longest", "0.5", "--clips", "3"]
+    options += ["--observer", str(runs[1])]
     assert main(["evaluate", "pdfgc", "--run", *map(str, runs), *options]) == 0
     said = capsys.readouterr()
     assert "FID: not measured: give --fid-network" in said.out
@@ -376,6 +358,7 @@ def test_the_command_judges_several_runs(
     assert set(found["figures"]) == {"run0", "run1", "first frame, not moving"}
     assert found["figures"]["run0"]["l1"] > found["figures"]["first frame, not moving"]["l1"]
     assert found["figures"]["run0"]["fid"] is None
+    assert found["figures"]["first frame, not moving"]["lips"] == pytest.approx(1, abs=1e-3)
     assert "Clip by clip, beyond run0" in said.out
     away = found["figures"]["run1"]["l1"] - found["figures"]["run0"]["l1"]
     assert found["differences"]["run1"]["l1"]["mean"] == pytest.approx(away, abs=1e-9)

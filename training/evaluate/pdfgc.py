@@ -38,6 +38,7 @@ from training.evaluate.pdfgc_scores import NONE, Figures, Film, compared, featur
 from training.evaluate.pdfgc_sheets import figure_3
 from training.pdfgc.clips import FPS, ClipError, ClipSource, clips_of
 from training.synthesis.data import FactorialSet, Stills
+from training.synthesis.judge import Judge
 from training.synthesis.looks import Marks
 from training.synthesis.measures import Measure, Tracked, rest_of
 
@@ -60,7 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--clips", type=int, default=20, metavar="N", help="at most so many of each set (default: %(default)s)")
     add("--longest", type=float, default=8.0, metavar="S", help="seconds of each clip (default: %(default)s)")
     add("--people", type=int, metavar="N", help="in the disentanglement matrix, at most so many; 0 for no matrix")
-    add("--judge", type=Path, metavar="RUN", help="run of factor-judge: it measures the matrix, and lips in clips")
+    add("--judge", type=Path, metavar="RUN", help="run of factor-judge that measures it, instead of tracker and reader")
+    add("--observer", type=Path, metavar="RUN", help="pre-training whose motion encoder reads lips in clips")
     add("--fid-network", type=Path, metavar="FILE", help="Inception, for FID")
     add("--csim-network", type=Path, metavar="FILE", help="ArcFace, for CSIM")
     add("--sync-network", type=Path, metavar="FILE", help="SyncNet, for LSE-C and NLSE-C")
@@ -97,7 +99,9 @@ def main(args: argparse.Namespace) -> int:
     candidates = list(_candidates(args))
     if not candidates:
         raise NothingToJudge("nothing to judge: give --run RUN, or --models DIR")
-    given = Given.load(args.fid_network, args.csim_network, args.sync_network, args.judge, args.device)
+    given = Given.load(args.fid_network, args.csim_network, args.sync_network, args.device)
+    if args.observer:
+        given = replace(given, observer=TorchModel.load(args.observer, device=args.device).lips_seen)
     measured = [_judged(folder, name, candidates, given, args) for folder, name in named(args.data)]
     text = page(measured, given.missing())
     sys.stdout.write(text)
@@ -151,7 +155,7 @@ def _judged(folder: Path, name: str, candidates: Sequence[Candidate], given: Giv
         chosen = chosen_of(source, args.split, args.clips)
         studio = Studio(source, rests_of(folder), round(args.longest * FPS), candidates)
         tallies, clips = played(studio, chosen, candidates, given, out), len(chosen)
-    matrices = dict(_matrices(folder, candidates, given.judge or Tracked(Marks.load()), out, args)) if grouped else {}
+    matrices = dict(_matrices(folder, candidates, out, args)) if grouped else {}
     figures = {title: tally.figures() for title, tally in tallies.items()}
     differences = {
         one.title: compared(tallies[one.title].rows, tallies[candidates[0].title].rows)
@@ -293,15 +297,16 @@ def _unmoved(studio: Studio, candidate: Candidate, index: int, other: int | None
     film = Film.still(truth.still, len(truth), studio.watcher)
     driver = studio.truth(candidate, other) if other is not None else None
     across = Film.still(truth.still, min(len(truth), len(driver)), studio.watcher) if driver else None
-    return figures_of(truth, film, film, across, driver, Given(judge=given.judge))
+    return figures_of(truth, film, film, across, driver, Given(observer=given.observer))
 
 
 def _matrices(
-    folder: Path, candidates: Sequence[Candidate], measure: Measure, out: Path, args: argparse.Namespace
+    folder: Path, candidates: Sequence[Candidate], out: Path, args: argparse.Namespace
 ) -> Iterator[tuple[str, Matrix]]:
     data = FactorialSet.load(folder)
     assert data.groups is not None
     total = len(np.unique(data.groups.people))
+    measure: Measure = Judge.load(args.judge) if args.judge else Tracked(Marks.load())
     for candidate in candidates:
         try:  # an exported motion encoder says no lips, the bundle beside it does
             model = TorchModel.load(candidate.folder, candidate.model.gains, args.device)

@@ -54,7 +54,6 @@ class Truth:
         sound: int16[640 T] at 16 kHz.
         landmarks: float32[T, 478, 3] px of `pictures`, NaN where no face was found.
         rest: float32[K, 478, 3] px, the person at rest: in a picture of that, or in all of the clip; see `controls_of`.
-        calm: uint8[S, S, 3], the picture of that; None where there is none.
         motion: float32[T, 58], the controls read off the pictures.
     """
 
@@ -67,7 +66,6 @@ class Truth:
     sound: NDArray[np.int16]
     landmarks: Landmarks
     rest: Landmarks
-    calm: Image | None
     motion: Floats
 
     @classmethod
@@ -89,11 +87,10 @@ class Truth:
             raise ClipError(f"a clip of {clip.person} shows a face in {there.sum()} frames only")
         sound = clip.sound[rows[0] * SAMPLES : (rows[-1] + 1) * SAMPLES]
         rest = landmarks[there] if calm is None else watcher.landmarks(calm[None])
-        if not faces_in(rest).all():
-            rest, calm = landmarks[there], None
+        rest = rest if faces_in(rest).all() else landmarks[there]
         return cls(
             clip.person, eyes[0], pictures[0], eyes[1:], pictures[1:],
-            windows[rows - heard.start], sound, landmarks, rest, calm, read(landmarks, made, rest),
+            windows[rows - heard.start], sound, landmarks, rest, read(landmarks, made, rest),
         )  # fmt: skip
 
     def __len__(self) -> int:

@@ -29,7 +29,6 @@ from torch import Tensor, nn
 from engine.face.crop import cut
 from training.evaluate.likeness import Image, Landmarks
 from training.pdfgc.teachers import program
-from training.synthesis.judge import Judge
 
 Floats = NDArray[np.float64]
 Network = Callable[..., Any]
@@ -55,24 +54,21 @@ _BATCH: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The networks that were given; None for one that was not."""
+    """The networks that were given; None for one that was not; the observer says V_lip [T, 500] of a film."""
 
     inception: Network | None = None
     arcface: Network | None = None
     syncnet: Network | None = None
-    judge: Judge | None = None
+    observer: Callable[[Image], NDArray[np.float32]] | None = None
 
     @classmethod
-    def load(
-        cls, inception: Path | None, arcface: Path | None, syncnet: Path | None, judge: Path | None, device: str
-    ) -> "Given":
-        """From files, and the judge from a run folder of `factor-judge`.
+    def load(cls, inception: Path | None, arcface: Path | None, syncnet: Path | None, device: str) -> "Given":
+        """From files.
 
         Raises:
-            ModelError: if a file holds no program, or the folder no checkpoint.
+            ModelError: if one of them holds no program.
         """
-        files = (_on(program(path, device), device) if path else None for path in (inception, arcface, syncnet))
-        return cls(*files, Judge.load(judge) if judge else None)
+        return cls(*(_on(program(path, device), device) if path else None for path in (inception, arcface, syncnet)))
 
     def missing(self) -> list[str]:
         """A line for each metric that cannot be measured."""
@@ -80,13 +76,22 @@ class Given:
             "FID": (self.inception, "--fid-network"),
             "CSIM": (self.arcface, "--csim-network"),
             "LSE-C and NLSE-C": (self.syncnet, "--sync-network"),
-            "Lip MSE": (self.judge, "--judge"),
+            "lips read": (self.observer, "--observer"),
         }
         return [f"{metric}: not measured: give {option}" for metric, (network, option) in options.items() if network is None]
 
 
 def _on(network: nn.Module, device: str) -> Network:
     return lambda *inputs: network(*(part.to(device) for part in inputs))
+
+
+def lips_apart(shown: NDArray[np.floating], wanted: NDArray[np.floating]) -> float:
+    """How far V_lip [T, D] of a film is from another's: 0 if they are the same, 1 for a mouth that rests.
+
+    The mean squared difference over the variance of what is wanted, means over time removed.
+    """
+    away = (shown - shown.mean(0)) - (wanted - wanted.mean(0))
+    return float((away**2).mean() / max(wanted.var(0).mean(), 1e-12))
 
 
 @torch.no_grad()

@@ -50,7 +50,7 @@ SELF_DRIVING: Final = (
     Column("ARD deg", "ard", ".2f"),
     Column("pose MSE", "pose", ".5f"),
     Column("expression MSE", "expression", ".4f"),
-    Column("lip MSE", "lip", ".4f"),
+    Column("lips read", "lips"),
     Column("L1", "l1"),
     Column("SSIM", "ssim"),
     Column("FID", "fid", ".2f"),
@@ -61,12 +61,12 @@ SELF_DRIVING: Final = (
 FACTORS_APART: Final = (
     Column("cross-video expression MSE", "crossed", ".4f"),
     Column("frozen expression: LMD_m %", "frozen_lmd_m", ".2f", 100),
-    Column("lip MSE", "frozen_lip", ".4f"),
+    Column("lips read", "frozen_lips"),
     Column("LSE-C", "frozen_lse_c", ".2f"),
     Column("NLSE-C", "frozen_nlse_c"),
 )
 
-COMPARED: Final = ("lmd", "lmd_m", "pose", "expression", "lip", "l1", "crossed", "frozen_lmd_m", "frozen_lip")
+COMPARED: Final = ("lmd", "lmd_m", "pose", "expression", "lips", "l1", "crossed", "frozen_lmd_m", "frozen_lips")
 """Figures that candidates are compared by clip by clip."""
 
 

@@ -22,7 +22,7 @@ from training.run import Run, seed_all
 from training.synthesis.data import FactorialSet
 from training.synthesis.factors import FACTORS, GAZE
 from training.synthesis.lesson import Lesson
-from training.synthesis.looks import MOUTH, UPPER, Looks, Marks, looks_of
+from training.synthesis.looks import MOUTH, UPPER, Looks, Marks, look, looks_of
 from training.synthesis.measures import Measured, cross_talk, natural_range, of_motion, own_over_others
 from training.tracker import fitting
 
@@ -52,19 +52,9 @@ class Judge:
 
     def __call__(self, pictures: NDArray[np.uint8], rest: NDArray[np.uint8]) -> Measured:
         """See `Measure`."""
-        landmarks = np.stack([self._marks.find(rgb) for rgb in pictures])
-        return self.seen(pictures, landmarks, rest, self._marks.find(rest))
-
-    def seen(
-        self,
-        pictures: NDArray[np.uint8],
-        landmarks: NDArray[np.float32],
-        rest: NDArray[np.uint8],
-        rest_landmarks: NDArray[np.float32],
-    ) -> Measured:
-        """The same where landmarks float32[N, 478, 3] and [478, 3], px, have been found already."""
-        looks = looks_of(pictures, landmarks, rest_landmarks)
-        return said_of(self._network, looks.beside(looks_of(rest[None], rest_landmarks[None], rest_landmarks)))
+        marks = self._marks.find(rest)
+        looks = look(pictures, marks, self._marks).beside(looks_of(rest[None], marks[None], marks))
+        return said_of(self._network, looks)
 
 
 def network_of() -> FactorJudge:
