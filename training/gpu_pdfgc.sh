@@ -50,14 +50,14 @@ batch=${BATCH:-192} workers=${WORKERS:-14}
 case $what in
 pretrain)
 	if [ -e "$runs/together/pdfgc.safetensors" ]; then
-		run more 8 --stage pretrain --batch "$batch" --start "$runs/together" --motion "$runs/together"
+		run more 8 --stage pretrain --adversarial --batch "$batch" --start "$runs/together" --motion "$runs/together"
 		rm -r "$runs/together"
 		mv "$runs/more" "$runs/together"
 	else
 		run sees 3 --stage pretrain-motion --batch "$batch" --workers $(((workers + 1) / 2)) &
 		run draws 3 --stage pretrain-drawing --batch "$batch" --workers $(((workers + 1) / 2))
 		wait $!
-		run together 4.5 --stage pretrain --batch "$batch" --start "$runs/draws" --motion "$runs/sees"
+		run together 4.5 --stage pretrain --adversarial --batch "$batch" --start "$runs/draws" --motion "$runs/sees"
 	fi
 	keep together
 	;;
