@@ -26,6 +26,7 @@ from training.pdfgc.factorial import PICTURES, STAR, FactorialSpeech, Stars
 from training.pdfgc.heatmaps import heatmap_error, landmark_heatmaps
 from training.pdfgc.losses import feature_difference
 from training.pdfgc.networks import Networks, Parts, pictures
+from training.pdfgc.parallel import gathered
 from training.pdfgc.stage import Batch, Outcome, joined
 from training.pdfgc.teachers import Perceptual
 from training.run import Stateful
@@ -197,13 +198,13 @@ def spots(heatmaps: Tensor, faces: Tensor) -> Tensor:
 
 
 def unsettled(unified: Tensor) -> Tensor:
-    """How far the dimensions of the unified feature [B, D] are from mean 0 and deviation 1 over a batch.
+    """How far the dimensions of the unified feature [B, D] are from mean 0 and deviation 1 over all processes' batch.
 
     Its layer adds up many inputs that are never negative, so its mean soon outgrows what pictures differ by. Half of the
     heads' hidden units are then never on but for rare faces, for which their normalisation, of a variance of nothing, says
     thousands.
     """
-    unified = unified.float()
+    unified = gathered(unified.float())
     return unified.mean(0).square().mean() + (unified.std(0, correction=0) - 1).square().mean()
 
 
