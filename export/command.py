@@ -50,5 +50,5 @@ def _export(row: Row, args: argparse.Namespace) -> None:
     network = row.open(args.run)
     stored_in_half = args.store_half or row.stored_in_half
     export(network, folder, args.batch, row.probes, half=args.half, stored_in_half=stored_in_half)
-    if row.beside is not None and args.run is not None:
-        row.beside(args.run, folder)
+    if row.beside is not None and (source := args.run or row.source) is not None:
+        row.beside(source, folder)

@@ -64,7 +64,8 @@ def export(
     seen = probes(network.spec, count_of(network))
     known = known_islands(network, folder)
     first = _first(network, folder, seen, stored_in_half=stored_in_half)
-    _remove_others(network, folder)
+    ours = (manifest_of(folder) or {})[file_name(network.spec.name)]
+    remove_others(folder, ours["network"], ours["source"])
     sizes = sorted(set(batches))
     if half:
         return [first, *_halves(network, folder, sizes, islands_of(network, seen, known))]
@@ -142,18 +143,18 @@ def _halves(network: Network, folder: Path, sizes: Sequence[int], found: tuple[l
         yield _put(model, folder / file_name(network.spec.name, size, half=True), words)
 
 
-def _remove_others(network: Network, folder: Path) -> None:
-    listed = manifest_of(folder) or {}
-    ours = listed[file_name(network.spec.name)]
+def remove_others(folder: Path, network: str, source: str = "") -> None:
+    """Remove a network's files whose weights are not those of the digest `source`, and say so; without one, all of them."""
     others = [
         name
-        for name, entry in listed.items()
-        if entry.get("network") == ours["network"] and entry["source"] != ours["source"] and (folder / name).exists()
+        for name, entry in (manifest_of(folder) or {}).items()
+        if entry.get("network") == network and entry["source"] != source and (folder / name).exists()
     ]
     for name in others:
         (folder / name).unlink()
-        sys.stdout.write(f"{folder / name}  removed: it had other weights\n")
-    unlist(folder, others)
+        sys.stdout.write(f"{folder / name}  removed: it belonged to other weights\n")
+    if others:
+        unlist(folder, others)
 
 
 def _kept_by(network: Network, whole: Any, other: Any, probes: Sequence[Arrays], what: str) -> str:

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import ModelError
-from export.pdfgc import write_all
+from engine.render.pdfgc.latent import Gains
+from export.pdfgc import FOLDER, write_all
 from training.networks.pdfgc.appearance import AppearanceEncoder
 from training.networks.pdfgc.audio import AudioEncoder
 from training.networks.pdfgc.config import PDFGC_224, Widths
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m export import-pdfgc`."""
     names = ", ".join(f"{name}_model.pth" for name in CHECKPOINTS)
     parser.add_argument("folder", type=Path, metavar="DIR", help=f"holds {names}, or has a folder checkpoints that does")
-    parser.add_argument("--out", type=Path, default=Path("out/pdfgc-networks"), help="folder (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder (default: %(default)s)")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -86,7 +87,7 @@ def convert(folder: Path, out: Path, published: Widths) -> None:
         weights |= {f"{name}.{key}": value for key, value in found.items() if key in kept}
         sys.stdout.write(f"{path}  {len(found)} tensors, {len(kept)} used\n")
         sys.stdout.flush()
-    write_all(Networks.filled(widths, weights, str(folder)), out, LICENCE)
+    write_all(Networks.filled(widths, weights, str(folder)), out, Gains(), LICENCE)
 
 
 def file_of(folder: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ their scales in it, noise is the maps that travel with the weights.
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -19,10 +19,12 @@ from torch.nn import functional
 
 from engine.contract.graph import GraphSpec, TensorSpec
 from engine.errors import ModelError
-from engine.render.pdfgc.networks import Sizes, specs
+from engine.render.pdfgc.latent import Gains
+from engine.render.pdfgc.networks import GAINS, Sizes, gains_of, specs
+from engine.runtime.model_file import file_name, manifest_of
 from export.bars import Bar, Bars
-from export.exporting import export
-from export.files import Network, list_in_manifest
+from export.exporting import export, remove_others
+from export.files import Network, digest, list_in_manifest
 from training.networks.pdfgc import bundle
 from training.networks.pdfgc.bridge import Agreed, Bridge
 from training.networks.pdfgc.config import PRESETS, Widths
@@ -38,6 +40,8 @@ FOLDER: Final = Path("out/pdfgc-networks")
 """Where the networks are put, and taken from where no run is given."""
 FILES: Final = ("appearance", "audio", "motion", "generator")
 """What the renderer reads; the generator with coded pictures is for GPUs, and asked for by its name."""
+AS_TRAINED: Final = Gains(1, 1, 1, 1)
+"""The published gains are those of the published networks; ours are trained at 1."""
 BARS: Final[Mapping[str, Bars]] = {
     "appearance": {"feature": Bar(0.01), "map": Bar(0.01)},
     "audio": {"lips": Bar(0.01)},
@@ -48,22 +52,37 @@ BARS: Final[Mapping[str, Bars]] = {
 }
 
 
-def write_all(networks: Networks, folder: Path, licence: str = "Apache-2.0", *, stored_in_half: bool = False) -> None:
-    """Write the bundle and an ONNX file for each network, prove each equal, and say so.
+def write_all(
+    networks: Networks, folder: Path, gains: Gains, licence: str = "Apache-2.0", *, stored_in_half: bool = False
+) -> None:
+    """Write all that the renderer reads of networks, an ONNX file for each, proved equal, and say so.
 
     Raises:
         ModelError: if a file cannot be written, or differs from its network.
     """
-    write_bundle(networks, folder)
+    settle(networks, folder, gains)
     for name, network in steps_of(networks, licence).items():
         if name in FILES:
             export(network, folder, stored_in_half=stored_in_half)
 
 
-def write_bundle(networks: Networks, folder: Path) -> None:
-    """Write the weights of all networks as one file, from which they can be exported again."""
+def settle(networks: Networks, folder: Path, gains: Gains) -> None:
+    """Write what belongs to networks besides their files: their weights as one file, from which they can be exported again,
+    and the gains of their latents. What a folder held for other networks is removed, and said so: a bridge, whose latents
+    were theirs, and the generator with coded pictures, which a GPU would draw with.
+
+    Raises:
+        ModelError: if a file cannot be written.
+    """
+    ours, held = steps_of(networks), manifest_of(folder) or {}
+    remove_others(folder, "pdfgc-generator-i420", digest(ours["generator-i420"].module))
+    for name in ("motion", "generator"):
+        before = held.get(file_name(ours[name].spec.name), {}).get("source")
+        if before not in (None, digest(ours[name].module)):
+            remove_others(folder, "pdfgc-bridge")
     bundle.save(folder / BUNDLE, networks.widths, networks.state_dict())
     list_in_manifest(folder / BUNDLE)
+    (folder / GAINS).write_text(json.dumps({"gains": astuple(gains)}) + "\n")
 
 
 def of_source(source: Path) -> Networks:
@@ -77,10 +96,15 @@ def of_source(source: Path) -> Networks:
 
 @cache
 def _of_source(source: Path, name: str) -> Networks:
-    if (source / BUNDLE).exists() and not (source / "options.json").exists():
+    if _has_bundle(source):
         widths, weights = bundle.load(source / BUNDLE)
         return Networks.filled(widths, weights, name)
     return Networks.filled(widths_of(source), averaged_weights(source), name)
+
+
+def _has_bundle(source: Path) -> bool:
+    """Whether a folder is one of networks, not of a run."""
+    return (source / BUNDLE).exists() and not (source / "options.json").exists()
 
 
 @cache
@@ -95,12 +119,9 @@ def ruled_networks(widths: Widths) -> Networks:
 
 
 def beside(source: Path, folder: Path) -> None:
-    """Write what belongs to the networks of a run besides: their bundle, and the gains of their latents."""
-    if source.resolve() == folder.resolve():
-        return
-    write_bundle(of_source(source), folder)
-    # the published gains are those of the published networks; ours are trained at 1
-    (folder / "pdfgc.json").write_text(json.dumps({"gains": [1.0, 1.0, 1.0, 1.0]}) + "\n")
+    """See `settle`: of a run, or of a folder with its own gains."""
+    if source.resolve() != folder.resolve():
+        settle(of_source(source), folder, gains_of(source) if _has_bundle(source) else AS_TRAINED)
 
 
 def part(name: str, source: Path) -> Network:

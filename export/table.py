@@ -30,7 +30,7 @@ class Row:
         folder: where the file of a run goes.
         stored_in_half: in float32 files that ship.
         probes: inputs on which it is judged.
-        beside: writes what belongs to it besides, of a run folder into a folder.
+        beside: writes what belongs to it besides, of a run folder (or `source`) into a folder.
     """
 
     name: str

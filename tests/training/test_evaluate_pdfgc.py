@@ -314,8 +314,7 @@ def test_points_are_brought_onto_others() -> None:
 def test_a_run_and_its_export_draw_the_same(tmp_path: Path, truths: list[Truth]) -> None:
     torch.manual_seed(0)
     networks = Networks(TINY).eval()
-    write_all(networks, tmp_path)
-    (tmp_path / "pdfgc.json").write_text(json.dumps({"gains": [1, 1, 1, 1]}))
+    write_all(networks, tmp_path, AS_TRAINED)
     ours, live = TorchModel.load(tmp_path), OnnxModel.load(tmp_path)
     assert (ours.size, ours.seen, ours.gains) == (live.size, live.seen, live.gains) == (SIZE, SIZE, AS_TRAINED)
     films = [self_driven(model, Cast.of(model, truths[0])).astype(int) for model in (ours, live)]

@@ -16,9 +16,9 @@ from training.pdfgc.networks import Networks  # noqa: E402
 TINY = PDFGC_LITE.at(28)
 
 
-def run_folder(folder: Path, *, unified: bool = False, size: int | None = 28) -> Path:
+def run_folder(folder: Path, *, unified: bool = False, size: int | None = 28, seed: int = 3) -> Path:
     """What a run of python -m training pdfgc leaves."""
-    torch.manual_seed(3)
+    torch.manual_seed(seed)
     folder.mkdir()
     (folder / "options.json").write_text(json.dumps({"options": {"widths": "pdfgc-lite", "size": size}}))
     torch.save({"parts": {"ema": Networks(TINY, unified=unified).state_dict()}}, folder / "checkpoint.pt")
@@ -47,6 +47,31 @@ def test_a_run_becomes_what_the_renderer_reads(
     assert widths == TINY
     stored = sum(file.stat().st_size for file in out.glob("*.onnx"))
     assert stored < 1.1 * width * sum(tensor.numel() for tensor in weights.values())
+
+
+def test_what_was_made_for_other_networks_does_not_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other, out = run_folder(tmp_path / "one"), run_folder(tmp_path / "other", seed=4), tmp_path / "out"
+    for words in (["pdfgc"], ["pdfgc-generator-i420"], ["pdfgc", "--batch", "2"]):
+        assert main([*words, "--run", str(one), "--out", str(out)]) == 0
+    assert main(["pdfgc-bridge", "--out", str(out)]) == 0
+    assert main(["pdfgc", "--run", str(one), "--out", str(out)]) == 0
+    belonging = [out / "pdfgc_generator_i420.onnx", out / "pdfgc_bridge.onnx"]
+    assert all(path.exists() for path in belonging)
+    capsys.readouterr()
+    assert main(["pdfgc", "--run", str(other), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    for path in belonging:
+        assert f"{path}  removed: it belonged to other weights\n" in said
+        assert not path.exists()
+    assert engine.Networks.load(out).bridge is None
+
+
+def test_gains_go_where_their_networks_go(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["pdfgc", "--run", str(run_folder(tmp_path / "run")), "--out", str(first)]) == 0
+    (first / "pdfgc.json").write_text('{"gains": [1.5, 1, 1, 1]}')
+    assert main(["pdfgc", "--run", str(first), "--out", str(second)]) == 0
+    assert engine.Networks.load(second).gains == engine.Gains(1.5, 1, 1, 1)
 
 
 def test_a_run_that_cannot_be_exported_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from engine.errors import ModelError  # noqa: E402 - torch first
 from engine.render.pdfgc import networks as engine  # noqa: E402
 from export import import_pdfgc  # noqa: E402
 from export.__main__ import main  # noqa: E402
+from tests.training.test_pdfgc_export import run_folder  # noqa: E402
 from training.networks.pdfgc import bundle  # noqa: E402
 from training.networks.pdfgc.config import PDFGC_LITE, GeneratorWidths, Widths  # noqa: E402
 from training.networks.pdfgc.ruled import ruled  # noqa: E402
@@ -77,6 +78,21 @@ def test_the_published_files_become_what_the_renderer_reads(folder: Path, capsys
     assert widths == replace(SMALL, published=False, appearance=replace(SMALL.appearance, identities=0))
     assert torch.equal(weights["audio.model.conv1.weight"], weights_of("audio")["model.conv1.weight"])
     assert not any(key.startswith(("generator.style", "appearance.fc", "appearance.model.fc")) for key in weights)
+
+
+def test_nothing_stays_of_what_was_there(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    run = run_folder(tmp_path / "run")
+    for words in (["pdfgc", "--run", str(run)], ["pdfgc-generator-i420", "--run", str(run)], ["pdfgc-bridge"]):
+        assert main([*words, "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert main(["import-pdfgc", str(folder), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    for name in ("bridge", "generator_i420"):
+        assert f"{out / f'pdfgc_{name}.onnx'}  removed: it belonged to other weights\n" in said
+        assert not (out / f"pdfgc_{name}.onnx").exists()
+    networks = engine.Networks.load(out)
+    assert (networks.gains, networks.bridge) == (engine.Gains(), None)
 
 
 def changed(folder: Path, name: str, change: Callable[[dict[str, Any]], Any]) -> Path:

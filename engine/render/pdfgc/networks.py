@@ -27,6 +27,7 @@ from engine.runtime.batches import Batches
 
 CODED: Final = "generator_i420"
 OPTIONAL: Final = ("bridge", "motion", CODED)
+GAINS: Final = "pdfgc.json"
 CURE: Final = "make the folder by ./mien export pdfgc, or from the official files by ./mien export import-pdfgc"
 
 
@@ -117,8 +118,7 @@ class Networks:
         sizes = _sizes(folder, appearance.spec, generator.spec)
         for name, graph in graphs.items():
             _compare(folder, name, graph.spec, specs(sizes)[name])
-        gains = _gains(folder / "pdfgc.json")
-        return cls(sizes, gains, appearance, graphs["audio"], generator, graphs.get("bridge"), graphs.get("motion"))
+        return cls(sizes, gains_of(folder), appearance, graphs["audio"], generator, graphs.get("bridge"), graphs.get("motion"))
 
 
 def shared_graphs(folder: Path, threads: int = 1, device: str = placement.CPU) -> dict[str, Graph]:
@@ -175,7 +175,13 @@ def _said(shapes: Mapping[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
 
 
-def _gains(path: Path) -> Gains:
+def gains_of(folder: Path) -> Gains:
+    """The gains of a folder's latents: the published ones if it says nothing.
+
+    Raises:
+        ModelError: if what it says cannot be read.
+    """
+    path = folder / GAINS
     if not path.exists():
         return Gains()
     try:
