@@ -45,6 +45,7 @@ class ServerConfig:
     renderer: str = "mesh"  # one of streaming.worker.options.STUDIOS
     models: Path | None = None  # folder of the renderer's networks, if it has any
     device: str = "auto"  # where they run, see engine.runtime.placement
+    canonical: tuple[str, ...] = ()  # factors of pdfgc's latent that it holds there
     workers: int | None = None  # None: as many as use the cores
     microphone: str | None = None  # this machine's own: a device, or "" for the default one
     audio: str | None = None  # file or stream that PyAV reads

@@ -114,8 +114,9 @@ def workers_of(config: ServerConfig, warm: Path, device: Device | None = None) -
     workers = config.workers or (1 if here else None)
     threads = max(1, available_cores() // workers) if here and workers else 1
     models, served = str(config.models or ""), device.address if device else ""
-    studio = STUDIOS[config.renderer]
-    return workers, WorkerOptions(studio, models, threads, config.device, served, warm=str(warm), sizes=(config.size,))
+    studio, held = STUDIOS[config.renderer], config.canonical
+    sizes = (config.size,)
+    return workers, WorkerOptions(studio, models, threads, config.device, served, warm=str(warm), sizes=sizes, canonical=held)
 
 
 def own_sources(config: ServerConfig) -> dict[str, Feed]:

@@ -43,9 +43,6 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--size", type=int, default=512, help="height and width in pixels, even (default 512)")
     parser.add_argument("--fps", type=int, default=25, choices=(25, 30, 50, 60), help="pictures per second (default 25)")
     renderer.add_arguments(parser)
-    parser.add_argument(
-        "--canonical", metavar="FACTOR,...", help="pdfgc: hold lips, expression, gaze, blink or pose in canonical position"
-    )
     parser.add_argument("--crf", type=int, default=18, help="x264's quality: 0 best .. 51 worst (default 18)")
     parser.add_argument("--seed", type=int, default=0, help="of blinks, glances and breath (default 0)")
     parser.add_argument("--preset", help="an expression or look to wear: smile, happy, sad, thoughtful, ...")
@@ -81,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     studio = _studio(drawn)
     try:
         driven = drive(args.sound, args.driving, _words(args), _follower, ReadingProgress)
-        _direct(studio, driven, args.canonical)
+        _direct(studio, driven)
     finally:
         ReadingProgress.wipe()
     for note in driven.notes:
@@ -119,28 +116,16 @@ def _studio(drawn: renderer.Choice) -> "Studio":
     from streaming.worker.options import STUDIOS, WorkerOptions
     from streaming.worker.pool import available_cores
 
-    return WorkerOptions(STUDIOS[drawn.renderer], str(drawn.models or ""), available_cores(), drawn.device).make_studio()
+    studio, models = STUDIOS[drawn.renderer], str(drawn.models or "")
+    return WorkerOptions(studio, models, available_cores(), drawn.device, canonical=drawn.canonical).make_studio()
 
 
-def _direct(studio: "Studio", driven: "Driven", canonical: str | None) -> None:
-    """Have the driving faces seen by the renderer's own encoder, if it has one, and hold the factors that are to be canonical.
-
-    Raises:
-        MienError: if the renderer knows no such factors.
-    """
-    from engine.render.pdfgc.latent import FACTORS
+def _direct(studio: "Studio", driven: "Driven") -> None:
+    """Have the driving faces seen by the renderer's own encoder, if it has one."""
     from streaming.encoded import tracks_of
     from streaming.worker.pdfgc import PdfgcStudio
 
-    held = canonical.split(",") if canonical else []
-    if not isinstance(studio, PdfgcStudio):
-        if held:
-            raise MienError("--canonical is for --renderer pdfgc; give --pose-from still and its like instead")
-        return
-    if unknown := set(held) - set(FACTORS):
-        raise MienError(f"--canonical knows no {min(unknown)!r}; there are {', '.join(FACTORS)}")
-    studio.canonical = held
-    if driven.clips and studio.networks.motion is not None:
+    if isinstance(studio, PdfgcStudio) and driven.clips and studio.networks.motion is not None:
         studio.driven = tracks_of(driven.clips, studio.networks.motion, ReadingProgress("them once more"))
 
 

@@ -1,4 +1,4 @@
-"""`--renderer`, `--models`, `--device`, `--look-ahead-ms` of `serve` and `render`: what draws, where, what it hears ahead."""
+"""`--renderer`, `--models`, `--device`, `--look-ahead-ms`, `--canonical` of `serve` and `render`: what draws, where, how."""
 
 import argparse
 import logging
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from engine.errors import DeviceError, ModelError
+from engine.errors import DeviceError, MienError, ModelError
 from streaming.cli import device
 from streaming.contract import LOOK_AHEAD_MS, LOOK_AHEADS_MS
 
@@ -19,12 +19,13 @@ LOOK_AHEAD_OF: Final[Mapping[str, int]] = {"mesh": LOOK_AHEAD_MS, "pdfgc": 160}
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the user chose."""
+    """What the user chose; `canonical` are factors of the latent, see `engine.render.pdfgc.latent.FACTORS`."""
 
     renderer: str
     models: Path | None
     device: str
     look_ahead_ms: int
+    canonical: tuple[str, ...]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how far the lips may look ahead: less is sooner, more is better spoken; default "
         + ", ".join(f"{name} {ahead}" for name, ahead in LOOK_AHEAD_OF.items()),
     )
+    parser.add_argument(
+        "--canonical", metavar="FACTOR,...", help="pdfgc: hold lips, expression, gaze, blink or pose in canonical position"
+    )
 
 
 def chosen(args: argparse.Namespace) -> Choice:
@@ -49,6 +53,7 @@ def chosen(args: argparse.Namespace) -> Choice:
     Raises:
         ModelError: if the renderer's networks are missing.
         DeviceError: if they cannot run where they are to.
+        MienError: if the renderer knows no such factors.
     """
     name, models = str(args.renderer), args.models
     ahead = LOOK_AHEAD_OF[name] if args.look_ahead_ms is None else int(args.look_ahead_ms)
@@ -58,7 +63,20 @@ def chosen(args: argparse.Namespace) -> Choice:
         raise DeviceError(f"--device {args.device} is for --renderer pdfgc; {name} draws on the CPU")
     elif models is not None:
         raise ModelError(f"--models is for --renderer pdfgc; {name} needs no folder of networks")
-    return Choice(name, models, args.device, ahead)
+    return Choice(name, models, args.device, ahead, _canonical(name, args.canonical))
+
+
+def _canonical(renderer: str, words: str | None) -> tuple[str, ...]:
+    if not words:
+        return ()
+    if renderer != "pdfgc":
+        raise MienError(f"--canonical is for --renderer pdfgc; {renderer} holds factors still (on the page, --pose-from still)")
+    from engine.render.pdfgc.latent import FACTORS  # heavy
+
+    held = tuple(words.split(","))
+    if unknown := set(held) - set(FACTORS):
+        raise MienError(f"--canonical knows no {min(unknown)!r}; there are {', '.join(FACTORS)}")
+    return held
 
 
 def _check_pdfgc(models: Path | None, where: str, look_ahead_ms: int) -> None:

@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
         models=drawn.models,
         device=drawn.device,
         look_ahead_ms=drawn.look_ahead_ms,
+        canonical=drawn.canonical,
         workers=args.workers,
         microphone=args.microphone,
         audio=args.audio,

@@ -37,6 +37,7 @@ class WorkerOptions:
         inject_stall_ms: hold up every 25th frame of a session by this much, to prove that the measurements notice.
         warm: portrait file that is loaded and drawn before the worker says it is ready, or "".
         sizes: picture sizes to warm up, px; the cost of a frame is measured at the last.
+        canonical: those of `engine.render.pdfgc.latent.FACTORS` that stay canonical, where networks have them.
     """
 
     studio: str = STUDIOS["mesh"]
@@ -48,6 +49,7 @@ class WorkerOptions:
     inject_stall_ms: float = 0.0
     warm: str = ""
     sizes: tuple[int, ...] = (512,)
+    canonical: tuple[str, ...] = ()
 
     def encode(self) -> str:
         """One line of JSON for the worker's command line."""
@@ -57,13 +59,15 @@ class WorkerOptions:
     def decode(cls, text: str) -> "WorkerOptions":
         """Inverse of `encode`."""
         fields = json.loads(text)
-        return cls(**fields | {"sizes": tuple(fields["sizes"])})
+        return cls(**fields | {name: tuple(fields[name]) for name in ("sizes", "canonical")})
 
     def make_studio(self) -> "Studio":
         """The studio that these options name."""
         module, _, name = self.studio.partition(":")
         make = getattr(importlib.import_module(module), name)
-        return make(Path(self.models), self.threads, self.device, self.served) if self.models else make()
+        if not self.models:
+            return make()
+        return make(Path(self.models), self.threads, self.device, self.served, self.canonical)
 
     def period_s(self, fps: int) -> float:
         """Seconds from one frame to the next on the worker's clock."""

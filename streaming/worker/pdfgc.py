@@ -25,18 +25,20 @@ class PdfgcStudio:
         threads: that the generator runs on, where that is a CPU.
         device: where networks run, see `engine.runtime.placement`.
         served: address of the device process that runs what many sessions share, or "" if that is done here.
+        canonical: factors of the latent that stay canonical, see `engine.render.pdfgc.latent.FACTORS`.
     """
 
     scales = False  # the networks' pictures have one size
 
-    def __init__(self, models: Path, threads: int = 1, device: str = "cpu", served: str = "") -> None:
+    def __init__(
+        self, models: Path, threads: int = 1, device: str = "cpu", served: str = "", canonical: Collection[str] = ()
+    ) -> None:
         self._models, self._threads, self._device, self._served = models, threads, device, served
+        self._canonical = canonical
         self._avatars = Avatars()
         self._appearances: WeakKeyDictionary[Avatar, Appearance] = WeakKeyDictionary()
         self.driven: Mapping[str, Track] = {}
         """By part of the latent: what a driving face does in the renderers built from now on."""
-        self.canonical: Collection[str] = ()
-        """Factors of the latent that stay canonical in them, see `engine.render.pdfgc.latent.FACTORS`."""
 
     @cached_property
     def networks(self) -> Networks:
@@ -60,4 +62,4 @@ class PdfgcStudio:
         if avatar not in self._appearances:
             self._appearances[avatar] = appearance_of(avatar, self.networks)
         appearance, ahead = self._appearances[avatar], settings.look_ahead_ms
-        return PdfgcRenderer(self.networks, appearance, settings.size, ahead, self.canonical, self.driven)
+        return PdfgcRenderer(self.networks, appearance, settings.size, ahead, self._canonical, self.driven)

@@ -10,14 +10,19 @@ import av
 import numpy as np
 import pytest
 
+from engine.contract import Motion, Renderer
+from engine.render.pdfgc.latent import LIPS, POSE
 from streaming.cli.main import main
 from streaming.config import ServerConfig
+from streaming.contract import SessionSettings
 from streaming.server import device_of, workers_of
 from streaming.worker.options import STUDIOS, WorkerOptions
 from streaming.worker.pool import available_cores
-from tests.unit.pdfgc_files import write
+from tests.unit.pdfgc_files import SIZES, write
 
 pytest.importorskip("onnx")
+
+PORTRAITS = Path(__file__).parents[2] / "engine" / "models" / "portraits"
 
 
 @pytest.fixture
@@ -85,6 +90,35 @@ def test_serve_says_what_is_missing_before_it_begins(tmp_path: Path, capsys: pyt
     assert "there is no folder" in capsys.readouterr().err
 
 
+def test_serve_holds_factors_canonical_in_its_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served: list[ServerConfig] = []
+    monkeypatch.setattr("streaming.server.serve", lambda config, _: served.append(config))
+    models = write(tmp_path / "models")
+    words = ("serve", "--renderer", "pdfgc", "--models", str(models), "--device", "cpu")
+    assert main([*words, "--canonical", "lips,pose"]) == 0
+    _, options = workers_of(served[0], tmp_path / "mei.mien")
+    studio = options.make_studio()
+    renderer = studio.renderer(SessionSettings("mei", size=64), str(PORTRAITS / "mei.mien"))
+    latent = latent_of(renderer, Motion.of(0, {"yaw": 20.0, "browInnerUp": 1.0}))
+    assert not latent[:LIPS].any()
+    assert not latent[-POSE:].any()
+    assert latent[LIPS:-POSE].all()
+    assert main([*words, "--canonical", "nose"]) == 1
+    assert "--canonical knows no 'nose'; there are lips" in capsys.readouterr().err
+    assert main(["serve", "--canonical", "pose"]) == 1
+    assert "--canonical is for --renderer pdfgc; mesh holds factors still" in capsys.readouterr().err
+    assert len(served) == 1
+
+
+def latent_of(renderer: Renderer, motion: Motion) -> np.ndarray:
+    """float32[542]: what the generator is asked, but for who it is."""
+    asked = renderer.prepare(motion)
+    assert asked is not None
+    return np.asarray(asked.inputs["latent"][0, SIZES.appearance :], np.float32)
+
+
 def test_one_worker_has_all_cores_for_its_networks(tmp_path: Path) -> None:
     config = ServerConfig(renderer="pdfgc", models=tmp_path, device="cpu")
     workers, options = workers_of(config, tmp_path / "mei.mien")
@@ -96,7 +130,7 @@ def test_one_worker_has_all_cores_for_its_networks(tmp_path: Path) -> None:
 
 
 def test_a_worker_is_told_of_networks_and_threads() -> None:
-    options = WorkerOptions(STUDIOS["pdfgc"], "/models", 3, "cuda:0")
+    options = WorkerOptions(STUDIOS["pdfgc"], "/models", 3, "cuda:0", canonical=("gaze", "pose"))
     assert WorkerOptions.decode(options.encode()) == options
     assert type(options.make_studio()).__name__ == "PdfgcStudio"
     assert type(WorkerOptions().make_studio()).__name__ == "MeshStudio"
