@@ -48,6 +48,9 @@ class NullRenderer:
     def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         """See `Renderer`."""
 
+    def see(self, latents: NDArray[np.float32] | None, shares: Mapping[str, float]) -> None:
+        """See `Renderer`."""
+
     def prepare(self, motion: Motion) -> None:
         """See `Renderer`."""
         self._sample = motion.sample

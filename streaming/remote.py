@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import engine.errors
 from engine.errors import MienError
+from engine.render.pdfgc.driver import PART_OF
 from engine.timeline import SAMPLE_RATE_HZ, Timeline
 from streaming.camera.messages import Manner
 from streaming.camera.viewfinder import Draw, Viewfinder
@@ -29,7 +30,20 @@ from streaming.contract import (
 )
 from streaming.metrics import Metrics
 from streaming.worker.knobs import checked_controls, remember
-from streaming.worker.messages import Closed, Control, Frame, Interrupt, Look, Open, Opened, Refused, Sound, Speech, Stepped
+from streaming.worker.messages import (
+    Closed,
+    Control,
+    Encoded,
+    Frame,
+    Interrupt,
+    Look,
+    Open,
+    Opened,
+    Refused,
+    Sound,
+    Speech,
+    Stepped,
+)
 from streaming.worker.meter import Meter
 from streaming.worker.options import BEHIND_MOST_S
 from streaming.worker.pcm import joined
@@ -95,6 +109,7 @@ class Remote:
         self._standing = Standing(session_id, settings, metrics)
         self._viewers = 0
         self._viewfinder = view(self._look)
+        self._viewfinder.drive = self._drive
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -246,14 +261,21 @@ class Remote:
         if self._state != "closed":
             self._worker.send(Look(self._key, arrived, values, confidence))
 
+    def _drive(self, arrived: float, latents: NDArray[np.float32]) -> None:
+        """A motion encoder says something of what its camera saw."""
+        if self._state != "closed":
+            self._worker.send(Encoded(self._key, arrived, latents))
+
     def _factors(self) -> dict[str, str]:
         """From where each factor comes."""
         return {**CHOSEN, **self._controls.get("factors", {})}
 
     def _manner(self) -> Manner:
         """How the person before the camera is read."""
-        lips_from_voice, eye_contact = self._factors()["lips"] == "voice", bool(self._controls.get("eye_contact"))
-        return dataclasses.replace(self._viewfinder.manner, lips_from_voice=lips_from_voice, eye_contact=eye_contact)
+        factors, eye_contact = self._factors(), bool(self._controls.get("eye_contact"))
+        lips_from_voice, encode = factors["lips"] == "voice", any(factors[factor] == "camera" for factor in PART_OF)
+        manner = self._viewfinder.manner
+        return dataclasses.replace(manner, lips_from_voice=lips_from_voice, eye_contact=eye_contact, encode=encode)
 
     def _begin(self, opened: Opened) -> None:
         self._anchor, self._lead = opened.anchor, opened.lead

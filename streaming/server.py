@@ -11,9 +11,11 @@ from typing import Final
 
 from aiohttp import web
 
+from engine.render.pdfgc.networks import check_motion_encoder, found
 from engine.runtime import placement
 from streaming.api.house import HOUSE, House
 from streaming.app import Parts, build_app, build_runner
+from streaming.camera.cameras import CameraOptions, Cameras
 from streaming.capture import microphone
 from streaming.capture.camera import CameraFeed
 from streaming.capture.file import FileVoice, SoundReader
@@ -92,7 +94,16 @@ def real_parts(config: ServerConfig) -> Parts:
 
     metrics = Metrics()
     camera = own_camera(config)
-    live = Live(library.path, workers=workers, options=options, own_camera=camera, device=device, metrics=metrics)
+    cameras = Cameras(cameras_of(config))
+    live = Live(
+        library.path,
+        workers=workers,
+        options=options,
+        cameras=cameras,
+        own_camera=camera,
+        device=device,
+        metrics=metrics,
+    )
     return Parts(live, library, add_peers, samples(), own_sources(config), metrics)
 
 
@@ -117,6 +128,18 @@ def workers_of(config: ServerConfig, warm: Path, device: Device | None = None) -
     studio, held = STUDIOS[config.renderer], config.canonical
     sizes = (config.size,)
     return workers, WorkerOptions(studio, models, threads, config.device, served, warm=str(warm), sizes=sizes, canonical=held)
+
+
+def cameras_of(config: ServerConfig) -> CameraOptions:
+    """What the camera process is started with: with the motion encoder of the renderer's networks, if they have one.
+
+    Raises:
+        ModelError: if it cannot be used.
+    """
+    if config.models is None or "motion" not in found(config.models):
+        return CameraOptions()
+    check_motion_encoder(config.models)
+    return CameraOptions(encoder=str(config.models.resolve()))
 
 
 def own_sources(config: ServerConfig) -> dict[str, Feed]:

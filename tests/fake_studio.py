@@ -42,6 +42,9 @@ class GreyRenderer:
     def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         pass
 
+    def see(self, latents: NDArray[np.float32] | None, shares: Mapping[str, float]) -> None:
+        pass
+
     def prepare(self, motion: Motion) -> GraphRequest | None:
         self._motion = motion
         return None

@@ -21,8 +21,9 @@ class Renderer(Protocol):
     everything in `finish(None)`.
 
     What is said reaches a renderer twice: as the lips' controls, and as sound by
-    `hear`, for one whose lips come from sound. One that is driven by controls
-    alone does not listen.
+    `hear`, for one whose lips come from sound. What a camera sees likewise, as
+    controls and by `see`, for one with a motion encoder. One that is driven by
+    controls alone neither listens nor looks.
 
     Laws: `prepare` begins a frame, and gives up one that is not finished;
     `reset()` equals fresh; two interleaved sessions equal two separate ones,
@@ -38,6 +39,16 @@ class Renderer(Protocol):
         """Take the sound of the session, before the frames that it belongs to; where it does not go on, it begins anew.
 
         From then on lips that follow sound open `mouth_gain` times as far, 0..2.
+        """
+        ...
+
+    def see(self, latents: NDArray[np.float32] | None, shares: Mapping[str, float]) -> None:
+        """Take what its motion encoder says of a camera's person, before the frame that is to show it; from then on it shows.
+
+        Args:
+            latents: float32[N], None if nothing is said any more.
+            shares: by factor (`engine.motion.compositor.FACTORS`), how much of the camera shows, 0..1; the rest is as
+                controls ask.
         """
         ...
 

@@ -36,6 +36,14 @@ CROPPED: Final[Floats] = (ALIGNED * SIDE - (16, 0)) / 192
 FOLLOWS: Final = 0.8
 """Share of a picture's own shift in the smoothed one; the rest is that of the picture before."""
 
+LEARNS_S: Final = 10.0
+"""A live face is averaged over all of its time up to this, and then over about this much of it."""
+ZOOM: Final = 1.25
+"""A live face may look larger or smaller than on average by this; turned or tipped as far as it can be followed, it looks
+smaller by 1.2."""
+ANEW_S: Final = 2.0
+"""After so long without a face its average begins anew."""
+
 
 def three_points(landmarks: NDArray[np.floating]) -> Floats:
     """float64[..., 3, 2]: centres of the right eye, the left eye and the lips of faces float[..., 478, 2 or 3]."""
@@ -86,6 +94,46 @@ class Aligner:
             shift = (1 - FOLLOWS) * self._shift + FOLLOWS * shift
         self._shift = shift
         return np.column_stack([self._matrix[:, :2], self._matrix[:, 2] + shift])
+
+
+class LiveAligner:
+    """Pictures of a live face, whose average is not known beforehand but learned as it goes.
+
+    Of the average only turn and size matter, as each picture is moved by itself. Whoever leans in is larger for a while,
+    as in a clip; whoever sits elsewhere is soon framed as before. Of a face that neither turns nor grows the pictures are
+    framed as by `Aligner`.
+
+    Args:
+        size: side of the result in px.
+        framing: see `similarity`.
+    """
+
+    def __init__(self, size: int = SIDE, framing: Floats = CROPPED) -> None:
+        self._size, self._framing = size, framing
+        self._time_s = -np.inf
+
+    def next(self, landmarks: NDArray[np.floating], time_s: float) -> Floats:
+        """float64[2, 3]: maps the picture of `time_s`, with these landmarks float[478, 2 or 3], to the square."""
+        points = three_points(landmarks)
+        lips, about = points[2], points - points[2]
+        passed_s, self._time_s = time_s - self._time_s, time_s
+        if passed_s > ANEW_S:
+            self._mean, self._lips, self._learned_s, passed_s = about, lips, _PICTURE_S, 0.0
+        self._learned_s = min(self._learned_s + passed_s, LEARNS_S)
+        self._mean = self._mean + passed_s / self._learned_s * (about - self._mean)
+        times = _extent(about) / _extent(self._mean)
+        self._mean = self._mean * np.clip(1, times / ZOOM, times * ZOOM)
+        self._lips = (1 - FOLLOWS) * self._lips + FOLLOWS * lips
+        turn = similarity(self._mean, self._size, self._framing)[:, :2]
+        return np.column_stack([turn, self._framing[2] * self._size - turn @ self._lips])
+
+
+_PICTURE_S: Final = 0.04  # what the first picture counts for
+
+
+def _extent(points: Floats) -> float:
+    """How far points float64[3, 2] are from their middle."""
+    return float(np.linalg.norm(points - points.mean(0)))
 
 
 def align_clip(landmarks: NDArray[np.floating], size: int = SIDE, framing: Floats = CROPPED) -> Floats:

@@ -39,6 +39,9 @@ class MeshRenderer:
     def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         """Not listened to: the controls say what the lips do."""
 
+    def see(self, latents: NDArray[np.float32] | None, shares: Mapping[str, float]) -> None:
+        """Not looked at: the controls say what the face does."""
+
     def prepare(self, motion: Motion) -> None:
         """Take the motion of the next frame."""
         self._motion = motion

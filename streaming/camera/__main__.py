@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 
@@ -16,6 +18,9 @@ from streaming.contract import now
 from streaming.enrolment_process import Limits, restrict
 from streaming.language import Wire
 
+if TYPE_CHECKING:
+    from streaming.camera.encoding import Encoding
+
 CPU_S = 10**7  # of its whole life: a camera may be on for months
 
 
@@ -25,6 +30,7 @@ def main() -> None:
     parser.add_argument("--socket", type=int, required=True, help="descriptor of the socket to the server")
     parser.add_argument("--tracker", required=True, help="module:callable that makes the tracker")
     parser.add_argument("--memory-mb", type=int, required=True, help="what it may use beyond what it has when ready")
+    parser.add_argument("--encoder", type=Path, metavar="DIR", help="folder of networks whose motion encoder sees faces, too")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("libav").setLevel(logging.CRITICAL)  # what a damaged stream is like is counted, not told
@@ -33,11 +39,12 @@ def main() -> None:
     module, _, name = arguments.tracker.partition(":")
     try:
         tracker = getattr(importlib.import_module(module), name)()
+        encoding = _encoding(arguments.encoder) if arguments.encoder else None
     except MienError as error:
         wire.send(Unusable(0, str(error)))
         return
     restrict(Limits(memory_mb=arguments.memory_mb, cpu_s=CPU_S, files=32))
-    loop = Loop(wire, tracker, now)
+    loop = Loop(wire, tracker, now, encoding)
 
     def stop(*_: object) -> None:
         loop.stopping = True
@@ -47,6 +54,12 @@ def main() -> None:
     loop.run()
     logging.shutdown()
     os._exit(0)
+
+
+def _encoding(models: Path) -> "Encoding":
+    from streaming.camera.encoding import Encoding  # only where a renderer has an encoder
+
+    return Encoding.load(models)
 
 
 if __name__ == "__main__":

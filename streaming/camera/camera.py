@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from streaming.camera.messages import Begin, Coded, Found, Lost, Manner, Message, Neutral, Outline, Read, Unusable
+from streaming.camera.messages import Begin, Coded, Encoded, Found, Lost, Manner, Message, Neutral, Outline, Read, Unusable
 from streaming.contract import CameraStatus, CodedPicture, PictureCodec, now
 
 log = logging.getLogger(__name__)
@@ -16,6 +16,9 @@ GONE_S: Final = 1.0
 AGAIN_S: Final = 1.0
 """Pictures that could not be used are tried again after this long."""
 RECENT_S: Final = 1.0
+
+Hear = Callable[[Found | Outline | Encoded], None]
+"""Told what is seen."""
 
 
 class Process(Protocol):
@@ -41,10 +44,10 @@ class Camera:
 
     Attributes:
         key: its number.
-        hear: called with every `Found` and, if `manner.outline`, with every `Outline`.
+        hear: called with every `Found`, and with every `Outline` and `Encoded` that `manner` asks for.
     """
 
-    def __init__(self, key: int, process: Process, hear: Callable[[Found | Outline], None]) -> None:
+    def __init__(self, key: int, process: Process, hear: Hear) -> None:
         self.key = key
         self.hear = hear
         self._process = process
@@ -97,7 +100,7 @@ class Camera:
         self._recent.clear()
         self._found = None
 
-    def take(self, message: Found | Outline | Lost | Unusable) -> None:
+    def take(self, message: Found | Outline | Encoded | Lost | Unusable) -> None:
         """The process has something to say about this camera."""
         if isinstance(message, Lost):
             self._needs_key = True

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from streaming.camera.camera import Camera
-from streaming.camera.messages import LANGUAGE, End, Found, Lost, Message, Outline, Ready, Stop, Unusable
+from streaming.camera.camera import Camera, Hear
+from streaming.camera.messages import LANGUAGE, Encoded, End, Found, Lost, Message, Outline, Ready, Stop, Unusable
 from streaming.child import Child
 from streaming.enrolment_process import environment
 from streaming.kept import Kept, Watch
@@ -22,10 +22,12 @@ class CameraOptions:
     Attributes:
         tracker: "module:callable" that makes the `Tracker`; tests put their own here.
         memory_mb: address space that it may use beyond what it has when it is ready.
+        encoder: folder of networks whose motion encoder sees faces, too, or "".
     """
 
     tracker: str = "streaming.camera.tracker:tracker"
     memory_mb: int = 1024
+    encoder: str = ""
 
 
 class Cameras(Kept[Message]):
@@ -49,7 +51,7 @@ class Cameras(Kept[Message]):
         """A camera will probably be switched on: have the process ready."""
         self._watch.begin()
 
-    def open(self, hear: Callable[[Found | Outline], None]) -> Camera:
+    def open(self, hear: Hear) -> Camera:
         """Switch a camera on."""
         self.prepare()
         camera = Camera(next(self._keys), self, hear)
@@ -71,6 +73,7 @@ class Cameras(Kept[Message]):
 
     async def _launch(self, child: Child[Message]) -> None:
         words = ["--tracker", self._options.tracker, "--memory-mb", str(self._options.memory_mb)]
+        words += ["--encoder", self._options.encoder] if self._options.encoder else []
         await child.launch("streaming.camera", words, alone=environment())
 
     def _hear(self, message: Message) -> None:
@@ -79,7 +82,7 @@ class Cameras(Kept[Message]):
         elif isinstance(message, Unusable) and message.key == 0:
             self.rest()
             self._refuse(message.reason)
-        elif isinstance(message, Found | Outline | Lost | Unusable) and message.key in self._cameras:
+        elif isinstance(message, Found | Outline | Encoded | Lost | Unusable) and message.key in self._cameras:
             self._cameras[message.key].take(message)
 
     def _bereave(self, *, worn_out: bool) -> None:

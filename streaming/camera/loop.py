@@ -4,7 +4,7 @@ import gc
 import logging
 import select
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from streaming.camera.messages import (
     Beat,
@@ -20,6 +20,9 @@ from streaming.camera.messages import (
 )
 from streaming.camera.watcher import Watcher
 from streaming.language import Wire
+
+if TYPE_CHECKING:
+    from streaming.camera.encoding import Encoding
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +41,16 @@ class Loop:
         wire: to the server.
         tracker: makes what one camera needs: a follower and a reader.
         clock: `streaming.contract.now`.
+        encoding: has a motion encoder see what is followed, if a renderer has one.
     """
 
-    def __init__(self, wire: Wire[Message], tracker: Tracker, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, wire: Wire[Message], tracker: Tracker, clock: Callable[[], float], encoding: "Encoding | None" = None
+    ) -> None:
         self._wire = wire
         self._tracker = tracker
         self._clock = clock
+        self._encoding = encoding
         self._watchers: dict[int, Watcher] = {}
         self._beat_at = clock()
         self.stopping = False
@@ -58,6 +65,8 @@ class Loop:
             for message in self._wire.receive():
                 self._obey(message)
             self._look()
+            for encoded in self._encoding.take() if self._encoding is not None else ():
+                self._wire.send(encoded)
             if self._clock() >= self._beat_at:
                 self._beat_at = self._clock() + BEAT_S
                 self._wire.send(Beat())
@@ -66,7 +75,8 @@ class Loop:
         waiting = any(watcher.waiting_since is not None for watcher in self._watchers.values())
         pause = 0.0 if waiting else max(0.0, self._beat_at - self._clock())
         writers = [self._wire] if self._wire.waiting else []
-        _, writable, _ = select.select([self._wire], writers, [], pause)
+        readers = [self._wire] if self._encoding is None else [self._wire, self._encoding]
+        _, writable, _ = select.select(readers, writers, [], pause)
         if writable:
             self._wire.flush()
 
@@ -86,6 +96,8 @@ class Loop:
             if len(self._watchers) >= CAMERAS_MOST:
                 return [Unusable(message.key, "too many cameras are on; switch one off")]
             watcher = self._watchers[message.key] = self._tracker(message.key)
+            if self._encoding is not None:
+                watcher.encode_by(self._encoding)
         watcher.behave(message.manner)
         return watcher.begin(message.codec)
 

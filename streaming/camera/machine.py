@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from engine.errors import MienError
 from streaming.camera.camera import Camera
 from streaming.camera.cameras import Cameras
-from streaming.camera.messages import Found, Manner, Outline
+from streaming.camera.messages import Encoded, Found, Manner, Outline
 from streaming.camera.viewfinder import Viewfinder
 from streaming.contract import CameraStatus, CodedPicture
 
@@ -67,6 +67,7 @@ class Machine:
                     lips_from_voice=any(manner.lips_from_voice for manner in wanted),
                     eye_contact=any(manner.eye_contact for manner in wanted),
                     outline=any(manner.outline for manner in wanted),
+                    encode=any(manner.encode for manner in wanted),
                 )
             )
 
@@ -90,7 +91,7 @@ class Machine:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    def _hear(self, message: Found | Outline) -> None:
+    def _hear(self, message: Found | Outline | Encoded) -> None:
         for viewfinder in list(self._viewfinders):
             viewfinder.hear(message)
 

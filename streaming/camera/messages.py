@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract import CHANNELS, GROUPS
+from engine.render.pdfgc.latent import DRIVEN
 from streaming.contract import PictureCodec
 from streaming.language import BrokenMessage, Language
 
 _CODED: Final = struct.Struct("<Id?")
 _FOUND: Final = struct.Struct("<IdddBBf")
 _OUTLINE: Final = struct.Struct("<I")
+_ENCODED: Final = struct.Struct("<Id")
 _NUMBERS: Final = len(CHANNELS) + len(GROUPS)
 
 STATES: Final = ("following", "no face", "dark", "covered", "frozen", "turned away", "too small")
@@ -35,6 +37,7 @@ class Manner:
     lips_from_voice: bool = True  # what of smile and cheeks comes with syllables is left out
     eye_contact: bool = False  # a look at the screen becomes one into the lens
     outline: bool = False  # say where the face is
+    encode: bool = True  # have the motion encoder see it, if there is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +140,31 @@ class Outline:
     points: NDArray[np.float32]
 
 
-Message = Begin | Read | Neutral | End | Stop | Coded | Ready | Beat | Lost | Unusable | Found | Outline
-_KINDS: Final = (Begin, Read, Neutral, End, Stop, Coded, Ready, Beat, Lost, Unusable, Found, Outline)  # in this order
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """What the motion encoder says of a picture that was followed: float32[42], see `engine.render.pdfgc.driver`."""
+
+    key: int
+    arrived: float  # as in `Coded`
+    latents: NDArray[np.float32]
+
+
+Message = Begin | Read | Neutral | End | Stop | Coded | Ready | Beat | Lost | Unusable | Found | Outline | Encoded
+_KINDS: Final = (
+    Begin,
+    Read,
+    Neutral,
+    End,
+    Stop,
+    Coded,
+    Ready,
+    Beat,
+    Lost,
+    Unusable,
+    Found,
+    Outline,
+    Encoded,
+)  # in this order
 
 
 def encode(message: Message) -> tuple[int, bytes]:
@@ -149,6 +175,8 @@ def encode(message: Message) -> tuple[int, bytes]:
         body = _encode_found(message)
     elif isinstance(message, Outline):
         body = _OUTLINE.pack(message.key) + message.points.astype("<f4", copy=False).tobytes()
+    elif isinstance(message, Encoded):
+        body = _ENCODED.pack(message.key, message.arrived) + message.latents.astype("<f4", copy=False).tobytes()
     else:
         body = json.dumps(dataclasses.asdict(message), default=_text).encode()
     return _KINDS.index(type(message)), body
@@ -170,6 +198,9 @@ def decode(kind: int, body: memoryview) -> Message:
         if made is Outline:
             (key,) = _OUTLINE.unpack_from(body)
             return Outline(key, np.frombuffer(body[_OUTLINE.size :], "<f4").reshape(-1, 2).astype(np.float32))
+        if made is Encoded:
+            key, arrived = _ENCODED.unpack_from(body)
+            return Encoded(key, arrived, _numbers(body[_ENCODED.size :], DRIVEN))
         return _from_json(made, json.loads(bytes(body)))
     except (IndexError, KeyError, TypeError, ValueError, struct.error) as error:
         raise BrokenMessage(f"message of kind {kind}, {len(body)} bytes: {error}") from error
@@ -188,11 +219,16 @@ def _encode_found(found: Found) -> bytes:
 def _decode_found(body: memoryview) -> Found:
     key, arrived, begun, done, seen, faces, calibrated = _FOUND.unpack_from(body)
     state = STATES[int(seen)]
-    numbers = np.frombuffer(body[_FOUND.size :], "<f4").astype(np.float32)
-    if len(numbers) != _NUMBERS:
-        raise ValueError(f"expected {_NUMBERS} numbers, got {len(numbers)}")
+    numbers = _numbers(body[_FOUND.size :], _NUMBERS)
     values, confidence = numbers[: len(CHANNELS)], numbers[len(CHANNELS) :]
     return Found(key, arrived, begun, done, state, faces, calibrated, values, confidence)
+
+
+def _numbers(body: memoryview, count: int) -> NDArray[np.float32]:
+    numbers = np.frombuffer(body, "<f4").astype(np.float32)
+    if len(numbers) != count:
+        raise ValueError(f"expected {count} numbers, got {len(numbers)}")
+    return numbers
 
 
 def _text(value: object) -> str:

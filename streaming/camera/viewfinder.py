@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from engine.contract import CHANNELS, GROUPS
 from streaming.camera.camera import Camera
 from streaming.camera.cameras import Cameras
-from streaming.camera.messages import Found, Manner, Outline
+from streaming.camera.messages import Encoded, Found, Manner, Outline
 from streaming.contract import CAMERAS, CameraStatus, CodedPicture, now
 
 Look = Callable[[float, NDArray[np.float32], NDArray[np.float32]], None]
 """Told when a picture arrived, and its values float32[58] and confidence float32[5]."""
 Draw = Callable[[NDArray[np.float32]], None]
 """Told where the face is, float32[N, 2]."""
+
+Drive = Callable[[float, NDArray[np.float32]], None]
+"""Told when a picture arrived, and what the motion encoder says of it, float32[42]."""
 
 _NO_VALUES: Final = np.zeros(len(CHANNELS), np.float32)
 _NO_CONFIDENCE: Final = np.zeros(len(GROUPS), np.float32)
@@ -52,11 +55,13 @@ class Viewfinder:
     Attributes:
         manner: how its person is read.
         draw: told where the face is, while `manner.outline`.
+        drive: told what a motion encoder says, if there is one, while `manner.encode`.
     """
 
     def __init__(self, cameras: Cameras, machine: Shared | None, look: Look) -> None:
         self.manner = Manner()
         self.draw: Draw | None = None
+        self.drive: Drive | None = None
         self._cameras = cameras
         self._machine = machine
         self._look = look
@@ -121,10 +126,13 @@ class Viewfinder:
             self._own = None
             self.unsee()
 
-    def hear(self, message: Found | Outline) -> None:
+    def hear(self, message: Found | Outline | Encoded) -> None:
         """A camera has seen something."""
         if isinstance(message, Found):
             self._look(message.arrived, message.values, message.confidence)
+        elif isinstance(message, Encoded):
+            if self.drive is not None:
+                self.drive(message.arrived, message.latents)
         elif self.draw is not None:
             self.draw(message.points)
 

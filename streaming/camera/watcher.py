@@ -1,18 +1,22 @@
 """One camera inside the camera process: coded pictures in, what the face does out, the newest picture first."""
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from engine.face.align import LiveAligner
 from engine.face.reader import Reading
 from engine.face.stream import FaceFollower, Seen
 from streaming.camera.decoder import Damaged, Decoder, TooLarge, pixels
 from streaming.camera.messages import Coded, Found, Lost, Manner, Message, Outline, Unusable
 from streaming.camera.outline import outline
 from streaming.contract import PictureCodec
+
+if TYPE_CHECKING:
+    from streaming.camera.encoding import Encoding
 
 PERIOD_LEAST_S: Final = 0.028
 """Pictures that follow one another faster (more than 30 a second, and what jitter makes of 30) are not all followed."""
@@ -55,6 +59,9 @@ class Watcher:
         self._reader = reader
         self._decoder: Decoder | None = None
         self._outlines = False
+        self._encodes = True
+        self._encoding: Encoding | None = None
+        self._aligner = LiveAligner()
         self._needs_key = True
         self._newest: tuple[VideoFrame, float] | None = None  # the picture to be followed next, and when it arrived
         self._followed_at = float("-inf")  # arrival of the last one that was
@@ -75,10 +82,14 @@ class Watcher:
             return [Unusable(self.key, str(error))]
         return []
 
+    def encode_by(self, encoding: "Encoding") -> None:
+        """Have a motion encoder see the pictures that show the face."""
+        self._encoding, self._aligner = encoding, LiveAligner(encoding.size)
+
     def behave(self, manner: Manner) -> None:
         """Read in this manner from now on."""
         self._reader.lips_from_voice, self._reader.eye_contact = manner.lips_from_voice, manner.eye_contact
-        self._outlines = manner.outline
+        self._outlines, self._encodes = manner.outline, manner.encode
 
     def take_neutral(self) -> None:
         """The face is at rest now."""
@@ -115,7 +126,13 @@ class Watcher:
         seen = self._follower.follow(rgb, max(arrived, self._followed_at + 1e-4))
         reading = self._reader.read(seen, rgb.shape[1], rgb.shape[0])
         self._followed_at = arrived
+        self._encode(seen, rgb, arrived)
         return [self._found(seen, reading, arrived, begun, clock()), *self._outline(seen, rgb)]
+
+    def _encode(self, seen: Seen, rgb: NDArray[np.uint8], arrived: float) -> None:
+        if self._encoding is not None and self._encodes and seen.face is not None:
+            matrix = self._aligner.next(seen.face.landmarks, seen.time_s)
+            self._encoding.put(self.key, arrived, rgb, matrix)
 
     def _found(self, seen: Seen, reading: Reading, arrived: float, begun: float, done: float) -> Found:
         state = "following" if seen.face is not None else seen.trouble or "no face"

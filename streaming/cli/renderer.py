@@ -89,8 +89,8 @@ def _check_pdfgc(models: Path | None, where: str, look_ahead_ms: int) -> None:
     log.info("networks run by %s", placement.chosen(where))
     if "bridge" not in found(models):
         log.warning(
-            "%s holds no pdfgc_bridge.onnx: sound moves the lips, a clip of --driving the rest, and controls nothing; "
-            "train one with python -m training pdfgc-bridge --models %s",
+            "%s holds no pdfgc_bridge.onnx: sound moves the lips, a camera or a clip of --driving the rest, and controls "
+            "nothing; train one with python -m training pdfgc-bridge --models %s",
             models,
             models,
         )

@@ -1,4 +1,4 @@
-"""What takes long in a worker, done beside its loop: loading portraits, building sessions, warming up."""
+"""What takes long in a process, done beside its loop: loading portraits, building sessions, warming up, encoding faces."""
 
 import queue
 import socket

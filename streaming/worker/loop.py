@@ -22,6 +22,7 @@ from streaming.worker.messages import (
     Close,
     Closed,
     Control,
+    Encoded,
     Frame,
     Interrupt,
     Look,
@@ -116,17 +117,19 @@ class Loop:
             self._opening.pop(message.key, None)
             self._sessions.pop(message.key, None)
             self._steps.end(message.key)
-        elif isinstance(message, Sound | Look | Control | Interrupt):
+        elif isinstance(message, Sound | Look | Encoded | Control | Interrupt):
             if message.key in self._sessions:
                 self._guard(message.key, lambda: self._change(self._sessions[message.key], message))
             elif message.key in self._opening and isinstance(message, Control):
                 self._opening[message.key][1].append(message)
 
-    def _change(self, session: WorkerSession, message: Sound | Look | Control | Interrupt) -> None:
+    def _change(self, session: WorkerSession, message: Sound | Look | Encoded | Control | Interrupt) -> None:
         if isinstance(message, Sound):
             session.push(message.samples, message.arrived)
         elif isinstance(message, Look):
             session.look(message)
+        elif isinstance(message, Encoded):
+            session.drive(message)
         elif isinstance(message, Interrupt):
             session.interrupt()
         else:

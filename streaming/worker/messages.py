@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.contract import CHANNELS, GROUPS
+from engine.render.pdfgc.latent import DRIVEN
 from streaming.contract import SessionSettings, Stamps, Step
 from streaming.language import BrokenMessage, Language
 
 _SOUND: Final = struct.Struct("<Id")
 _LOOK: Final = struct.Struct("<Id")
+_ENCODED: Final = struct.Struct("<Id")
 _SPEECH: Final = struct.Struct("<IQId")
 _FRAME: Final = struct.Struct("<IIHHHBB8d")
 
@@ -91,6 +93,15 @@ class Look:
     arrived: float
     values: NDArray[np.float32]
     confidence: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """What the motion encoder says of a picture that arrived at `arrived`: float32[42], see `engine.render.pdfgc.driver`."""
+
+    key: int
+    arrived: float
+    latents: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +201,7 @@ Message = (
     | Look
     | Stepped
     | Speech
+    | Encoded
 )  # in this order on the wire
 _KINDS: Final = (
     Open,
@@ -207,6 +219,7 @@ _KINDS: Final = (
     Look,
     Stepped,
     Speech,
+    Encoded,
 )
 
 
@@ -222,6 +235,8 @@ def encode(message: Message) -> tuple[int, bytes]:
     elif isinstance(message, Look):
         numbers = np.concatenate((message.values, message.confidence)).astype("<f4", copy=False)
         body = _LOOK.pack(message.key, message.arrived) + numbers.tobytes()
+    elif isinstance(message, Encoded):
+        body = _ENCODED.pack(message.key, message.arrived) + message.latents.astype("<f4", copy=False).tobytes()
     else:
         body = json.dumps(dataclasses.asdict(message)).encode()
     return _KINDS.index(type(message)), body
@@ -245,6 +260,9 @@ def decode(kind: int, body: memoryview) -> Message:
             return Speech(key, start, missing, due, np.frombuffer(body[_SPEECH.size :], "<i2").astype(np.int16))
         if made is Look:
             return _decode_look(body)
+        if made is Encoded:
+            key, arrived = _ENCODED.unpack_from(body)
+            return Encoded(key, arrived, _numbers(body[_ENCODED.size :], DRIVEN))
         return _from_json(made, json.loads(bytes(body)))
     except (IndexError, KeyError, TypeError, ValueError, struct.error) as error:
         raise BrokenMessage(f"message of kind {kind}, {len(body)} bytes: {error}") from error
@@ -265,10 +283,15 @@ def _decode_frame(body: memoryview) -> Frame:
 
 def _decode_look(body: memoryview) -> Look:
     key, arrived = _LOOK.unpack_from(body)
-    numbers = np.frombuffer(body[_LOOK.size :], "<f4").astype(np.float32)
-    if len(numbers) != len(CHANNELS) + len(GROUPS):
-        raise ValueError(f"expected {len(CHANNELS) + len(GROUPS)} numbers, got {len(numbers)}")
+    numbers = _numbers(body[_LOOK.size :], len(CHANNELS) + len(GROUPS))
     return Look(key, arrived, numbers[: len(CHANNELS)], numbers[len(CHANNELS) :])
+
+
+def _numbers(body: memoryview, count: int) -> NDArray[np.float32]:
+    numbers = np.frombuffer(body, "<f4").astype(np.float32)
+    if len(numbers) != count:
+        raise ValueError(f"expected {count} numbers, got {len(numbers)}")
+    return numbers
 
 
 def _from_json(made: Callable[..., Message], fields: dict[str, Any]) -> Message:

@@ -19,7 +19,7 @@ from streaming.worker.arena import SLOTS, Arena
 from streaming.worker.batching import Outputs
 from streaming.worker.inlet import Inlet
 from streaming.worker.ladder import is_drawn
-from streaming.worker.messages import Frame, Look, Open, Speech
+from streaming.worker.messages import Encoded, Frame, Look, Open, Speech
 from streaming.worker.options import BEHIND_MOST_S
 from streaming.worker.pcm import to_int16
 from streaming.worker.studio import Clock, Performance
@@ -137,9 +137,16 @@ class WorkerSession:
 
         The media clock's newest instant is that of the next tick's deadline; a picture is as much older as it arrived before.
         """
-        session = self.performance.session
-        ago = (self.due - look.arrived) / self.period * self._samples
-        self.performance.look(Reading(look.values, look.confidence), session.live - round(ago))
+        self.performance.look(Reading(look.values, look.confidence), self._depicted_at(look.arrived))
+
+    def drive(self, encoded: Encoded) -> None:
+        """Take what a motion encoder says of what a camera saw; dated as `look`."""
+        self.performance.drive(encoded.latents, self._depicted_at(encoded.arrived))
+
+    def _depicted_at(self, arrived: float) -> int:
+        """The sample of the media clock at which a picture was taken."""
+        ago = (self.due - arrived) / self.period * self._samples
+        return self.performance.session.live - round(ago)
 
     def interrupt(self) -> None:
         """Barge-in: sound, motion and renderer forget, at once."""

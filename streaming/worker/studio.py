@@ -15,11 +15,14 @@ from engine.motion.camera import CameraSource
 from engine.motion.compositor import LIVE, Compositor
 from engine.motion.idle import IdleSource
 from engine.motion.script import ScriptSource
+from engine.render.pdfgc.driver import PART_OF, LiveTrack
 from engine.session import Session
 from engine.timeline import Timeline
 from streaming.contract import SessionSettings
 
 Clock = Callable[[], float]
+Sight = Callable[[int], tuple[NDArray[np.float32] | None, Mapping[str, float]]]
+"""What a motion encoder says of what is seen at a sample, and how much of it shows; see `Renderer.see`."""
 
 
 class VoiceMotion(MotionSource, Protocol):
@@ -42,7 +45,8 @@ class Stopwatch:
     """A renderer that notes when it was asked and when it had drawn (T3, T4, T5); otherwise the one inside.
 
     `stall_s` holds every frame up by so much, for benchmarks that prove their own eyes. What is said is kept from it
-    while the lips are not to follow the voice (`listens`), or while it is to draw the portrait at rest (`still`).
+    while the lips are not to follow the voice (`listens`), or while it is to draw the portrait at rest (`still`). What is
+    seen at a sample, and how much of it shows, it is told by `sight`, if there is a camera with a motion encoder.
     """
 
     def __init__(self, renderer: Renderer, clock: Clock) -> None:
@@ -52,6 +56,7 @@ class Stopwatch:
         self.stall_s = 0.0
         self.listens = True
         self.still = False
+        self.sight: Sight | None = None
         self.mouth_gain = 1.0
 
     @property
@@ -64,9 +69,16 @@ class Stopwatch:
         if self.listens and not self.still:
             self.renderer.hear(sound, mouth_gain * self.mouth_gain)
 
+    def see(self, latents: NDArray[np.float32] | None, shares: Mapping[str, float]) -> None:
+        """See `Renderer`."""
+        self.renderer.see(latents, shares)
+
     def prepare(self, motion: Motion) -> GraphRequest | None:
         """See `Renderer`."""
         self.asked = self._clock()
+        if self.sight is not None:
+            latents, shares = self.sight(motion.sample)
+            self.see(None if self.still else latents, shares)
         return self.renderer.prepare(Motion.of(motion.sample) if self.still else motion)
 
     def finish(self, outputs: Mapping[str, NDArray[np.generic]] | None) -> VideoFrame | GraphRequest:
@@ -167,6 +179,7 @@ class Performance:
         idle = IdleSource(settings.seed)
         sources: dict[str, MotionSource] = {"voice": Overheard(self._head, idle), "script": self._script, "idle": idle}
         self._camera = CameraSource()
+        self._seen = LiveTrack()
         sources["camera"] = clip or self._camera
         self._mixer = Compositor(sources, live=frozenset() if clip else LIVE)
         self.session = Session(Timeline(fps=settings.fps), self.watch, self._mixer, voice)
@@ -174,6 +187,15 @@ class Performance:
     def look(self, reading: Reading, sample: int) -> None:
         """A camera saw this in a picture that was taken at `sample` of the media clock."""
         self._camera.push(reading, sample)
+
+    def drive(self, latents: NDArray[np.float32], sample: int) -> None:
+        """A motion encoder says this, float32[42], of a camera's picture that was taken at `sample` of the media clock."""
+        self._seen.push(latents, sample)
+        self.watch.sight = self._sight
+
+    def _sight(self, sample: int) -> tuple[NDArray[np.float32] | None, Mapping[str, float]]:
+        shares = {factor: self._mixer.share("camera", factor) for factor in PART_OF}
+        return self._seen.at(sample) if any(shares.values()) else None, shares
 
     def apply(self, changes: Mapping[str, Any]) -> None:
         """Change controls (all of `Controls` but the portrait).

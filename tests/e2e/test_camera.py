@@ -20,7 +20,7 @@ from av import VideoFrame
 from numpy.typing import NDArray
 
 from streaming.camera.cameras import CameraOptions, Cameras
-from streaming.camera.messages import Found, Outline
+from streaming.camera.messages import Encoded, Found, Outline
 from streaming.capture.camera import CameraFeed
 from streaming.contract import CodedPicture, Outgoing, PictureCodec, SessionSettings, now
 from streaming.live import Live
@@ -170,7 +170,7 @@ async def filming(push: Callable[[CodedPicture], bool], shown: Callable[[], NDAr
 
 async def test_what_one_camera_breaks_is_mended_for_all():
     async with following() as cameras:
-        good: list[Found | Outline] = []
+        good: list[Found | Outline | Encoded] = []
         one, other = cameras.open(good.append), cameras.open(lambda _: None)
         bad = [RED]
         async with filming(one.push, lambda: bar(0.75)):

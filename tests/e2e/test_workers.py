@@ -17,6 +17,8 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.errors import PortraitError
+from streaming.camera.cameras import Cameras
+from streaming.camera.machine import PictureFeed
 from streaming.contract import CapacityReached, Outgoing, OutgoingSound, SessionSettings, now
 from streaming.live import OPEN_S, Live
 from streaming.remote import Remote
@@ -32,8 +34,13 @@ def settings(portrait: str = "grey-80") -> SessionSettings:
 
 
 @asynccontextmanager
-async def running(workers: int = 1, options: WorkerOptions = STUDIO) -> AsyncIterator[Live]:
-    live = Live(Path, workers=workers, options=options)
+async def running(
+    workers: int = 1,
+    options: WorkerOptions = STUDIO,
+    cameras: Cameras | None = None,
+    own_camera: PictureFeed | None = None,
+) -> AsyncIterator[Live]:
+    live = Live(Path, workers=workers, options=options, cameras=cameras, own_camera=own_camera)
     await live.start()
     try:
         await until(lambda: all(worker.ready for worker in live.pool.workers), 2 * PATIENCE_S)

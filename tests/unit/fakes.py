@@ -65,6 +65,9 @@ class GreyRenderer:
     def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         pass
 
+    def see(self, latents: NDArray[np.float32] | None, shares: Mapping[str, float]) -> None:
+        pass
+
     def prepare(self, motion: Motion) -> GraphRequest | None:
         self._motion = motion
         jaw = np.array([motion["jawOpen"]], np.float32)

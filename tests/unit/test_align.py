@@ -6,8 +6,12 @@ from numpy.typing import NDArray
 
 from engine.face.align import (
     ALIGNED,
+    ANEW_S,
     CROPPED,
+    LEARNS_S,
+    ZOOM,
     Aligner,
+    LiveAligner,
     align_clip,
     aligned,
     as_input,
@@ -99,3 +103,50 @@ def test_networks_take_minus_one_to_one_channels_first() -> None:
     x = as_input(rgb)
     assert x.shape == (2, 3, 4, 5)
     assert x[1, :, 2, 3].tolist() == [1, -1, 1]
+
+
+def _scale(matrix: NDArray[np.float64]) -> float:
+    return float(np.hypot(matrix[0, 0], matrix[1, 0]))
+
+
+def test_a_live_face_that_only_moves_is_framed_as_in_a_clip() -> None:
+    clip = [_face(*place) for place in ((0, 0), (10, 3), (14, -2), (9, 0))]
+    live, known = LiveAligner(112), Aligner(three_points(clip[0]), 112)
+    for index, face in enumerate(clip):
+        assert live.next(face, index / 30) == pytest.approx(known.next(face), abs=1e-6)
+
+
+def test_of_a_live_face_the_average_is_learned_and_then_follows_slowly() -> None:
+    live = LiveAligner(224)
+    turns = [_scale(live.next(_face(roll=0.3 * (index % 2)), index / 30)) for index in range(60)]
+    whole = align_clip(np.stack([_face(roll=0.3 * (index % 2)) for index in range(60)]), 224)
+    assert turns[-1] == pytest.approx(_scale(whole[-1]), rel=2e-3)
+    for index in range(60, round(30 * LEARNS_S)):
+        live.next(_face(), index / 30)
+    nearer = 1.2 * 130.0
+    began = LEARNS_S
+    first = _scale(live.next(_face(scale=nearer), began))
+    soon = [_scale(live.next(_face(scale=nearer), began + index / 30)) for index in range(1, 30)][-1]
+    later = [_scale(live.next(_face(scale=nearer), began + index / 30)) for index in range(30, 900)][-1]
+    known = _scale(similarity(three_points(_face()), 224))
+    assert first == pytest.approx(known, rel=5e-3)  # nearer for now
+    assert soon == pytest.approx(known * 0.98, rel=0.01)
+    assert later == pytest.approx(known / 1.2, rel=0.01)  # framed as before
+
+
+def test_a_live_face_is_never_much_larger_or_smaller_than_its_frame() -> None:
+    for times in (0.4, 2.5):
+        live = LiveAligner()
+        live.next(_face(), 0.0)
+        matrix = live.next(_face(scale=130 * times), 1 / 30)
+        points = _mapped(matrix, three_points(_face(scale=130 * times)))
+        seen = np.linalg.norm(points - points.mean(0)) / np.linalg.norm(CROPPED * 224 - (CROPPED * 224).mean(0))
+        assert seen == pytest.approx(ZOOM if times > 1 else 1 / ZOOM, rel=0.02)
+
+
+def test_a_live_face_that_comes_back_after_a_while_begins_anew() -> None:
+    live = LiveAligner()
+    for index in range(90):
+        live.next(_face(), index / 30)
+    back, new = 3 + ANEW_S + 0.1, _face(40, 10, 150.0, 0.2)
+    assert live.next(new, back) == pytest.approx(LiveAligner().next(new, 0.0))

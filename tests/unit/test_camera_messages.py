@@ -9,6 +9,7 @@ from streaming.camera.messages import (
     Beat,
     Begin,
     Coded,
+    Encoded,
     End,
     Found,
     Lost,
@@ -27,7 +28,7 @@ from streaming.language import BrokenMessage, Framer, packed
 
 RARE: list[Message] = [
     Begin(3, PictureCodec("h264", 640, 480, "yuv420p", b"\0\1\xff"), Manner(eye_contact=True)),
-    Read(3, Manner(lips_from_voice=False, outline=True)),
+    Read(3, Manner(lips_from_voice=False, outline=True, encode=False)),
     Neutral(3),
     End(3),
     Stop(),
@@ -68,6 +69,14 @@ def test_an_outline_survives_the_socket() -> None:
     np.testing.assert_array_equal(got.points, points)
 
 
+def test_what_the_encoder_says_survives_the_socket() -> None:
+    latents = np.linspace(-3, 3, 42, dtype=np.float32)
+    (got,) = Framer(LANGUAGE).feed(packed(LANGUAGE, Encoded(3, 1.25, latents)))
+    assert isinstance(got, Encoded)
+    assert (got.key, got.arrived) == (3, 1.25)
+    np.testing.assert_array_equal(got.latents, latents)
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
@@ -78,6 +87,8 @@ def test_an_outline_survives_the_socket() -> None:
         (10, b"short"),
         (10, bytes(40)),
         (11, bytes(9)),
+        (12, bytes(12 + 4 * 41)),
+        (12, bytes(12 + 4 * 42 + 1)),
     ],
 )
 def test_what_nobody_has_sent_is_refused(kind: int, body: bytes) -> None:

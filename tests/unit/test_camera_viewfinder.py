@@ -9,7 +9,7 @@ from engine.errors import MienError
 from streaming.camera.camera import GONE_S, Camera
 from streaming.camera.cameras import Cameras
 from streaming.camera.machine import Machine
-from streaming.camera.messages import Begin, Coded, End, Found, Lost, Manner, Message, Neutral, Outline, Read, Unusable
+from streaming.camera.messages import Begin, Coded, Encoded, End, Found, Lost, Manner, Message, Neutral, Outline, Read, Unusable
 from streaming.camera.viewfinder import Viewfinder
 from streaming.contract import CodedPicture, PictureCodec
 
@@ -264,3 +264,18 @@ async def test_a_camera_of_this_machine_that_has_gone_says_so_and_is_looked_for(
     assert stand.viewfinder.status().reason == ""
     assert stand.machine is not None
     await stand.machine.close()
+
+
+@pytest.mark.parametrize("source", ["browser", "machine"])
+async def test_what_the_encoder_says_is_handed_on_with_its_instant(source: str) -> None:
+    stand, driven = Stand(machine=True), list[tuple[float, float]]()
+    stand.viewfinder.choose(source)
+    stand.viewfinder.push(picture())
+    camera = stand.cameras.only
+    camera.take(Encoded(camera.key, NOW - 0.05, np.ones(42, np.float32)))
+    stand.viewfinder.drive = lambda arrived, latents: driven.append((arrived, float(latents.sum())))
+    camera.take(Encoded(camera.key, NOW - 0.02, np.ones(42, np.float32)))
+    assert driven == [(NOW - 0.02, 42.0)]
+    stand.viewfinder.behave(Manner(encode=False))
+    assert not camera.manner.encode
+    stand.viewfinder.close()

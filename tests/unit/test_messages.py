@@ -12,6 +12,7 @@ from streaming.worker.messages import (
     Close,
     Closed,
     Control,
+    Encoded,
     Frame,
     Interrupt,
     Look,
@@ -80,6 +81,14 @@ def test_a_look_survives_the_socket() -> None:
     np.testing.assert_array_equal(got.confidence, look.confidence)
 
 
+def test_what_the_encoder_says_survives_the_socket() -> None:
+    latents = np.linspace(-3, 3, 42, dtype=np.float32)
+    (got,) = Framer(LANGUAGE).feed(packed(LANGUAGE, Encoded(7, 1.25, latents)))
+    assert isinstance(got, Encoded)
+    assert (got.key, got.arrived) == (7, 1.25)
+    np.testing.assert_array_equal(got.latents, latents)
+
+
 @pytest.mark.parametrize("cut", [1, 3, 1000])
 def test_the_cut_of_the_stream_does_not_matter(cut: int) -> None:
     stream = b"".join(packed(LANGUAGE, message) for message in RARE)
@@ -105,6 +114,7 @@ def test_no_side_can_be_made_to_hold_more_than_a_megabyte() -> None:
         (5, b"x"),
         (11, b"short"),
         (12, bytes(16)),
+        (15, bytes(12 + 4 * 43)),
     ],
 )
 def test_what_nobody_has_sent_is_refused_in_one_line(kind: int, body: bytes) -> None:

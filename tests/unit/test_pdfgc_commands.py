@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from engine.contract import Motion, Renderer
+from engine.errors import ModelError
 from engine.render.pdfgc.latent import LIPS, POSE
 from streaming.cli.main import main
 from streaming.config import ServerConfig
 from streaming.contract import SessionSettings
-from streaming.server import device_of, workers_of
+from streaming.server import cameras_of, device_of, workers_of
 from streaming.worker.options import STUDIOS, WorkerOptions
 from streaming.worker.pool import available_cores
 from tests.unit.pdfgc_files import SIZES, write
@@ -127,6 +128,16 @@ def test_one_worker_has_all_cores_for_its_networks(tmp_path: Path) -> None:
     assert workers_of(replace(config, workers=4 * available_cores()), tmp_path)[1].threads == 1
     assert workers_of(ServerConfig(), tmp_path)[0] is None
     assert workers_of(replace(config, device="cuda:1"), tmp_path)[1].device == "cuda:1"
+
+
+def test_cameras_are_encoded_where_the_renderer_has_an_encoder(tmp_path: Path) -> None:
+    whole, silent = write(tmp_path / "whole"), write(tmp_path / "silent", ("appearance", "audio", "generator"))
+    assert cameras_of(ServerConfig()).encoder == ""
+    assert cameras_of(ServerConfig(renderer="pdfgc", models=whole)).encoder == str(whole.resolve())
+    assert cameras_of(ServerConfig(renderer="pdfgc", models=silent)).encoder == ""
+    (whole / "pdfgc_motion.onnx").write_bytes(b"not a network")
+    with pytest.raises(ModelError, match=r"pdfgc_motion\.onnx is damaged"):
+        cameras_of(ServerConfig(renderer="pdfgc", models=whole))
 
 
 def test_a_worker_is_told_of_networks_and_threads() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import ModelError
 from engine.render.pdfgc.latent import Gains
-from engine.render.pdfgc.networks import Networks
+from engine.render.pdfgc.networks import Networks, motion_encoder
 from tests.unit.pdfgc_files import SIZES, write
 
 pytest.importorskip("onnx")
@@ -64,3 +64,13 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "pdfgc_generator.onnx").write_bytes((tmp_path / "pdfgc_generator.onnx").read_bytes()[:100])
     with pytest.raises(ModelError, match=r"pdfgc_generator\.onnx is damaged"):
         Networks.load(tmp_path)
+
+
+def test_the_motion_encoder_is_had_alone(tmp_path: Path) -> None:
+    assert motion_encoder(write(tmp_path, ("motion",))).spec.inputs[0].shape == (1, 3, SIZES.seen, SIZES.seen)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "pdfgc_motion.onnx").write_bytes((write(tmp_path / "whole") / "pdfgc_audio.onnx").read_bytes())
+    with pytest.raises(ModelError, match=r"pdfgc_motion\.onnx does not fit"):
+        motion_encoder(tmp_path / "other")
+    with pytest.raises(ModelError, match=r"no network can be read at .*pdfgc_motion\.onnx"):
+        motion_encoder(tmp_path / "none")

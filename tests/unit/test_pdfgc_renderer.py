@@ -8,15 +8,15 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.contract import Graph, GraphRequest, GraphSpec, Motion
-from engine.face.align import three_points
+from engine.face.align import Aligner, three_points
 from engine.face.fields import fields
 from engine.features.decimate import BLOCK, Decimator
 from engine.features.pdfgc import FIRST_PICTURE, MelStream, pictures_of, windows_of
 from engine.media import AudioChunk, VideoFrame
 from engine.render.colour import to_i420
-from engine.render.pdfgc.driver import Driver, Track
+from engine.render.pdfgc.driver import STALE, Driver, LiveTrack, Track, encode, parts_of
 from engine.render.pdfgc.face import appearance_of
-from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, POSE, to_8bit
+from engine.render.pdfgc.latent import DRIVEN, EXPRESSION, EYES, LIPS, POSE, to_8bit
 from engine.render.pdfgc.lips import NEEDS_MS, Lips
 from engine.render.pdfgc.networks import CODED, Networks, specs
 from engine.render.pdfgc.renderer import PdfgcRenderer
@@ -282,6 +282,75 @@ def test_a_driver_sees_the_framed_face(networks: Networks) -> None:
     said = [Driver(networks.motion, three_points(landmarks)).see(picture, landmarks) for picture in (outside, inside)]
     assert {part: value.shape for part, value in said[0].items()} == {"pose": (6,), "eyes": (6,), "expression": (30,)}
     assert all((said[0][part] == said[1][part]).all() for part in said[0])
+
+
+def test_what_an_encoder_says_comes_in_parts(networks: Networks) -> None:
+    assert networks.motion is not None
+    picture, landmarks = np.full((64, 64, 3), 200, np.uint8), 20 * fields().face + (32, 32, 0)
+    latents = encode(networks.motion, picture, Aligner(three_points(landmarks), SIZES.seen).next(landmarks))
+    assert latents.shape == (DRIVEN,)
+    said = Driver(networks.motion, three_points(landmarks)).see(picture, landmarks)
+    assert all((parts_of(latents)[part] == said[part]).all() for part in said)
+
+
+SEEN = np.linspace(1, 2, DRIVEN, dtype=np.float32)
+ALL = {"expression": 1.0, "gaze": 1.0, "pose": 1.0}
+
+
+def test_a_camera_moves_the_parts_of_the_factors_that_show_it(silent: Networks) -> None:
+    renderer = _renderer(silent)
+    renderer.see(SEEN, {"expression": 0.0, "gaze": 0.25, "pose": 1.0})
+    code = [_latent(renderer, _motion(picture)) for picture in range(6)][-1]
+    assert not code[: LIPS + EXPRESSION].any()
+    gains = silent.gains
+    assert code[LIPS + EXPRESSION : -POSE] == pytest.approx(0.25 * gains.eyes * SEEN[EXPRESSION:-POSE])
+    assert code[-POSE:] == pytest.approx(gains.pose * SEEN[-POSE:])
+
+
+def test_beneath_a_camera_is_what_controls_ask(networks: Networks) -> None:
+    half, plain = _renderer(networks), _renderer(networks)
+    half.see(SEEN, dict.fromkeys(ALL, 0.5))
+    motion = Motion.of(0, {"yaw": 8.0, "browInnerUp": 0.7})
+    codes = [[_latent(renderer, motion) for _ in range(6)][-1] for renderer in (half, plain)]
+    gains = np.repeat([networks.gains.expression, networks.gains.eyes, networks.gains.pose], (EXPRESSION, EYES, POSE))
+    assert codes[0][LIPS:] == pytest.approx((codes[1][LIPS:] + gains * SEEN) / 2, rel=1e-5)
+    assert (codes[0][:LIPS] == codes[1][:LIPS]).all()
+
+
+def test_a_camera_that_is_seen_no_more_is_left_by_easing(silent: Networks) -> None:
+    renderer = _renderer(silent)
+    renderer.see(SEEN, ALL)
+    for picture in range(3):
+        _latent(renderer, _motion(picture))
+    renderer.see(None, {})
+    left = [float(np.abs(_latent(renderer, _motion(picture))).max()) for picture in range(3, 9)]
+    assert left[-1] == 0
+    assert np.diff([2 * 1.2, *left]).min() > -0.6 * 2 * 1.2
+    renderer.see(SEEN, ALL)
+    renderer.reset()
+    assert not _latent(renderer, _motion(9)).any()
+
+
+def _most(track: LiveTrack, sample: int) -> float:
+    latents = track.at(sample)
+    assert latents is not None
+    return float(latents.max())
+
+
+def test_a_live_picture_is_caught_up_with_before_the_next_one() -> None:
+    track, period = LiveTrack(), 4800
+    assert track.at(0) is None
+    track.push(np.zeros(DRIVEN, np.float32), 0)
+    assert _most(track, 0) == 0
+    for index in range(1, 12):
+        track.push(np.full(DRIVEN, index % 2, np.float32), index * period)
+        shown = [_most(track, index * period + part * period // 4) for part in range(1, 5)]
+        assert abs(shown[-1] - index % 2) < 0.1
+        assert np.abs(np.diff(shown)).max() < 0.6
+    track.push(np.full(DRIVEN, 5, np.float32), 5 * period)  # older
+    track.push(np.full(DRIVEN, np.nan, np.float32), 20 * period)
+    assert _most(track, 14 * period) < 1.1
+    assert track.at(11 * period + STALE + 1) is None
 
 
 def test_a_factor_turned_off_is_canonical(networks: Networks) -> None:

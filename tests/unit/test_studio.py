@@ -1,10 +1,13 @@
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from engine.contract import Channel, Motion
 from engine.errors import ModelError
+from engine.face.reader import Reading
 from engine.media import AudioChunk, VideoFrame
 from engine.motion.head import STYLE_SHAPE, save_style
 from engine.motion.idle import IdleSource
@@ -149,3 +152,33 @@ def test_idle_life_can_be_switched_off() -> None:
     still = motions[-20:]
     assert np.ptp([motion["yaw"] for motion in still]) == 0
     assert all(motion.values[Channel["eyeBlinkLeft"]] == 0 for motion in still)
+
+
+def test_a_renderer_sees_as_much_of_the_camera_as_is_chosen_and_sure() -> None:
+    told = list[tuple[bool, Mapping[str, float]]]()
+
+    class Looking(GreyRenderer):
+        def see(self, latents: NDArray[np.float32] | None, shares: Mapping[str, float]) -> None:
+            told.append((latents is not None, dict(shares)))
+
+    played = Performance(SessionSettings("grey-0", size=256), Looking(256, Path("grey-0")), LoudVoice(), clock)
+
+    def frames(count: int, *, sure: float = 1.0, encoded: bool = True) -> tuple[bool, Mapping[str, float]]:
+        for _ in range(count):
+            live = played.session.live
+            played.look(Reading(np.zeros(58, np.float32), np.full(5, sure, np.float32)), live)
+            if encoded:
+                played.drive(np.ones(42, np.float32), live)
+            shown(played, 1)
+        return told[-1] if told else (False, {})
+
+    assert frames(3, encoded=False) == (False, {})
+    assert not told
+    assert frames(12) == (True, {"pose": 1.0, "gaze": 1.0, "expression": 1.0})
+    played.apply({"factors": {"gaze": "voice", "expression": "still"}})
+    assert frames(15) == (True, {"pose": 1.0, "gaze": 0.0, "expression": 0.0})
+    assert 0 < frames(2, sure=0.0, encoded=False)[1]["pose"] < 1
+    assert frames(15, sure=0.0, encoded=False) == (False, dict.fromkeys(("pose", "gaze", "expression"), 0.0))
+    assert frames(15)[0]
+    played.watch.still = True
+    assert not frames(1)[0]

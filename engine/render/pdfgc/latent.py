@@ -20,6 +20,8 @@ Floats = NDArray[np.float32]
 LIPS, EXPRESSION, EYES, POSE = 500, 30, 6, 6
 MOTION: Final = LIPS + EXPRESSION + EYES + POSE
 """Length of the motion code: 542."""
+DRIVEN: Final = EXPRESSION + EYES + POSE
+"""How many numbers of it a motion encoder says of a picture, the last ones: 42."""
 
 _PARTS: Final = {
     "lips": slice(0, LIPS),

@@ -24,6 +24,7 @@ from engine.features.pdfgc import BANDS, FRAMES
 from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, MOTION, POSE, Gains
 from engine.runtime import placement
 from engine.runtime.batches import Batches
+from engine.runtime.model_file import read_model
 
 CODED: Final = "generator_i420"
 OPTIONAL: Final = ("bridge", "motion", CODED)
@@ -119,6 +120,28 @@ class Networks:
         for name, graph in graphs.items():
             _compare(folder, name, graph.spec, specs(sizes)[name])
         return cls(sizes, gains_of(folder), appearance, graphs["audio"], generator, graphs.get("bridge"), graphs.get("motion"))
+
+
+def motion_encoder(folder: Path) -> Graph:
+    """The motion encoder of a folder alone, on one thread of the CPU, for a camera.
+
+    Raises:
+        ModelError: if it is missing, damaged or of another kind.
+        MissingDependency: if ONNX Runtime is not installed.
+    """
+    check_motion_encoder(folder)
+    return placement.load(folder / "pdfgc_motion.onnx", placement.CPU)
+
+
+def check_motion_encoder(folder: Path) -> None:
+    """Refuse a motion encoder before it is loaded.
+
+    Raises:
+        ModelError: if it is missing, damaged or of another kind.
+    """
+    spec = read_model(folder / "pdfgc_motion.onnx").spec
+    seen = spec.inputs[0].shape[-1] if spec.inputs else 0
+    _compare(folder, "motion", spec, specs(Sizes(seen=seen))["motion"])
 
 
 def shared_graphs(folder: Path, threads: int = 1, device: str = placement.CPU) -> dict[str, Graph]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.contract.graph import GraphRequest
 from engine.contract.motion import Motion
 from engine.media import AudioChunk, VideoFrame
-from engine.render.pdfgc.driver import Track
+from engine.render.pdfgc.driver import PART_OF, Track, parts_of
 from engine.render.pdfgc.face import Appearance
 from engine.render.pdfgc.handover import Handover
 from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, POSE, Floats, LatentStream, to_8bit
@@ -30,8 +30,9 @@ class PdfgcRenderer:
     """Draws one face for one session; see `Renderer`.
 
     What was heard moves the lips, a driving face the parts that it has a track
-    for. Everything else is as controls ask through the bridge network, or
-    canonical if there is none.
+    for, a camera's face as much of the others as is shown of it (`see`).
+    Everything else is as controls ask through the bridge network, or canonical
+    if there is none.
 
     Args:
         networks: shared by all sessions.
@@ -74,11 +75,19 @@ class PdfgcRenderer:
         self._drawing: Generator[GraphRequest, Said, VideoFrame] | None = None
         self._mouth_gain = 1.0
         self._handover = {part: Handover() for part in _LENGTHS}
+        self._seen: Mapping[str, tuple[Floats, float]] = {}  # by part: what a camera shows, and how much of it
 
     def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         """See `Renderer`."""
         self._mouth_gain = mouth_gain
         self._lips.hear(sound)
+
+    def see(self, latents: NDArray[np.float32] | None, shares: Mapping[str, float]) -> None:
+        """See `Renderer`; latents are float32[42], see `engine.render.pdfgc.driver`."""
+        self._seen = {}
+        if latents is not None:
+            said = parts_of(latents)
+            self._seen = {PART_OF[factor]: (said[PART_OF[factor]], share) for factor, share in shares.items() if share}
 
     def prepare(self, motion: Motion) -> GraphRequest:
         """See `Renderer`: the audio encoder is asked for, where there is new sound, then the generator."""
@@ -118,7 +127,14 @@ class PdfgcRenderer:
     def _moved(self, part: str, asked: Floats, sample: int) -> Floats:
         """A part as a driving face has it, or as asked for where there is none."""
         track = self._driven.get(part)
-        return self._handover[part].next(track.at(sample) if track else None, asked)
+        return self._handover[part].next(track.at(sample) if track else self._shown(part, asked), asked)
+
+    def _shown(self, part: str, asked: Floats) -> Floats | None:
+        """A part as a camera has it, as far as that is shown."""
+        if part not in self._seen:
+            return None
+        said, share = self._seen[part]
+        return (asked + np.float32(share) * (said - asked)).astype(np.float32)
 
 
 def _square(said: Said) -> NDArray[np.uint8]:
