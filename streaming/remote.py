@@ -58,7 +58,7 @@ PATIENCE_S: Final = 0.15
 """A frame this much overdue is not waited for: the understudy steps in."""
 RECENT: Final = 32
 """Packets of sound that an understudy is told when it steps in, so that it goes on where the worker was."""
-CAMERA_CONTROLS: Final = frozenset({"camera", "neutral", "eye_contact"})
+CAMERA_CONTROLS: Final = frozenset({"camera", "neutral"})
 """Controls that are no matter of the worker."""
 HEARING_S: Final = 1.0
 

@@ -47,8 +47,8 @@ class Renderer(Protocol):
 
         Args:
             latents: float32[N], None if nothing is said any more.
-            shares: by factor (`engine.motion.compositor.FACTORS`), how much of the camera shows, 0..1; the rest is as
-                controls ask.
+            shares: by channel group (`engine.contract.motion.GROUPS`, not the lips), how much of the camera shows, 0..1;
+                the rest is as controls ask.
         """
         ...
 

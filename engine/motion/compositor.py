@@ -152,14 +152,10 @@ class Compositor:
         self._chosen[factor] = source
         self._shown = _shown(self._layers, self._chosen)
 
-    def share(self, source: str, factor: str) -> float:
-        """How much of a source shows in a factor, 0..1: its confidence, eased, where it is chosen; of the group with most."""
-        shares = [self._share_of(self._row[source], GROUPS.index(group)) for group in FACTORS[factor]]
-        return max(shares)
-
-    def _share_of(self, row: int, group: int) -> float:
-        channels = group == GROUP_OF
-        mine = self._share[:, channels] * (self._rows[:, channels] == row)
+    def share(self, source: str, group: str) -> float:
+        """How much of a source shows in a channel group, 0..1: its confidence, eased, where it is chosen."""
+        channels = GROUPS.index(group) == GROUP_OF
+        mine = self._share[:, channels] * (self._rows[:, channels] == self._row[source])
         return float(mine.max(axis=0).mean())
 
     def set_weight(self, source: str, part: str, weight: float) -> None:

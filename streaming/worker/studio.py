@@ -15,7 +15,8 @@ from engine.motion.camera import CameraSource
 from engine.motion.compositor import LIVE, Compositor
 from engine.motion.idle import IdleSource
 from engine.motion.script import ScriptSource
-from engine.render.pdfgc.driver import PART_OF, LiveTrack
+from engine.render.pdfgc.driver import LiveTrack
+from engine.render.pdfgc.handover import EASE
 from engine.session import Session
 from engine.timeline import Timeline
 from streaming.contract import SessionSettings
@@ -180,6 +181,8 @@ class Performance:
         sources: dict[str, MotionSource] = {"voice": Overheard(self._head, idle), "script": self._script, "idle": idle}
         self._camera = CameraSource()
         self._seen = LiveTrack()
+        self._contact = False
+        self._gaze = 1.0  # how much of the gaze that is seen shows: none while there is eye contact
         sources["camera"] = clip or self._camera
         self._mixer = Compositor(sources, live=frozenset() if clip else LIVE)
         self.session = Session(Timeline(fps=settings.fps), self.watch, self._mixer, voice)
@@ -194,7 +197,9 @@ class Performance:
         self.watch.sight = self._sight
 
     def _sight(self, sample: int) -> tuple[NDArray[np.float32] | None, Mapping[str, float]]:
-        shares = {factor: self._mixer.share("camera", factor) for factor in PART_OF}
+        self._gaze += float(np.clip((not self._contact) - self._gaze, -EASE, EASE))
+        shares = {group: self._mixer.share("camera", group) for group in GROUPS if group != "lips"}
+        shares["gaze"] *= self._gaze
         return self._seen.at(sample) if any(shares.values()) else None, shares
 
     def apply(self, changes: Mapping[str, Any]) -> None:
@@ -214,6 +219,8 @@ class Performance:
         if (idle := changes.get("idle")) is not None:
             for group in GROUPS:
                 self._mixer.set_weight("idle", group, 1.0 if idle else 0.0)
+        if (contact := changes.get("eye_contact")) is not None:
+            self._contact = bool(contact)
         factors: Mapping[str, str] = changes.get("factors") or {}
         for factor, source in factors.items():
             self._mixer.choose(factor, source)

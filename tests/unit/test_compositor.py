@@ -300,13 +300,13 @@ def test_reset_equals_new() -> None:
 def test_a_sources_share_is_its_eased_confidence_where_it_is_chosen() -> None:
     sure = [1.0]
     compositor = Compositor({"voice": Fake(), "camera": Fake(lambda k: {"yaw": 5.0}, lambda k: sure[0])})
-    shares = {factor: [] for factor in ("pose", "gaze", "expression")}
+    shares: dict[str, list[float]] = {group: [] for group in ("pose", "gaze", "expression")}
 
     def run(first: int, count: int) -> None:
         for k in range(first, first + count):
             compositor.at(k * MOTION_STEP)
-            for factor, track in shares.items():
-                track.append(compositor.share("camera", factor))
+            for group, track in shares.items():
+                track.append(compositor.share("camera", group))
 
     run(0, 3)
     assert {track[-1] for track in shares.values()} == {1.0}
@@ -317,5 +317,5 @@ def test_a_sources_share_is_its_eased_confidence_where_it_is_chosen() -> None:
     sure[0] = 0.0
     run(33, 30)
     assert shares["pose"][-1] == 0.0
-    for factor, group in (("pose", "pose"), ("gaze", "gaze"), ("expression", "expression")):
-        assert np.abs(np.diff(shares[factor])).max() == pytest.approx(EASE_STEP[group], rel=1e-3)
+    for group, track in shares.items():
+        assert np.abs(np.diff(track)).max() == pytest.approx(EASE_STEP[group], rel=1e-3)

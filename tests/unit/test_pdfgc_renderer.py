@@ -294,16 +294,17 @@ def test_what_an_encoder_says_comes_in_parts(networks: Networks) -> None:
 
 
 SEEN = np.linspace(1, 2, DRIVEN, dtype=np.float32)
-ALL = {"expression": 1.0, "gaze": 1.0, "pose": 1.0}
+ALL = {"expression": 1.0, "gaze": 1.0, "lids": 1.0, "pose": 1.0}
 
 
-def test_a_camera_moves_the_parts_of_the_factors_that_show_it(silent: Networks) -> None:
+def test_a_camera_moves_what_shows_of_it(silent: Networks) -> None:
     renderer = _renderer(silent)
-    renderer.see(SEEN, {"expression": 0.0, "gaze": 0.25, "pose": 1.0})
+    renderer.see(SEEN, {"expression": 0.0, "gaze": 0.25, "lids": 0.5, "pose": 1.0})
     code = [_latent(renderer, _motion(picture)) for picture in range(6)][-1]
     assert not code[: LIPS + EXPRESSION].any()
     gains = silent.gains
-    assert code[LIPS + EXPRESSION : -POSE] == pytest.approx(0.25 * gains.eyes * SEEN[EXPRESSION:-POSE])
+    shares = np.array([0.5, 0.5, 0.25, 0.25, 0.5, 0.5])
+    assert code[LIPS + EXPRESSION : -POSE] == pytest.approx(shares * gains.eyes * SEEN[EXPRESSION:-POSE])
     assert code[-POSE:] == pytest.approx(gains.pose * SEEN[-POSE:])
 
 

@@ -174,11 +174,16 @@ def test_a_renderer_sees_as_much_of_the_camera_as_is_chosen_and_sure() -> None:
 
     assert frames(3, encoded=False) == (False, {})
     assert not told
-    assert frames(12) == (True, {"pose": 1.0, "gaze": 1.0, "expression": 1.0})
+    assert frames(12) == (True, dict.fromkeys(("expression", "lids", "gaze", "pose"), 1.0))
+    played.apply({"eye_contact": True})
+    assert 0 < frames(2)[1]["gaze"] < 1
+    assert frames(4) == (True, {"expression": 1.0, "lids": 1.0, "gaze": 0.0, "pose": 1.0})
+    played.apply({"eye_contact": False})
+    assert frames(5)[1]["gaze"] == 1
     played.apply({"factors": {"gaze": "voice", "expression": "still"}})
-    assert frames(15) == (True, {"pose": 1.0, "gaze": 0.0, "expression": 0.0})
+    assert frames(15) == (True, {"expression": 0.0, "lids": 0.0, "gaze": 0.0, "pose": 1.0})
     assert 0 < frames(2, sure=0.0, encoded=False)[1]["pose"] < 1
-    assert frames(15, sure=0.0, encoded=False) == (False, dict.fromkeys(("pose", "gaze", "expression"), 0.0))
+    assert frames(15, sure=0.0, encoded=False) == (False, dict.fromkeys(("expression", "lids", "gaze", "pose"), 0.0))
     assert frames(15)[0]
     played.watch.still = True
     assert not frames(1)[0]

@@ -15,11 +15,19 @@ from numpy.typing import NDArray
 from engine.contract.graph import Graph
 from engine.face.align import Aligner, aligned, as_input
 from engine.face.crop import Floats as Doubles
-from engine.render.pdfgc.latent import EXPRESSION, EYES, Floats
+from engine.render.pdfgc.latent import BLINK, DRIVEN, EXPRESSION, EYES, GAZE, Floats
 from engine.timeline import SAMPLE_RATE_HZ
 
 PART_OF: Final[Mapping[str, str]] = {"pose": "pose", "gaze": "eyes", "expression": "expression"}
 """Which part of the latent a driving face moves for each factor of `engine.motion.compositor.FACTORS`; lips have sound."""
+_PLACES: Final = {
+    "expression": list(range(EXPRESSION)),
+    "gaze": [EXPRESSION + place for place in GAZE],
+    "lids": [EXPRESSION + place for place in BLINK],
+    "pose": list(range(EXPRESSION + EYES, DRIVEN)),
+}
+"""Where each channel group lies in what a motion encoder says."""
+
 CATCHES: Final = 0.4
 """A live picture's latents are caught up with in the time from one to the next: with a time constant of this share of it."""
 STALE: Final = 2 * SAMPLE_RATE_HZ
@@ -43,6 +51,14 @@ def parts_of(latents: Floats) -> Mapping[str, Floats]:
     """By part of the latent, of float32[42]."""
     expression, eyes, pose = np.split(latents, (EXPRESSION, EXPRESSION + EYES))
     return {"expression": expression, "eyes": eyes, "pose": pose}
+
+
+def spread(shares: Mapping[str, float]) -> Floats:
+    """float32[42]: shares by channel group as the numbers of a motion encoder have them."""
+    out = np.zeros(DRIVEN, np.float32)
+    for group, share in shares.items():
+        out[_PLACES[group]] = share
+    return out
 
 
 class Driver:

@@ -29,10 +29,11 @@ _PARTS: Final = {
     "eyes": slice(LIPS + EXPRESSION, LIPS + EXPRESSION + EYES),
     "pose": slice(LIPS + EXPRESSION + EYES, MOTION),
 }
-_GAZE: Final = (2, 3)
-_BLINK: Final = (0, 1, 4, 5)
+GAZE: Final = (2, 3)
+BLINK: Final = (0, 1, 4, 5)
+"""Which of the eyes' six numbers are gaze, and which the lids."""
 FACTORS: Final = ("lips", "expression", "gaze", "blink", "pose")
-"""What can be told apart: parts of the code, the eyes' in gaze (numbers 2 and 3 of the six) and lids (the others)."""
+"""What can be told apart: parts of the code, the eyes' in gaze and lids."""
 
 TAPS: Final[Floats] = (np.exp(-0.5 * np.square([-1.0, 0, 1])) / np.exp(-0.5 * np.square([-1.0, 0, 1])).sum()).astype(np.float32)
 """Weights of the lips a picture before, now and a picture after: a Gaussian of sigma 1."""
@@ -101,7 +102,7 @@ def kept(off: Collection[str]) -> Floats:
         if factor in _PARTS:
             mask[_PARTS[factor]] = 0
         else:
-            mask[_PARTS["eyes"].start + np.array(_GAZE if factor == "gaze" else _BLINK)] = 0
+            mask[_PARTS["eyes"].start + np.array(GAZE if factor == "gaze" else BLINK)] = 0
     return mask
 
 

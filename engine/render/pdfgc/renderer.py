@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.contract.graph import GraphRequest
 from engine.contract.motion import Motion
 from engine.media import AudioChunk, VideoFrame
-from engine.render.pdfgc.driver import PART_OF, Track, parts_of
+from engine.render.pdfgc.driver import Track, parts_of, spread
 from engine.render.pdfgc.face import Appearance
 from engine.render.pdfgc.handover import Handover
 from engine.render.pdfgc.latent import EXPRESSION, EYES, LIPS, POSE, Floats, LatentStream, to_8bit
@@ -75,7 +75,7 @@ class PdfgcRenderer:
         self._drawing: Generator[GraphRequest, Said, VideoFrame] | None = None
         self._mouth_gain = 1.0
         self._handover = {part: Handover() for part in _LENGTHS}
-        self._seen: Mapping[str, tuple[Floats, float]] = {}  # by part: what a camera shows, and how much of it
+        self._seen: Mapping[str, tuple[Floats, Floats]] = {}  # by part: what a camera shows, and how much of it
 
     def hear(self, sound: AudioChunk, mouth_gain: float = 1.0) -> None:
         """See `Renderer`."""
@@ -86,8 +86,8 @@ class PdfgcRenderer:
         """See `Renderer`; latents are float32[42], see `engine.render.pdfgc.driver`."""
         self._seen = {}
         if latents is not None:
-            said = parts_of(latents)
-            self._seen = {PART_OF[factor]: (said[PART_OF[factor]], share) for factor, share in shares.items() if share}
+            said, shown = parts_of(latents), parts_of(spread(shares))
+            self._seen = {part: (said[part], shown[part]) for part in said if shown[part].any()}
 
     def prepare(self, motion: Motion) -> GraphRequest:
         """See `Renderer`: the audio encoder is asked for, where there is new sound, then the generator."""
@@ -134,7 +134,7 @@ class PdfgcRenderer:
         if part not in self._seen:
             return None
         said, share = self._seen[part]
-        return (asked + np.float32(share) * (said - asked)).astype(np.float32)
+        return (asked + share * (said - asked)).astype(np.float32)
 
 
 def _square(said: Said) -> NDArray[np.uint8]:
