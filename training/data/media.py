@@ -1,18 +1,24 @@
-"""Reading video and sound files: pictures with their instants, sound as the live path hears it."""
+"""Reading video and sound files: pictures with their instants, sound as the live path hears it.
+
+PyAV is loaded when a file is opened: training from sets that were made elsewhere needs none.
+"""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import av
-import av.error
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import MienError
 from engine.features.decimate import BLOCK, Decimator
 from engine.timeline import SAMPLE_RATE_HZ
+
+if TYPE_CHECKING:
+    from av import VideoFrame, VideoStream
+    from av.container import InputContainer
 
 LOWEST_RATE_HZ: Final = 16_000
 VIDEO_SUFFIXES: Final = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg", ".mpeg", ".m4v")
@@ -34,25 +40,40 @@ def pictures(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     Raises:
         Unusable: if the file cannot be decoded to its end, or holds no video.
     """
+    with _opened(path) as container:
+        stream = _video_of(container)
+        stream.thread_type = "NONE"
+        for count, frame in enumerate(container.decode(video=0)):
+            time = frame.time if frame.time is not None else count / rate_of(stream)
+            yield float(time), _upright(frame)
+
+
+@contextmanager
+def _opened(path: Path, what: str = "") -> "Iterator[InputContainer]":
+    """A file to be read; what cannot be opened or decoded is `Unusable`, `what` it is of the file said before why."""
+    import av
+    import av.error
+
     try:
         with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise Unusable("no video", "the file has no video stream")
-            container.streams.video[0].thread_type = "NONE"
-            for count, frame in enumerate(container.decode(video=0)):
-                time = frame.time if frame.time is not None else count / rate_of(container.streams.video[0])
-                yield float(time), _upright(frame)
+            yield container
     except (av.error.FFmpegError, OSError) as error:
-        raise Unusable("corrupt", str(error).split("; ")[0]) from error
+        raise Unusable("corrupt", what + str(error).split("; ")[0]) from error
 
 
-def _upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
+def _video_of(container: "InputContainer") -> "VideoStream":
+    if not container.streams.video:
+        raise Unusable("no video", "the file has no video stream")
+    return container.streams.video[0]
+
+
+def _upright(frame: "VideoFrame") -> NDArray[np.uint8]:
     """uint8[H, W, 3] RGB turned as a player would show it: telephones store pictures lying down."""
     rgb = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     return np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90)))
 
 
-def rate_of(stream: av.VideoStream) -> float:
+def rate_of(stream: "VideoStream") -> float:
     """Pictures per second that a stream says it has."""
     rate: Fraction | None = stream.average_rate or stream.guessed_rate or stream.base_rate
     if not rate:
@@ -66,13 +87,8 @@ def frame_rate(path: Path) -> float:
     Raises:
         Unusable: if the file cannot be opened, or holds no video.
     """
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise Unusable("no video", "the file has no video stream")
-            return rate_of(container.streams.video[0])
-    except (av.error.FFmpegError, OSError) as error:
-        raise Unusable("corrupt", str(error).split("; ")[0]) from error
+    with _opened(path) as container:
+        return rate_of(_video_of(container))
 
 
 def sound_of(path: Path, start_s: float = 0.0) -> NDArray[np.float32]:
@@ -81,25 +97,24 @@ def sound_of(path: Path, start_s: float = 0.0) -> NDArray[np.float32]:
     Raises:
         Unusable: if there is no sound, it cannot be decoded, or its rate is below `LOWEST_RATE_HZ`.
     """
+    from av import AudioResampler
+
     pieces: list[tuple[int, NDArray[np.float32]]] = []
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise Unusable("no sound", "the file has no sound")
-            rate = container.streams.audio[0].rate
-            if rate < LOWEST_RATE_HZ:
-                raise Unusable("low sample rate", f"sound at {rate} Hz, at least {LOWEST_RATE_HZ} Hz is needed")
-            resampler, place = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE_HZ), 0
-            for frame in container.decode(audio=0):
-                at = place if frame.time is None else round((frame.time - start_s) * SAMPLE_RATE_HZ)
-                if not pieces or abs(at - place) > _GAP_S * SAMPLE_RATE_HZ:
-                    place = at
-                for part in resampler.resample(frame):
-                    pieces.append((place, part.to_ndarray()[0]))
-                    place += part.samples
-            pieces += [(place, part.to_ndarray()[0]) for part in resampler.resample(None)]
-    except (av.error.FFmpegError, OSError) as error:
-        raise Unusable("corrupt", f"sound: {str(error).split('; ')[0]}") from error
+    with _opened(path, "sound: ") as container:
+        if not container.streams.audio:
+            raise Unusable("no sound", "the file has no sound")
+        rate = container.streams.audio[0].rate
+        if rate < LOWEST_RATE_HZ:
+            raise Unusable("low sample rate", f"sound at {rate} Hz, at least {LOWEST_RATE_HZ} Hz is needed")
+        resampler, place = AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE_HZ), 0
+        for frame in container.decode(audio=0):
+            at = place if frame.time is None else round((frame.time - start_s) * SAMPLE_RATE_HZ)
+            if not pieces or abs(at - place) > _GAP_S * SAMPLE_RATE_HZ:
+                place = at
+            for part in resampler.resample(frame):
+                pieces.append((place, part.to_ndarray()[0]))
+                place += part.samples
+        pieces += [(place, part.to_ndarray()[0]) for part in resampler.resample(None)]
     return _laid_out(pieces)
 
 
