@@ -24,7 +24,7 @@ from training.evaluate.likeness import Image, Landmarks  # noqa: E402
 from training.evaluate.pdfgc_films import Cast, Truth, Watcher, crossed, frozen, one_followed, self_driven  # noqa: E402
 from training.evaluate.pdfgc_given import Given, confidence, frechet, lip_sync_confidence, mfcc, onto  # noqa: E402
 from training.evaluate.pdfgc_models import AS_TRAINED, Floats, FromPictures, OnnxModel, TorchModel, only  # noqa: E402
-from training.evaluate.pdfgc_scores import Figures, Film, compared, features, figures_of, mean  # noqa: E402
+from training.evaluate.pdfgc_scores import Figures, Film, compared, features, figures_of, mean, with_lips  # noqa: E402
 from training.networks.pdfgc import bundle  # noqa: E402
 from training.pdfgc.clips import ClipError, DrawnClips, save_clip  # noqa: E402
 from training.pdfgc.networks import Networks  # noqa: E402
@@ -176,11 +176,23 @@ def test_a_film_that_is_the_clip_has_no_error_and_one_that_stands_still_has(trut
 def test_lips_read_are_0_of_the_film_itself_and_1_of_a_mouth_that_rests(truths: list[Truth], watcher: Watcher) -> None:
     truth, given = truths[0], Given(observer=Echo().lips_seen)
     same, still = Film.of(truth.pictures, watcher), Film.still(truth.still, len(truth), watcher)
-    found = figures_of(truth, same, still, None, None, given)
+    (found,) = with_lips({0: figures_of(truth, same, still, None, None, given)}).values()
     assert found.lips == 0
     assert found.frozen_lips == pytest.approx(1, abs=1e-4)
     louder = Film(np.clip(truth.pictures.astype(int) + 9, 0, 255).astype(np.uint8), same.landmarks)
-    assert figures_of(truth, louder, same, None, None, given).lips < 0.2
+    assert with_lips({0: figures_of(truth, louder, same, None, None, given)})[0].lips < 0.2
+
+
+def test_a_quiet_clip_counts_for_the_little_that_its_lips_do() -> None:
+    rows = {
+        1: Figures(9, 0, lips_error=2.0, frozen_lips_error=3.0, lips_variance=4.0),
+        2: Figures(9, 0, lips_error=0.5, frozen_lips_error=0.5, lips_variance=0.0),
+        3: Figures(9, 0),
+    }
+    lips = with_lips(rows)
+    assert (mean([*lips.values()]).lips, mean([*lips.values()]).frozen_lips) == (2.5 / 4, 3.5 / 4)
+    assert compared(lips, with_lips({1: rows[1], 2: rows[1]}))["lips"].clips == 2
+    assert np.isnan(with_lips({3: rows[3]})[3].lips)
 
 
 def test_films_without_a_face_keep_what_needs_none(truths: list[Truth]) -> None:

@@ -34,7 +34,7 @@ from training.evaluate.pdfgc_given import Floats, Given, frechet
 from training.evaluate.pdfgc_matrix import Matrix, disentanglement
 from training.evaluate.pdfgc_models import FromPictures, Model, OnnxModel, TorchModel
 from training.evaluate.pdfgc_report import Measured, figures_json, page
-from training.evaluate.pdfgc_scores import NONE, Figures, Film, compared, features, figures_of, mean
+from training.evaluate.pdfgc_scores import NONE, Figures, Film, compared, features, figures_of, mean, with_lips
 from training.evaluate.pdfgc_sheets import figure_3
 from training.pdfgc.clips import FPS, ClipError, ClipSource, clips_of
 from training.synthesis.data import FactorialSet, Stills
@@ -268,6 +268,8 @@ def played(studio: Studio, chosen: Sequence[int], candidates: Sequence[Candidate
             except ClipError as error:
                 trouble = str(error)
             progress.step(Named(Path(candidate.name), out.name, "", f"clip {index}"), trouble)
+    for tally in tallies.values():
+        tally.rows = with_lips(tally.rows)
     return {name: tally for name, tally in tallies.items() if tally.rows}
 
 

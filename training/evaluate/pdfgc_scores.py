@@ -59,10 +59,13 @@ class Figures:
         ard: mean difference of yaw, pitch and roll, degrees.
         pose: their mean squared difference, radians squared.
         expression: mean squared difference of the controls of `EXPRESSED`.
-        lips: as an observer reads them, see `lips_apart`; of blurred mouths a few pixels high it errs less than landmarks.
+        lips_error: as an observer reads them, see `lips_apart`; of blurred mouths a few pixels high it errs less than
+            landmarks. With the first frame's expression throughout: frozen_lips_error.
+        lips_variance: of what it reads in the film.
+        lips: the error in variances, set when all clips are there, see `with_lips`; so is frozen_lips.
         l1: of RGB in 0..1.
         ssim: see `likeness.ssim`.
-        frozen_lmd_m: lips when the expression is the first frame's throughout; and in px; frozen_lips likewise.
+        frozen_lmd_m: lips when the expression is the first frame's throughout; and in px.
         crossed: expression of another clip, shown by this person, against that clip's.
         csim: likeness to the real person in their first frame that drives.
         lse_c: lip sync of what was drawn; of the real clip; with the frozen expression.
@@ -78,11 +81,14 @@ class Figures:
     ard: float = NONE
     pose: float = NONE
     expression: float = NONE
+    lips_error: float = NONE
+    lips_variance: float = NONE
     lips: float = NONE
     l1: float = NONE
     ssim: float = NONE
     frozen_lmd_m: float = NONE
     frozen_lmd_m_px: float = NONE
+    frozen_lips_error: float = NONE
     frozen_lips: float = NONE
     crossed: float = NONE
     csim: float = NONE
@@ -154,8 +160,9 @@ def _by_given(truth: Truth, driven: Film, frozen: Film, given: Given) -> dict[st
         (real,) = identity(given.arcface, truth.pictures[earliest], truth.landmarks[earliest])
         out["csim"] = similarity_to(real, identity(given.arcface, driven.pictures[seen], driven.landmarks[seen]))
     if given.observer:
-        real, *made = (given.observer(film) for film in (truth.pictures, driven.pictures, frozen.pictures))
-        out |= {name: lips_apart(shown, real) for name, shown in zip(("lips", "frozen_lips"), made, strict=True)}
+        real, moved, held = (given.observer(film) for film in (truth.pictures, driven.pictures, frozen.pictures))
+        out |= {"lips_error": lips_apart(moved, real), "frozen_lips_error": lips_apart(held, real)}
+        out["lips_variance"] = float(real.var(0).mean())
     if given.syncnet:
         films = {"lse_c": driven.pictures, "real_lse_c": truth.pictures, "frozen_lse_c": frozen.pictures}
         out |= {name: lip_sync_confidence(given.syncnet, film, truth.sound) for name, film in films.items()}
@@ -165,6 +172,19 @@ def _by_given(truth: Truth, driven: Film, frozen: Film, given: Given) -> dict[st
 def features(given: Given, film: Image) -> list[Floats]:
     """For FID: the film's `inception_features`; none without the network."""
     return [inception_features(given.inception, film)] if given.inception else []
+
+
+def with_lips(rows: Mapping[int, Figures]) -> dict[int, Figures]:
+    """Clips with `lips` and `frozen_lips`: errors over the mean variance of all clips, 0 is the film, 1 a mouth that rests.
+
+    Over its own variance each clip's error would count the more the quieter it is, and a silent one's hundreds. So the mean
+    over clips is the sum of all errors over the sum of all variances.
+    """
+    variance = max(mean([*rows.values()]).lips_variance, 1e-12)
+    return {
+        clip: replace(row, lips=row.lips_error / variance, frozen_lips=row.frozen_lips_error / variance)
+        for clip, row in rows.items()
+    }
 
 
 def mean(rows: Sequence[Figures]) -> Figures:
