@@ -14,7 +14,7 @@ from training.synthesis.factors import FACTORS  # noqa: E402
 from training.synthesis.judge import Judge, network_of, said_of  # noqa: E402
 from training.synthesis.lesson import Lesson, mirrored  # noqa: E402
 from training.synthesis.looks import MOUTH, UPPER, Looks, Marks, look  # noqa: E402
-from training.synthesis.measures import BLINKS, EXPRESSED, Tracked, of_motion  # noqa: E402
+from training.synthesis.measures import ABOVE_MOUTH, BLINKS, EXPRESSED, Tracked, natural_range, of_motion  # noqa: E402
 from training.synthesis.sitters import Sitter, Stage  # noqa: E402
 
 PORTRAIT = Path(__file__).parents[2] / "engine" / "models" / "portraits" / "mei.mien"
@@ -53,6 +53,19 @@ def test_the_reader_measures_what_was_drawn(pictures: np.ndarray, marks: Marks) 
     assert np.abs(said[FACTORS.index("pose")][2, 0]) == pytest.approx(15, abs=4)
     lips = np.linalg.norm(said[FACTORS.index("lip")], axis=1)
     assert lips[1] > 2 * lips[2]
+
+
+def test_the_reader_leaves_the_mouth_out_of_expression(
+    pictures: np.ndarray, marks: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = np.random.default_rng(0).random((8, len(CHANNELS))).astype(np.float32)
+    monkeypatch.setattr(Tracked, "motion", lambda self, pictures, rest: read)
+    said = Tracked(marks)(pictures, pictures[0])
+    calm = read.copy()
+    calm[:, [i for i, name in enumerate(CHANNELS) if name.startswith(("mouth", "jaw"))]] = 0
+    np.testing.assert_array_equal(said[-1], calm[:, ABOVE_MOUTH])
+    assert not np.array_equal(of_motion(read)[-1], of_motion(calm)[-1])
+    assert (natural_range(said, np.array(["a", "b"] * 4)) > 0).all()
 
 
 def lesson() -> Lesson:

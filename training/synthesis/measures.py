@@ -10,8 +10,9 @@ A measure says of pictures what each factor does, as a vector for each of
     expression  brows, cheeks, nose and smile: nothing that has to be seen at the mouth
 
 Exact motion has them by definition; `Tracked` reads them off pictures as the
-live camera is read; `training.synthesis.judge` has networks that were taught
-nothing else.
+live camera is read, but for the smile, which it would read off the mouth;
+`training.synthesis.judge` has networks that were taught nothing else, and
+looks for expression, the smile too, above the mouth.
 """
 
 from typing import Final, Protocol
@@ -36,6 +37,8 @@ EXPRESSED: Final = np.array(
     [Channel[name] for name in CHANNELS if name.startswith(("brow", "cheekSquint", "noseSneer", "mouthSmile"))]
 )
 """The channels of expression that show above the mouth."""
+ABOVE_MOUTH: Final = np.array([channel for channel in EXPRESSED if not CHANNELS[channel].startswith("mouth")])
+"""Those that are read there as well: a smile shows in cheeks and eyes, but is read off the corners of the mouth."""
 BLINKS: Final = np.array([Channel["eyeBlinkLeft"], Channel["eyeBlinkRight"]])
 SHUT: Final = 0.5
 """Mean blink of both eyes from which on nobody sees where they look."""
@@ -65,8 +68,10 @@ class Tracked:
         self._marks = marks
 
     def __call__(self, pictures: NDArray[np.uint8], rest: NDArray[np.uint8]) -> Measured:
-        """See `Measure`."""
-        return of_motion(self.motion(pictures, rest))
+        """See `Measure`; expression is brows, cheeks and nose alone: what the mouth does is lip."""
+        motion = self.motion(pictures, rest)
+        *others, _ = of_motion(motion)
+        return *others, motion[:, ABOVE_MOUTH]
 
     def motion(self, pictures: NDArray[np.uint8], rest: NDArray[np.uint8]) -> Floats:
         """float32[N, 58]: the controls read, relative to the face at rest."""
