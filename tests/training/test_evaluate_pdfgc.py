@@ -21,6 +21,7 @@ from tests.training.pdfgc_fakes import SIZE, TINY, clips  # noqa: E402
 from tests.training.test_pdfgc_matrix import VALUES, write  # noqa: E402
 from training.__main__ import main  # noqa: E402
 from training.evaluate.likeness import Image, Landmarks  # noqa: E402
+from training.evaluate.pdfgc import trained_how  # noqa: E402
 from training.evaluate.pdfgc_films import Cast, Truth, Watcher, crossed, frozen, one_followed, self_driven  # noqa: E402
 from training.evaluate.pdfgc_given import Given, confidence, frechet, lip_sync_confidence, mfcc, onto  # noqa: E402
 from training.evaluate.pdfgc_models import AS_TRAINED, Floats, FromPictures, OnnxModel, TorchModel, only  # noqa: E402
@@ -375,6 +376,22 @@ def test_the_command_judges_several_runs(
     assert found["differences"]["run1"]["l1"]["mean"] == pytest.approx(away, abs=1e-9)
     names = {path.name for path in (tmp_path / "out/films/run1").iterdir()}
     assert names == {f"{what}-{index}.png" for what in ("self-driving", "figure-3") for index in (0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"stage": "pretrain", "ablation": "all", "window": 13}, " (stage pretrain)"),
+        ({"stage": "3", "ablation": "none", "window": 13}, " (No dis, window 1)"),
+        ({"stage": "3", "ablation": "decorrelation", "window": 13}, " (+ Decorr, window 1)"),
+        ({"stage": "3", "ablation": "all", "window": 25}, " (All, window 25)"),
+        ({"stage": "3"}, ""),
+    ],
+)
+def test_a_run_is_told_by_what_it_was_taught_with(tmp_path: Path, options: dict[str, object], told: str) -> None:
+    (tmp_path / "options.json").write_text(json.dumps({"options": options}))
+    assert trained_how(tmp_path) == told
+    assert trained_how(tmp_path / "none") == ""
 
 
 def test_a_set_with_groups_has_a_matrix(

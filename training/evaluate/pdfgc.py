@@ -37,6 +37,7 @@ from training.evaluate.pdfgc_report import Measured, figures_json, page
 from training.evaluate.pdfgc_scores import NONE, Figures, Film, compared, features, figures_of, mean, with_lips
 from training.evaluate.pdfgc_sheets import figure_3
 from training.pdfgc.clips import FPS, ClipError, ClipSource, clips_of
+from training.pdfgc.expression import ABLATIONS
 from training.synthesis.data import FactorialSet, Stills
 from training.synthesis.judge import Judge
 from training.synthesis.looks import Marks
@@ -131,7 +132,8 @@ def trained_how(run: Path) -> str:
         options: dict[str, Any] = json.loads((run / "options.json").read_text())["options"]
         if options["stage"] != "3":
             return f" (stage {options['stage']})"
-        return f" ({IN_TABLE_4[options['ablation']]}, window {options['window']})"
+        averaged = ABLATIONS[options["ablation"]].window > 1  # else over one frame, whatever --window says
+        return f" ({IN_TABLE_4[options['ablation']]}, window {options['window'] if averaged else 1})"
     except (OSError, ValueError, KeyError):
         return ""
 
