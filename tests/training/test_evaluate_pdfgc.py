@@ -362,6 +362,7 @@ def test_the_command_judges_several_runs(
     said = capsys.readouterr()
     assert "FID: not measured: give --fid-network" in said.out
     assert "| PD-FGC | 12.99 | 7.26 |" in said.out
+    assert "| Ground truth (MEAD) | - | 1.76 | 0 | 0 | 0 |" in said.out
     assert "ours: run1, on films" in said.out
     assert "driving [##########] 6/6" in said.err
     assert said.err.count("dropped films/run0: a clip of 2 has") == 1
