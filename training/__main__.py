@@ -36,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MienError as error:
         sys.stderr.write(f"training: {error}\n")
         return 1
+    except OSError as error:  # a full disk, a folder of somebody else's: whatever it is that was read or written
+        sys.stderr.write(f"training: {error.filename or 'a file'}: {error.strerror or error}\n")
+        return 1
     except KeyboardInterrupt:
         return 130
 

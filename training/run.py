@@ -1,6 +1,7 @@
 """A training run's folder: what was asked, how it went, and where to go on.
 
 options.json     everything that was asked, and the versions it ran with
+log.txt          what it said when it began: what it starts from, who judges
 stats.jsonl      one line of figures every so often
 checkpoint.pt    weights, optimisers, random states: a run that was stopped goes on exactly where it was
 events.*         the same figures for TensorBoard
@@ -12,7 +13,8 @@ import platform
 import random
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,18 +47,20 @@ class Run:
         folder: made if it is not there.
         options: what was asked; must be JSON.
         resume: go on with the checkpoint that is there, if there is one; otherwise a folder with a checkpoint is refused.
+        first: this process keeps the run; of several that share it, one does.
 
     Raises:
-        RunError: if the folder holds another run and `resume` is not set, or holds one with other options.
+        RunError: if the folder holds another run and `resume` is not set, holds one with other options, or cannot be written.
     """
 
-    def __init__(self, folder: Path, options: Mapping[str, Any], *, resume: bool = False) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, options: Mapping[str, Any], *, resume: bool = False, first: bool = True) -> None:
+        self.folder, self._first = folder, first
         self.checkpoint = folder / "checkpoint.pt"
         if self.checkpoint.exists() and not resume:
             raise RunError(f"{folder} holds a run already: give --resume to go on with it, or another --out")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._keep_options(dict(options))
+        with self._writing():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._keep_options(dict(options))
         self._began = time.monotonic()
         self._writer: Any = None
 
@@ -64,24 +68,53 @@ class Run:
         path = self.folder / "options.json"
         versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
         if self.checkpoint.exists() and path.exists():
-            asked = json.loads(path.read_text())["options"]
-            other = sorted(key for key in {*asked, *options} - {"steps", "minutes"} if asked.get(key) != options.get(key))
+            other = sorted(others(json.loads(path.read_text())["options"], options) - {"steps", "minutes"})
             if other:
                 raise RunError(f"{self.folder} was begun with other {', '.join(other)}; use the same, or another --out")
-        path.write_text(json.dumps({"options": options, "versions": versions}, indent=1) + "\n")
+        if self._first:
+            part = path.with_suffix(".part")
+            part.write_text(json.dumps({"options": options, "versions": versions}, indent=1) + "\n")
+            os.replace(part, path)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One line for all that can be wrong with the disk."""
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"cannot write to {self.folder} ({error.strerror or error}): is the disk full, is it yours?"
+            ) from error
+
+    def say(self, line: str) -> None:
+        """Print a line, and keep it in log.txt.
+
+        Raises:
+            RunError: if it cannot be written.
+        """
+        if not self._first:
+            return
+        with self._writing(), (self.folder / "log.txt").open("a") as file:
+            file.write(line + "\n")
+        print(line, flush=True)
 
     def log(self, step: int, **figures: float) -> None:
-        """Write figures to stats.jsonl, TensorBoard and the terminal."""
+        """Write figures to stats.jsonl, TensorBoard and the terminal.
+
+        Raises:
+            RunError: if they cannot be written.
+        """
         seconds = round(time.monotonic() - self._began, 1)
         row = {"step": step, "seconds": seconds, **{name: round(float(value), 6) for name, value in figures.items()}}
-        with (self.folder / "stats.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter
+        with self._writing():
+            with (self.folder / "stats.jsonl").open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            if self._writer is None:
+                from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(self.folder))
-        for name, value in figures.items():
-            self._writer.add_scalar(name, value, step)
+                self._writer = SummaryWriter(str(self.folder))
+            for name, value in figures.items():
+                self._writer.add_scalar(name, value, step)
         words = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
         sys.stdout.write(f"step {step:6d}  {seconds:7.1f} s  {words}\n")
         sys.stdout.flush()
@@ -107,12 +140,20 @@ class Run:
             raise RunError(f"cannot write {self.checkpoint}: {error}; is the disk full?") from error
 
     def restore(self, parts: Mapping[str, Stateful], rng: np.random.Generator | None = None) -> int:
-        """Load the checkpoint into `parts` and the random states; return the step to go on with, 0 without a checkpoint."""
+        """Load the checkpoint into `parts` and the random states; return the step to go on with, 0 without a checkpoint.
+
+        Raises:
+            RunError: if it cannot be read, or holds other parts.
+        """
         if not self.checkpoint.exists():
             return 0
-        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(state["parts"][name])
+        state = checkpoint_of(self.checkpoint)
+        try:
+            for name, part in parts.items():
+                part.load_state_dict(state["parts"][name])
+        except (KeyError, ValueError, RuntimeError) as error:
+            why = str(error).splitlines()[0]
+            raise RunError(f"{self.checkpoint} holds another kind of run ({why}): use another --out") from error
         torch.set_rng_state(state["torch_rng"])
         if rng is not None and state["rng"] is not None:
             rng.bit_generator.state = state["rng"]
@@ -122,6 +163,27 @@ class Run:
         """Flush what TensorBoard holds."""
         if self._writer is not None:
             self._writer.close()
+
+
+def others(asked: Mapping[str, Any], options: Mapping[str, Any]) -> set[str]:
+    """Names of options that differ; one that is new since has not been given: it was None, False or 0."""
+    return {name for name in {*asked, *options} if (asked.get(name) or None) != (options.get(name) or None)}
+
+
+def checkpoint_of(path: Path) -> dict[str, Any]:
+    """What `Run.save` wrote: `step`, `parts` by name, random states.
+
+    Raises:
+        RunError: if the file cannot be read, or is something else.
+    """
+    try:
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a zip that was cut short, a pickle, a web page, an empty file: each fails in its own way
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        raise RunError(f"{path} cannot be read ({why}): it was cut short, or is no checkpoint") from error
+    if not isinstance(state, dict) or not {"step", "parts"} <= state.keys():
+        raise RunError(f"{path} is no checkpoint: it was not written by a training run")
+    return state
 
 
 def seed_all(seed: int) -> np.random.Generator:

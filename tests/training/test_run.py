@@ -66,6 +66,62 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pyte
     assert run.checkpoint.read_bytes() == before
 
 
+def test_a_full_disk_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = Run(tmp_path / "run", {})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    for write in (lambda: run.log(1, loss=1.0), lambda: run.say("teachers: none")):
+        with pytest.raises(RunError, match=r"cannot write to .*No space left on device.*is the disk full"):
+            write()
+    with pytest.raises(RunError, match="cannot write to"):
+        Run(Path("/dev/null/run"), {})
+
+
+@pytest.mark.parametrize("what", ["empty", "cut", "page", "list"])
+def test_a_checkpoint_that_cannot_be_read_is_said_in_a_line(tmp_path: Path, what: str):
+    steps(Run(tmp_path, {}), 1)
+    path = tmp_path / "checkpoint.pt"
+    whole = path.read_bytes()
+    torch.save([1, 2], tmp_path / "list.pt")
+    path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "page": b"<html>\n", "list": whole}[what])
+    if what == "list":
+        path.write_bytes((tmp_path / "list.pt").read_bytes())
+    with pytest.raises(RunError, match=r"checkpoint.pt (cannot be read \(.+\): it was cut short|is no checkpoint)") as said:
+        steps(Run(tmp_path, {}, resume=True), 2)
+    assert "\n" not in str(said.value)
+
+
+def test_a_checkpoint_of_another_kind_of_run_is_refused(tmp_path: Path):
+    run = Run(tmp_path, {})
+    steps(run, 1)
+    with pytest.raises(RunError, match="another kind of run"):
+        run.restore({"model": torch.nn.Linear(5, 1)})
+    with pytest.raises(RunError, match="another kind of run"):
+        run.restore({"bank": torch.nn.Linear(4, 1)})
+
+
+def test_an_option_that_is_new_since_a_run_began_was_not_given(tmp_path: Path):
+    steps(Run(tmp_path, {"lr": 1}), 1)
+    Run(tmp_path, {"lr": 1, "anew": False, "file": None}, resume=True)
+    with pytest.raises(RunError, match="begun with other anew"):
+        Run(tmp_path, {"lr": 1, "anew": True}, resume=True)
+
+
+def test_of_several_processes_one_keeps_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    Run(tmp_path, {"lr": 1}, first=False).say("teachers: none")
+    assert not list(tmp_path.iterdir())
+    Run(tmp_path, {"lr": 1}).say("teachers: none")
+    assert (tmp_path / "log.txt").read_text() == capsys.readouterr().out == "teachers: none\n"
+
+
+def test_what_cannot_be_written_is_a_line_whichever_command_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["speech", "--out", "/dev/null/speech", "--minutes", "1"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_an_average_follows_fast_at_first():
     module, ema = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
     average = Average(module, ema, 0.999)

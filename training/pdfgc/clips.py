@@ -4,10 +4,12 @@
 # cv2 types its images as unions
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -114,18 +116,27 @@ class DrawnClips:
 class FilmedClips:
     """A folder that `prepare-pdfgc` made.
 
+    Args:
+        folder: of the clips.
+        heard: only those with sound; how many are left out is said.
+
     Raises:
-        ClipError: if it is none.
+        ClipError: if it is none, or none of its clips has sound.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, heard: bool = False) -> None:
         self._folder = folder
         try:
-            rows: list[dict[str, Any]] = json.loads((folder / INDEX).read_text())
+            every: list[dict[str, Any]] = json.loads((folder / INDEX).read_text())
+            rows = [row for row in every if row.get("sound", True) or not heard]
             self._paths = [row["path"] for row in rows]
             self._people, self._split = (np.array([row[key] for row in rows], str) for key in ("person", "split"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ClipError(f"{folder} holds no clips ({error}); make them with: python -m training prepare-pdfgc") from error
+        if every and not rows:
+            raise ClipError(f"none of the {len(every)} clips in {folder} has sound: prepare some without --silent")
+        if len(rows) < len(every):
+            sys.stderr.write(f"{folder}: {len(every) - len(rows)} of {len(every)} clips have no sound and are left out\n")
 
     def people(self, split: Split) -> list[NDArray[np.intp]]:
         """See `ClipSource`."""
@@ -141,7 +152,7 @@ class FilmedClips:
         try:
             with np.load(path, allow_pickle=False) as file:
                 part: dict[str, Any] = {name: file[name] for name in ("jpeg", "ends", "motion", "eyes", "sound")}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise ClipError(f"{path} is no clip ({error}): delete it and prepare again") from error
         motion, eyes = part["motion"].astype(np.float32), part["eyes"].astype(np.float32)
         return Clip(str(self._people[index]), _Jpegs(part["jpeg"], part["ends"]).read, motion, eyes, part["sound"])
@@ -195,14 +206,14 @@ def eyes_of(marks: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.stack([marks[:, list(eye)] for eye in EYES], 1).astype(np.float32)
 
 
-def clips_of(folder: Path) -> ClipSource:
-    """The clips in a folder, drawn or filmed.
+def clips_of(folder: Path, *, heard: bool = False) -> ClipSource:
+    """The clips in a folder, drawn (with sound) or filmed; `heard` leaves out those without sound.
 
     Raises:
         ClipError: if there are none.
     """
     if (folder / INDEX).is_file():
-        return FilmedClips(folder)
+        return FilmedClips(folder, heard=heard)
     if (folder / "clips").is_dir():
         return DrawnClips(Clips.load(folder / "clips"))
     raise ClipError(f"{folder} holds no clips; make them with: python -m training prepare-pdfgc (or prepare-factorial)")

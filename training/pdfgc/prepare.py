@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -60,6 +60,20 @@ class Job:
         clip, how = self.take.clip, f"{self.size}:{self.longest_s}:{self.silent}:{VERSION}"
         key = hashlib.sha1(f"{clip.key()}:{how}".encode(), usedforsecurity=False).hexdigest()[:10]
         return self.out / ".seen" / clip.source / f"{clip.name}.{key}.json"
+
+
+class Made(NamedTuple):
+    """A clip that was made.
+
+    Attributes:
+        path: below the output folder.
+        length: pictures.
+        sound: it has some.
+    """
+
+    path: str
+    length: int
+    sound: bool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,7 +131,12 @@ def _collect(jobs: Sequence[Job], out: Path) -> dict[str, dict[str, int]]:
         if said["why"]:
             counts[said["why"]] += 1
         report[job.take.clip.source] = counts
-        rows += [{"path": path, "person": job.take.clip.speaker, "split": job.take.split} for path in said["clips"]]
+        person, split = job.take.clip.speaker, job.take.split
+        sounds = said.get("sound", [True] * len(said["clips"]))
+        rows += [
+            {"path": path, "person": person, "split": split, "sound": sound}
+            for path, sound in zip(said["clips"], sounds, strict=True)
+        ]
     _write(out / INDEX, rows)
     table = {source: dict(counts) for source, counts in report.items()}
     _write(out / "report.json", table)
@@ -134,7 +153,7 @@ def _write(path: Path, content: object) -> None:
 def _prepare(job: Job) -> tuple[Job, str]:
     """One file: the job, and a line of what went wrong."""
     cv2.setNumThreads(1)
-    clips: list[tuple[str, int]] = []
+    clips: list[Made] = []
     why = line = ""
     try:
         clips = clips_of_take(job)
@@ -142,12 +161,13 @@ def _prepare(job: Job) -> tuple[Job, str]:
         why, line = error.kind, str(error)
     except Exception as error:  # decoders and trackers fail in ways of their own; one file must not end the rest
         return job, f"{FAILED}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    _write(job.seen, {"clips": [path for path, _ in clips], "lengths": [length for _, length in clips], "why": why})
+    paths, lengths = [clip.path for clip in clips], [clip.length for clip in clips]
+    _write(job.seen, {"clips": paths, "lengths": lengths, "sound": [clip.sound for clip in clips], "why": why})
     return job, line
 
 
-def clips_of_take(job: Job) -> list[tuple[str, int]]:
-    """Make the clips of a file: where they are below the output folder, and how many pictures they have.
+def clips_of_take(job: Job) -> list[Made]:
+    """Make the clips of a file.
 
     Raises:
         Unusable: if nothing can be made of it.
@@ -157,7 +177,7 @@ def clips_of_take(job: Job) -> list[tuple[str, int]]:
     stretches = _stretches(seen)
     sound = _sound(job, begin, len(seen))
     readings = readings_of(seen, width, height, speaks=True)
-    made: list[tuple[str, int]] = []
+    made: list[Made] = []
     for number, rows in enumerate(stretches):
         marks = np.stack([_landmarks(seen[row]) for row in rows])
         matrices = align_clip(marks, job.size)
@@ -168,7 +188,7 @@ def clips_of_take(job: Job) -> list[tuple[str, int]]:
         first, last = rows[0], rows[-1] + 1
         crops = [aligned(rgb, matrix, job.size) for rgb, matrix in zip(_frames(path, first, last), matrices, strict=True)]
         save_clip(job.out / name, crops, motion, eyes_of(flat / job.size), sound[first * SAMPLES : last * SAMPLES])
-        made.append((name, len(rows)))
+        made.append(Made(name, len(rows), bool(len(sound))))
     return made
 
 

@@ -3,7 +3,7 @@
 import argparse
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from engine.errors import ModelError
-from training.run import Average, Run
+from engine.errors import MienError, ModelError
+from training.run import Average, Run, RunError, checkpoint_of
 
 Batch = dict[str, Tensor]
 KINDS: Final = ("stills", "frames", "renders")
@@ -54,8 +54,11 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in kept.items() if key not in ("resume", "workers", "threads", "device")}
 
 
-class Batches(Dataset[Batch]):
-    """Batch number i, a function of the seed and i alone: a run that is stopped goes on with the batches it would have seen."""
+class Batches(Dataset[Batch | MienError]):
+    """Batch number i, a function of the seed and i alone: a run that is stopped goes on with the batches it would have seen.
+
+    Or why it cannot be made: what is raised in a worker process comes out of torch with its traceback for a message.
+    """
 
     def __init__(self, make: Callable[[int], Mapping[str, Any]], steps: int) -> None:
         self._make, self._steps = make, steps
@@ -63,21 +66,37 @@ class Batches(Dataset[Batch]):
     def __len__(self) -> int:
         return self._steps
 
-    def __getitem__(self, index: int) -> Batch:
-        return {name: torch.from_numpy(value) for name, value in self._make(index).items()}
+    def __getitem__(self, index: int) -> Batch | MienError:
+        try:
+            return {name: torch.from_numpy(value) for name, value in self._make(index).items()}
+        except MienError as error:
+            return error
 
 
-def loader(make: Callable[[int], Mapping[str, Any]], first: int, steps: int, workers: int) -> DataLoader[Batch]:
-    """Batches `first` to `steps`, made ahead by worker processes."""
+def loader(make: Callable[[int], Mapping[str, Any]], first: int, steps: int, workers: int) -> Iterator[Batch]:
+    """Batches `first` to `steps`, made ahead by worker processes.
+
+    Raises:
+        MienError: if one cannot be made, when its turn has come.
+    """
     ahead: dict[str, Any] = {"prefetch_factor": 6} if workers else {}
-    return DataLoader(
+    batches: DataLoader[Batch | MienError] = DataLoader(
         Batches(make, steps),
         batch_size=None,
         sampler=range(first, steps),
         num_workers=workers,
-        worker_init_fn=lambda _: cv2.setNumThreads(0),
+        worker_init_fn=_alone,
         **ahead,
     )
+    for batch in batches:
+        if isinstance(batch, MienError):
+            raise batch
+        yield batch
+
+
+def _alone(worker: int) -> None:
+    """Worker processes run side by side: none takes more than its thread."""
+    cv2.setNumThreads(0)
 
 
 def fit(
@@ -140,9 +159,13 @@ def averaged(run: Path, network: nn.Module, name: str, part: str = "ema") -> nn.
 
     Raises:
         ModelError: if there is no checkpoint.
+        RunError: if it cannot be read, or is of other networks.
     """
     checkpoint = run / "checkpoint.pt"
     if not checkpoint.exists():
         raise ModelError(f"no checkpoint in {run}: train one with python -m training {name} --out {run}")
-    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["parts"][part])
+    try:
+        network.load_state_dict(checkpoint_of(checkpoint)["parts"][part])
+    except (KeyError, RuntimeError) as error:
+        raise RunError(f"{checkpoint} holds other networks: train one with python -m training {name}") from error
     return network.eval()

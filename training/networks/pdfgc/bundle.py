@@ -20,16 +20,18 @@ KEY: Final = "mien.pdfgc"
 
 
 def save(path: Path, widths: Widths, weights: Mapping[str, Tensor]) -> None:
-    """Write the file.
+    """Write the file; it appears whole.
 
     Raises:
         ModelError: if it cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(
             serialised({key: value.contiguous() for key, value in weights.items()}, {KEY: json.dumps(widths.as_json())})
         )
+        part.replace(path)
     except OSError as error:
         raise ModelError(f"cannot write {path} ({error.strerror}): is the disk full, the folder one of yours?") from error
 
