@@ -28,14 +28,15 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 def test_motion_reconstruction_is_the_sum_of_two_distances() -> None:
     a, b, c, d = (of(4, 7) for _ in range(4))
     want = np.mean(np.linalg.norm(a - b, axis=1)) + np.mean(np.linalg.norm(c - d, axis=1))
-    assert float(losses.motion_reconstruction(*map(tensor, (a, b, c, d)))) == pytest.approx(want, rel=1e-5)
-    alone = losses.motion_reconstruction(tensor(a), tensor(b))
+    both = losses.motion_reconstruction([tensor(a), tensor(c)], [tensor(b), tensor(d)])
+    assert float(both) == pytest.approx(want, rel=1e-5)
+    alone = losses.motion_reconstruction([tensor(a)], [tensor(b)])
     assert float(alone) == pytest.approx(np.mean(np.linalg.norm(a - b, axis=1)), rel=1e-5)
 
 
 def test_motion_reconstruction_of_what_is_right_has_a_gradient() -> None:
     a = tensor(of(2, 3), grad=True)
-    losses.motion_reconstruction(a, a.detach().clone()).backward()
+    losses.motion_reconstruction([a], [a.detach().clone()]).backward()
     assert a.grad is not None
     assert torch.isfinite(a.grad).all()
 
@@ -104,10 +105,18 @@ def test_decorrelation_is_even_for_dimensions_that_do_not_vary() -> None:
 def test_what_is_compared_by_products_is_compared_exactly_in_half_too() -> None:
     lips, expression = tensor(of(64, 5)), tensor(of(64, 3))
     audio = lips + tensor(of(64, 5))
-    want = losses.contrast_lips(audio, lips), losses.decorrelation(expression, lips, 8)
+
+    def compared() -> list[float]:
+        return [
+            float(losses.contrast_lips(audio, lips)),
+            float(losses.decorrelation(expression, lips, 8)),
+            float(losses.contrast_eyes(expression, expression.roll(1, 0), expression + 1)),
+            float(losses.lip_consistency(audio, lips)),
+        ]
+
+    want = compared()
     with torch.autocast("cpu", torch.bfloat16):
-        found = losses.contrast_lips(audio, lips), losses.decorrelation(expression, lips, 8)
-    assert [float(loss) for loss in found] == [float(loss) for loss in want]
+        assert compared() == want
 
 
 def test_the_gradient_of_the_current_batch_does_not_fade_as_banks_fill() -> None:
@@ -148,8 +157,10 @@ def test_feature_matching_leaves_the_logits_out() -> None:
 
 def test_consistency() -> None:
     lips, heard, made, true = of(3, 5), of(3, 5), of(3, 2), of(3, 2)
-    want = np.mean([np.exp(-cosine(a, b)) for a, b in zip(lips, heard, strict=True)]) + np.abs(made - true).sum(1).mean()
-    assert float(losses.consistency(*map(tensor, (lips, heard, made, true)))) == pytest.approx(want, rel=1e-5)
+    want = np.mean([np.exp(-cosine(a, b)) for a, b in zip(lips, heard, strict=True)])
+    assert float(losses.lip_consistency(tensor(lips), tensor(heard))) == pytest.approx(want, rel=1e-5)
+    want = np.abs(made - true).sum(1).mean()
+    assert float(losses.gaze_consistency(tensor(made), tensor(true))) == pytest.approx(want, rel=1e-5)
 
 
 def test_a_bank_keeps_the_latest_pairs() -> None:

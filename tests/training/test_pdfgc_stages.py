@@ -1,6 +1,7 @@
 """Stages 1 to 3 on clips of coloured squares."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from training.pdfgc import expression, fine_grained  # noqa: E402
 from training.pdfgc.clips import ClipError, DrawnClips, FilmedClips, clips_of, save_clip  # noqa: E402
 from training.pdfgc.expression import ABLATIONS, ExpressionStage  # noqa: E402
 from training.pdfgc.fine_grained import FRAMES, FineGrained, group  # noqa: E402
-from training.pdfgc.networks import Networks  # noqa: E402
-from training.pdfgc.self_driving import SelfDriving, two_of  # noqa: E402
+from training.pdfgc.networks import Networks, pictures  # noqa: E402
+from training.pdfgc.self_driving import SelfDriving, reconstruction, two_of  # noqa: E402
 from training.pdfgc.stage import Stage  # noqa: E402
 from training.pdfgc.swap import with_eyes_of  # noqa: E402
 from training.pdfgc.teachers import teachers_of  # noqa: E402
@@ -31,7 +32,7 @@ def self_driving() -> SelfDriving:
 
 def fine() -> FineGrained:
     seed_all(0)
-    return FineGrained(Networks(TINY), DrawnClips(clips()), 2 * FRAMES, 1)
+    return FineGrained(Networks(TINY), DrawnClips(clips()), teachers_of(None), 2 * FRAMES, 1)
 
 
 def expressed(how: str = "all") -> ExpressionStage:
@@ -53,14 +54,49 @@ def test_losses_fall_on_one_batch(make: Callable[[], Stage], names: tuple[str, .
     assert (tmp_path / "sheet.png").exists()
 
 
-@pytest.mark.parametrize("make", [fine, expressed])
-def test_what_is_frozen_stays(make: Callable[[], Stage], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("make", "learns"),
+    [
+        (self_driving, {"appearance", "motion.model", "generator"}),
+        (fine, {"motion.to_mouth", "motion.to_eye", "motion.to_headpose", "audio"}),
+        (expressed, {"motion.to_emo", "generator"}),
+    ],
+)
+def test_what_is_frozen_stays(make: Callable[[], Stage], learns: set[str], tmp_path: Path) -> None:
     stage = make()
     loop = Trainer(stage, Pace(10, workers=0), Run(tmp_path, {}), torch.device("cpu"))
-    kept = {n: v.clone() for n, v in stage.networks.state_dict().items() if n.startswith(("appearance.", "motion.model."))}
+    before = {name: value.clone() for name, value in stage.networks.state_dict().items()}
     loop.step(300, {name: torch.from_numpy(value) for name, value in stage.batch(0, 0, 1).items()})
-    now = stage.networks.state_dict()
-    assert all(torch.equal(value, now[name]) for name, value in kept.items())
+    changed = {name for name, value in stage.networks.state_dict().items() if not torch.equal(value, before[name])}
+    heads = ("mouth", "eye", "headpose", "emo")
+    parts = {"appearance", "motion.model", "audio", "generator", *(f"motion.to_{name}" for name in heads)}
+    learning = {part for part in parts if any(name.startswith(f"{part}.") for name in changed)}
+    assert learning == learns
+
+
+def test_a_users_teacher_of_pose_is_what_stage_2_regresses(tmp_path: Path) -> None:
+    stage = fine()
+    batch = {name: torch.from_numpy(value) for name, value in stage.batch(0, 0, 1).items()}
+    own = stage.losses(batch, 0).losses["pose"]
+    seen = stage.networks.motion.pose(stage.networks.motion.unify(pictures(batch["drivers"]))).detach()
+    stage._teachers = replace(stage._teachers, pose=lambda _: seen + 0.5)
+    assert float(stage.losses(batch, 0).losses["pose"].detach()) == pytest.approx(0.5, abs=1e-4)
+    assert float(own.detach()) != pytest.approx(0.5, abs=1e-4)
+
+
+def test_each_term_is_there_if_its_own_teacher_is() -> None:
+    stage = expressed()
+    batch = {name: torch.from_numpy(value) for name, value in stage.batch(0, 0, 1).items()}
+    both = stage.losses(batch, 0).losses
+    stage._teachers = replace(stage._teachers, gaze=None)
+    alone = stage.losses(batch, 0).losses
+    assert 0.3 < float(alone["consistency"].detach()) < float(both["consistency"].detach())
+    made, target = torch.rand(2, 3, SIZE, SIZE), torch.rand(2, 3, SIZE, SIZE)
+    nobody = teachers_of(None)
+    assert "motion" not in reconstruction(made, target, nobody)
+    emotion = replace(nobody, emotion=lambda image: image.mean((2, 3)))
+    want = (made.mean((2, 3)) - target.mean((2, 3))).norm(dim=1).mean()
+    assert torch.allclose(reconstruction(made, target, emotion)["motion"], want, atol=1e-4)
 
 
 def test_batches_are_the_same_however_many_processes_draw_them() -> None:
@@ -117,14 +153,28 @@ def test_filmed_clips_come_back_as_they_were_saved(tmp_path: Path) -> None:
     assert not FilmedClips(tmp_path).people("test")
 
 
+def test_clips_without_sound_are_left_out_of_stages_that_hear(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = '{"path": "a.npz", "person": "%s", "split": "train", "sound": %s}'
+    (tmp_path / "index.json").write_text(f"[{row % ('a', 'false')}, {row % ('b', 'true')}]")
+    assert len(clips_of(tmp_path).people("train")) == 2
+    assert len(clips_of(tmp_path, heard=True).people("train")) == 1
+    assert "1 of 2 clips have no sound and are left out" in capsys.readouterr().err
+    (tmp_path / "index.json").write_text(f"[{row % ('a', 'false')}]")
+    with pytest.raises(ClipError, match=r"none of the 1 clips in .* has sound"):
+        clips_of(tmp_path, heard=True)
+
+
 def test_what_is_no_clip_is_said_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match="prepare-pdfgc"):
         clips_of(tmp_path)
     (tmp_path / "index.json").write_text('[{"path": "a.npz", "person": "b", "split": "train"}]')
-    (tmp_path / "a.npz").write_bytes(b"PK")
-    with pytest.raises(ClipError, match="prepare again"):
-        FilmedClips(tmp_path).clip(0)
     silent = DrawnClips(clips()).clip(0)
+    save_clip(tmp_path / "a.npz", list(silent.read(range(8), SIZE)), silent.motion[:8], silent.eyes[:8], silent.sound[:5120])
+    whole = (tmp_path / "a.npz").read_bytes()
+    for damaged in (b"PK", b"", whole[: len(whole) // 2], b"<html>"):
+        (tmp_path / "a.npz").write_bytes(damaged)
+        with pytest.raises(ClipError, match="prepare again"):
+            FilmedClips(tmp_path).clip(0)
     object.__setattr__(silent, "sound", np.zeros(0, np.int16))
     with pytest.raises(ClipError, match="has no sound"):
         group(silent, SIZE, np.random.default_rng(0))

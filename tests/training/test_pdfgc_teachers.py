@@ -32,6 +32,7 @@ def exported(path: Path) -> Path:
 
 
 def test_stand_ins_are_named_and_differentiable() -> None:
+    torch.manual_seed(0)
     teachers = teachers_of(Networks(TINY).motion)
     assert "Eq. 1 reconstruction: a motion encoder" in teachers.words
     assert "Eq. 7 perceptual: slopes" in teachers.words
@@ -50,6 +51,7 @@ def test_without_an_observer_terms_are_left_out_and_it_is_said() -> None:
     teachers = teachers_of(None)
     assert teachers.shape is None
     assert teachers.words.count("none (term left out)") == 3
+    assert "Eq. 5 pose: that of the data" in teachers.words
 
 
 def test_a_users_network_is_used(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from engine.errors import ModelError  # noqa: E402
 from tests.training.pdfgc_fakes import TINY, clips, stills  # noqa: E402
 from tests.training.test_pdfgc_pretrain import stage, tensors  # noqa: E402
 from training.pdfgc import parallel, train, trainer  # noqa: E402
-from training.pdfgc.clips import DrawnClips  # noqa: E402
-from training.pdfgc.losses import decorrelation  # noqa: E402
+from training.pdfgc.clips import ClipError, DrawnClips  # noqa: E402
+from training.pdfgc.losses import contrast_lips, decorrelation  # noqa: E402
 from training.pdfgc.networks import Networks  # noqa: E402
 from training.pdfgc.train import averaged_weights, begin_with  # noqa: E402
 from training.pdfgc.trainer import Pace, Trainer, TrainingError, rate_at  # noqa: E402
@@ -105,6 +105,17 @@ def test_the_rate_rises_stays_and_falls() -> None:
 BATCHES = 6
 
 
+def test_a_discriminator_without_a_number_stops_the_run_too(tmp_path: Path) -> None:
+    own = stage(adversarial=True, stars=1)
+    loop = Trainer(own, Pace(6, workers=0), Run(tmp_path, {}), CPU)
+    assert loop.judge is not None
+    before = [p.detach().clone() for p in loop.parameters]
+    next(loop.judge.parameters()).register_hook(lambda grad: grad * torch.nan)
+    with pytest.raises(TrainingError, match="step 0: the discriminator's gradient is not a number"):
+        loop.step(0, tensors(own, 0))
+    assert all(torch.equal(a, b) for a, b in zip(before, loop.parameters, strict=True))
+
+
 def _gradient(folder: Path, batch: Mapping[str, Tensor]) -> NDArray[np.float32]:
     """Of fresh networks, averaged over the processes."""
     own = stage()
@@ -123,7 +134,8 @@ def _share(rank: int, folder: str, results: Mapping[str, object]) -> None:
     gradients = [_gradient(Path(folder) / f"run{rank}-{index}", half) for index, half in enumerate(tensors)]
     features = torch.from_numpy(np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32))[rank * 4 : rank * 4 + 4]
     features.requires_grad_()
-    decorrelation(parallel.gathered(features)[:, :2], parallel.gathered(features)[:, 2:], 8).backward()
+    losses = decorrelation(parallel.gathered(features)[:, :2], parallel.gathered(features)[:, 2:], 8)
+    (losses + contrast_lips(features[:, :2], features[:, 2:4])).backward()
     np.savez(f"{folder}/{rank}.npz", gradients=np.stack(gradients), features=features.grad.numpy())
     torch.distributed.destroy_process_group()
 
@@ -136,10 +148,11 @@ def test_two_processes_have_the_gradient_of_one_with_the_whole_batch(tmp_path: P
     for index, gradient in enumerate(one["gradients"]):
         whole = _gradient(tmp_path / f"whole-{index}", tensors(stage(), index))
         off.append(float(np.abs(gradient - whole).max() / np.abs(whole).max()))
+    assert max(off) < 1e-2
     assert min(off) < 1e-4  # in some batches rounding decides which of two equal pixels is the larger, and has a gradient
     features = torch.from_numpy(np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)).requires_grad_()
-    decorrelation(features[:, :2], features[:, 2:], 8).backward()
-    both = np.concatenate([one["features"], two["features"]]) / 2  # each process has the same loss: its mean is the loss
+    (decorrelation(features[:, :2], features[:, 2:], 8) + contrast_lips(features[:, :2], features[:, 2:4])).backward()
+    both = np.concatenate([one["features"], two["features"]]) / 2  # the loss is the mean of what the processes have
     assert features.grad is not None
     assert np.abs(both - features.grad.numpy()).max() < 1e-4
 
@@ -167,13 +180,14 @@ def options(out: Path, *more: str) -> argparse.Namespace:
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command with networks and data of tests."""
     monkeypatch.setattr(train, "PRESETS", {"pdfgc-lite": TINY})
-    monkeypatch.setattr(train, "clips_of", lambda _: DrawnClips(clips()))
+    monkeypatch.setattr(train, "clips_of", lambda _, **__: DrawnClips(clips()))
 
 
 @pytest.mark.usefixtures("tiny")
 def test_the_command_runs_the_stages_one_upon_the_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train.main(options(tmp_path / "1", "--stage", "1")) == 0
     assert "teachers: Eq. 7" in capsys.readouterr().out
+    assert (tmp_path / "1/log.txt").read_text().startswith("teachers: Eq. 7")
     assert train.main(options(tmp_path / "2", "--stage", "2", "--start", str(tmp_path / "1"))) == 0
     assert "without motion; new: none" in capsys.readouterr().out
     after = options(tmp_path / "3", "--stage", "3", "--start", str(tmp_path / "2"), "--observer", str(tmp_path / "2"))
@@ -199,7 +213,7 @@ def test_a_generator_that_can_draw_already_is_what_stage_3_begins_with(tmp_path:
     train.main(options(draws, "--stage", "3"))
     train.main(options(before, "--stage", "2"))
     after = options(tmp_path / "3", "--stage", "3", "--start", str(before), "--generator", str(draws))
-    begun = train.stage_of(after, torch.device("cpu")).networks.state_dict()
+    begun = train.stage_of(after, torch.device("cpu"), print).networks.state_dict()
     drawn, seen = averaged_weights(draws), averaged_weights(before)
     assert all(torch.equal(value, (drawn if name.startswith("generator.") else seen)[name]) for name, value in begun.items())
 
@@ -211,7 +225,7 @@ def test_what_learned_apart_goes_on_together(tmp_path: Path, monkeypatch: pytest
     for lesson, out in (("pretrain-motion", sees), ("pretrain-drawing", draws)):
         assert train.main(options(out, "--stage", lesson, "--batch", "6")) == 0
     both = options(tmp_path / "both", "--stage", "pretrain", "--batch", "6", "--start", str(draws), "--motion", str(sees))
-    begun = train.stage_of(both, torch.device("cpu")).networks.state_dict()
+    begun = train.stage_of(both, torch.device("cpu"), print).networks.state_dict()
     seen, drawn = averaged_weights(sees), averaged_weights(draws)
     assert all(torch.equal(value, (seen if name.startswith("motion.") else drawn)[name]) for name, value in begun.items())
     assert train.main(both) == 0
@@ -224,11 +238,69 @@ def test_what_cannot_be_begun_with_is_said_in_a_line(tmp_path: Path, monkeypatch
     train.main(options(tmp_path / "1", "--stage", "2"))
     wider = dataclasses.replace(TINY, motion=dataclasses.replace(TINY.motion, feature=64))
     monkeypatch.setattr(train, "PRESETS", {"pdfgc-lite": wider})
-    with pytest.raises(ModelError, match="other widths than --widths"):
-        train.main(options(tmp_path / "2", "--stage", "3", "--observer", str(tmp_path / "1")))
+    for what in ("--observer", "--start"):
+        with pytest.raises(ModelError, match="other widths"):
+            train.main(options(tmp_path / f"2{what}", "--stage", "3", what, str(tmp_path / "1")))
     path = tmp_path / "1/checkpoint.pt"
-    path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(ModelError, match="it was cut short"):
-        train.main(options(tmp_path / "3", "--stage", "2", "--start", str(tmp_path / "1")))
-    with pytest.raises(RunError, match="takes a multiple of 4"):
-        train.main(options(tmp_path / "4", "--stage", "2", "--batch", "6"))
+    whole = path.read_bytes()
+    for number, damaged in enumerate((whole[:5000], b"", b"<html>\n<body>")):
+        path.write_bytes(damaged)
+        with pytest.raises(RunError, match="it was cut short"):
+            train.main(options(tmp_path / f"3-{number}", "--stage", "2", "--start", str(tmp_path / "1")))
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--stage 2 --batch 6", "takes a multiple of 4"),
+        ("--stage 2 --batch 12 --accumulate 2", "takes a multiple of 8"),
+        ("--stage 1 --size 100", "--size 100: no level makes 100 px"),
+        ("--stage 1 --expression-anew", "--expression-anew does nothing in stage 1: it is for 3"),
+        ("--stage 1 --ablation none", "--ablation does nothing in stage 1"),
+        ("--stage 2 --adversarial", "--adversarial does nothing in stage 2"),
+        ("--stage pretrain-motion --speech there", "--speech does nothing in stage pretrain-motion"),
+        ("--stage 3 --ablation none --window 7", "--window does nothing with --ablation none"),
+        ("--stage 3 --window 8", "take an odd number"),
+    ],
+)
+def test_options_that_do_not_go_together_are_said_in_a_line(tmp_path: Path, given: str, said: str) -> None:
+    with pytest.raises(RunError, match=said):
+        train.main(options(tmp_path / "run", *given.split()))
+
+
+def _train_as_one_of_two(rank: int, folder: str) -> None:
+    """A process as torchrun would start it, stopped after its first step, and once more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "PRESETS", {"pdfgc-lite": TINY})
+        patch.setattr(train, "clips_of", lambda _, **__: DrawnClips(clips()))
+        patch.setattr(trainer, "LOG_EVERY", 1)
+        for more in (["--minutes", "0"], ["--resume"]):
+            meeting = f"file://{folder}/meet{more[0]}"
+            torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
+            assert train.main(options(Path(folder) / "two", *LESSON, *more)) == 0
+
+
+LESSON = ("--stage", "2", "--batch", "8", "--steps", "3")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_two_processes_train_as_one_and_go_on_where_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spawn(_train_as_one_of_two, (str(tmp_path),), nprocs=2)
+    monkeypatch.setattr(trainer, "LOG_EVERY", 1)
+    assert train.main(options(tmp_path / "one", *LESSON)) == 0
+    one, two = (
+        [json.loads(line) for line in (tmp_path / name / "stats.jsonl").read_text().splitlines()] for name in ("one", "two")
+    )
+    assert [row["step"] for row in two] == [1, 2, 3]
+    for own, other in zip(one, two, strict=True):
+        names = ("lips", "crossmodal", "eyes", "pose", "eyes_seen", "gradient")
+        assert [other[name] for name in names] == pytest.approx([own[name] for name in names], rel=2e-3)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_cannot_be_made_by_a_worker_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = clips()
+    monkeypatch.setattr(train, "clips_of", lambda _, **__: DrawnClips(dataclasses.replace(silent, sound=silent.sound[:, :0])))
+    with pytest.raises(ClipError, match=r"^a clip of \d has no sound[^\n]*$"):
+        train.main(options(tmp_path, "--stage", "2", "--workers", "1"))

@@ -20,7 +20,7 @@ from training.networks.pdfgc.layers import sized
 from training.pdfgc.augment import turned
 from training.pdfgc.banks import MemoryBank
 from training.pdfgc.clips import Clip, ClipError, ClipSource, draw_clip
-from training.pdfgc.losses import consistency, decorrelation
+from training.pdfgc.losses import decorrelation, gaze_consistency, lip_consistency
 from training.pdfgc.networks import Networks, Parts, pictures
 from training.pdfgc.parallel import gathered
 from training.pdfgc.self_driving import people_of, reconstruction
@@ -66,7 +66,7 @@ class ExpressionStage:
         networks: as stage 2 left them.
         clips: with sound.
         teachers: who judges.
-        how: which strategies.
+        how: which strategies; a window has a middle frame, so K is odd.
         size: batch.
         seed: of the batches.
         discriminator: D, or None.
@@ -124,10 +124,10 @@ class ExpressionStage:
             appearance = self.networks.appearance(pictures(batch["identities"]))
         made = self.networks.generator(torch.cat([appearance.feature, parts.joined()], 1), appearance.map)
         losses = reconstruction(made, target, self._teachers) | self._decorrelated(parts)
+        consistency = lip_consistency(self.networks.motion.lip(self.networks.motion.unify(made)), parts.lip)
         if self._teachers.gaze:
-            lips = self.networks.motion.lip(self.networks.motion.unify(made))
-            losses["consistency"] = consistency(lips, parts.lip, self._teachers.gaze(made), self._teachers.gaze(target))
-        return Outcome(losses, made, target)
+            consistency = consistency + gaze_consistency(self._teachers.gaze(made), self._teachers.gaze(target))
+        return Outcome(losses | {"consistency": consistency}, made, target)
 
     def _parts(self, networks: Networks, batch: Batch) -> Parts:
         """Lips of the sound, eyes and pose of the middle frame, expression of the window."""

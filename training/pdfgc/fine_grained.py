@@ -19,12 +19,12 @@ from torch.nn import functional
 from training.pdfgc.augment import discoloured
 from training.pdfgc.clips import Clip, ClipError, ClipSource, draw_clip
 from training.pdfgc.codes import code_matrix
-from training.pdfgc.losses import contrast_eyes, crossmodal_error, info_nce, pose_error
+from training.pdfgc.losses import contrast_eyes, contrast_lips, crossmodal_error, pose_error
 from training.pdfgc.networks import Networks, Parts, pictures
-from training.pdfgc.parallel import gathered, world
 from training.pdfgc.self_driving import people_of
 from training.pdfgc.stage import Batch, Outcome, joined
 from training.pdfgc.swap import with_eyes_of
+from training.pdfgc.teachers import Teachers
 from training.run import Stateful
 
 WEIGHTS: Final[Mapping[str, float]] = {"lips": 1.0, "crossmodal": 1.0, "eyes": 0.5, "pose": 1.0, "eyes_seen": 0.5}
@@ -40,11 +40,12 @@ class FineGrained:
     Args:
         networks: E_mot as stage 1 left it.
         clips: with sound.
+        teachers: of pose, if there is one; otherwise it is that of the clips.
         size: batch, a multiple of `FRAMES`.
         seed: of the batches.
     """
 
-    def __init__(self, networks: Networks, clips: ClipSource, size: int, seed: int) -> None:
+    def __init__(self, networks: Networks, clips: ClipSource, teachers: Teachers, size: int, seed: int) -> None:
         motion = networks.motion
         self.networks = networks
         self.discriminator: nn.Module | None = None
@@ -52,7 +53,7 @@ class FineGrained:
         self.weights: Mapping[str, float] = WEIGHTS
         lips, eyes = (motion.to_mouth, motion.mouth_embed), (motion.to_eye, motion.eye_embed)
         self.trained: Sequence[nn.Module] = [*lips, *eyes, motion.to_headpose, motion.headpose_embed, networks.audio]
-        self._clips, self._size, self._seed = clips, size, seed
+        self._clips, self._teachers, self._size, self._seed = clips, teachers, size, seed
         self._people = people_of(clips, "train")
         self._seen = networks.widths.encoder_size
         self._matrix = torch.from_numpy(code_matrix().T.copy())
@@ -66,18 +67,20 @@ class FineGrained:
     def losses(self, batch: Batch, step: int) -> Outcome:
         """See `Stage`."""
         motion = self.networks.motion
+        drivers = pictures(batch["drivers"])
+        said = Parts.of(batch["motion"] @ self._matrix.to(drivers.device), self.networks.widths.latent)
         with torch.no_grad():
-            unified, swapped = motion.unify(pictures(batch["drivers"])), motion.unify(pictures(batch["swapped"]))
+            unified, swapped = motion.unify(drivers), motion.unify(pictures(batch["swapped"]))
+            pose = self._teachers.pose(drivers) if self._teachers.pose else said.pose
         video, audio = motion.lip(unified), self.networks.audio(batch["mel"]).lip
         both = motion.eye(torch.cat([unified, swapped]))
         eyes, anchor = both[: len(unified)], both[len(unified) :]
         other = eyes[torch.arange(len(eyes), device=eyes.device) + batch["rest"]]
-        said = Parts.of(batch["motion"] @ self._matrix.to(unified.device), self.networks.widths.latent)
         return Outcome({
-            "lips": contrast_gathered(audio, video),
+            "lips": contrast_lips(audio, video),
             "crossmodal": crossmodal_error(audio, video),
             "eyes": contrast_eyes(eyes, other, anchor),
-            "pose": pose_error(motion.pose(unified), said.pose),
+            "pose": pose_error(motion.pose(unified), pose),
             "eyes_seen": functional.smooth_l1_loss(eyes, said.eye),
         })  # fmt: skip
 
@@ -87,13 +90,6 @@ class FineGrained:
         arrays = joined([group(draw_clip(self._clips, self._people, rng), self._seen, rng) for rng in rngs])
         rows = {name: pictures(torch.from_numpy(arrays[name])) for name in ("drivers", "swapped")}
         return {"pictures": rows["drivers"], "the next ones with their eyes": rows["swapped"]}
-
-
-def contrast_gathered(audio: Tensor, video: Tensor) -> Tensor:
-    """Eq. 2 + Eq. 3 over the batches of all processes, of which each has its part [B, D]."""
-    rank, _ = world()
-    own = torch.arange(len(audio), device=audio.device) + rank * len(audio)
-    return info_nce(audio, gathered(video), own) + info_nce(video, gathered(audio), own)
 
 
 def group(clip: Clip, pixels: int, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:

@@ -10,28 +10,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from training.pdfgc.parallel import gathered, world
+
 TEMPERATURE: Final = 0.07
 """Of Eq. 2-4. The paper has none: bare cosines lie in -1..1, and their softmax over K negatives hardly has a gradient."""
 
 Features = Sequence[Tensor]
 
 
-def motion_reconstruction(
-    made_shape: Tensor, true_shape: Tensor, made_emotion: Tensor | None = None, true_emotion: Tensor | None = None
-) -> Tensor:
+def motion_reconstruction(made: Features, true: Features) -> Tensor:
     """Eq. 1: |phi(I_0) - phi(I_g)|_2 + |psi(I_0) - psi(I_g)|_2, over features [B, D] of a face reconstruction and of emotion.
 
-    The second term is left out where there is no emotion network.
+    Each term is there if its network is; differentiable where it is 0.
     """
-    loss = _distance(made_shape, true_shape)
-    if made_emotion is None or true_emotion is None:
-        return loss
-    return loss + _distance(made_emotion, true_emotion)
-
-
-def _distance(made: Tensor, true: Tensor) -> Tensor:
-    """Mean over B of the Euclidean distance of [B, D]; differentiable where it is 0."""
-    return (made - true).square().sum(1).add(1e-12).sqrt().mean()
+    distances = [(a - b.detach()).square().sum(1).add(1e-12).sqrt().mean() for a, b in zip(made, true, strict=True)]
+    return torch.stack(distances).sum()
 
 
 def info_nce(queries: Tensor, keys: Tensor, positives: Tensor, temperature: float = TEMPERATURE) -> Tensor:
@@ -48,9 +41,9 @@ def info_nce(queries: Tensor, keys: Tensor, positives: Tensor, temperature: floa
 
 
 def contrast_lips(audio: Tensor, video: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """Eq. 2 + Eq. 3 over pairs [B, D]: sound i belongs to picture i, the others of the batch are negatives."""
-    own = torch.arange(len(audio), device=audio.device)
-    return info_nce(audio, video, own, temperature) + info_nce(video, audio, own, temperature)
+    """Eq. 2 + Eq. 3 over pairs [B, D]: sound i belongs to picture i, all others of all processes' batch are negatives."""
+    own = torch.arange(len(audio), device=audio.device) + world()[0] * len(audio)
+    return info_nce(audio, gathered(video), own, temperature) + info_nce(video, gathered(audio), own, temperature)
 
 
 def crossmodal_error(audio: Tensor, video: Tensor) -> Tensor:
@@ -63,8 +56,8 @@ def crossmodal_error(audio: Tensor, video: Tensor) -> Tensor:
 
 def contrast_eyes(own: Tensor, other: Tensor, anchor: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Eq. 4: features [B, D] of the frame that gave the eyes, of the one that gave the rest, and of their composite."""
-    positive = functional.cosine_similarity(own, anchor) / temperature
-    negative = functional.cosine_similarity(other, anchor) / temperature
+    positive = functional.cosine_similarity(own.float(), anchor.float()) / temperature
+    negative = functional.cosine_similarity(other.float(), anchor.float()) / temperature
     return functional.softplus(negative - positive).mean()
 
 
@@ -128,7 +121,11 @@ def feature_matching(made: Sequence[Features], real: Sequence[Features]) -> Tens
     return torch.stack(scales).mean()
 
 
-def consistency(made_lips: Tensor, heard_lips: Tensor, made_gaze: Tensor, true_gaze: Tensor) -> Tensor:
-    """The first two terms of Eq. 8: exp(-cos(V_lip(I_f), E_aud(a_g))) + |G(I_f) - G(I_g)|_1; the third is Eq. 1."""
-    lips = torch.exp(-functional.cosine_similarity(made_lips, heard_lips.detach())).mean()
-    return lips + (made_gaze - true_gaze.detach()).abs().sum(1).mean()
+def lip_consistency(made_lips: Tensor, heard_lips: Tensor) -> Tensor:
+    """The first term of Eq. 8: exp(-cos(V_lip(I_f), E_aud(a_g))) of [B, D]; the third is Eq. 1."""
+    return torch.exp(-functional.cosine_similarity(made_lips.float(), heard_lips.detach().float())).mean()
+
+
+def gaze_consistency(made_gaze: Tensor, true_gaze: Tensor) -> Tensor:
+    """The second term of Eq. 8: |G(I_f) - G(I_g)|_1 of [B, 2]."""
+    return (made_gaze - true_gaze.detach()).abs().sum(1).mean()

@@ -89,14 +89,14 @@ class SelfDriving:
 
 
 def reconstruction(made: Tensor, target: Tensor, teachers: Teachers) -> dict[str, Tensor]:
-    """What is compared of pictures [B, 3, S, S]: pixels, Eq. 7, and Eq. 1 as far as there are teachers."""
+    """What is compared of pictures [B, 3, S, S]: pixels, Eq. 7, and of Eq. 1 the terms that have a teacher."""
     losses = {
         "pixels": (made - target).abs().mean(),
         "perceptual": feature_difference(teachers.perceptual(made), teachers.perceptual(target)),
     }
-    if teachers.shape:
-        emotion = (teachers.emotion(made), teachers.emotion(target).detach()) if teachers.emotion else (None, None)
-        losses["motion"] = motion_reconstruction(teachers.shape(made), teachers.shape(target).detach(), *emotion)
+    judges = [judge for judge in (teachers.shape, teachers.emotion) if judge]
+    if judges:
+        losses["motion"] = motion_reconstruction([judge(made) for judge in judges], [judge(target) for judge in judges])
     return losses
 
 

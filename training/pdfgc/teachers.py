@@ -5,7 +5,7 @@
                                                                                       observer's first layers see
     Eq. 1, phi       EMOCA's reconstruction     [B, D]                                an observer's pose, expression and lips
     Eq. 1, psi       EMOCA's emotion network    [B, D]                                left out
-    Eq. 5, pose      EMOCA's pose               (when data is prepared)               our tracker's, exact in synthetic data
+    Eq. 5, pose      EMOCA's pose               [B, 6], small at rest                 our tracker's, exact in synthetic data
     Eq. 8, gaze      L2CS                       [B, 2]                                an observer's gaze
 
 A user's file is a program of `torch.export.save` (.pt2), in evaluation mode
@@ -52,6 +52,7 @@ class Teachers:
         perceptual: of Eq. 7.
         shape: phi of Eq. 1; None leaves the equation out.
         emotion: psi of Eq. 1; None leaves the term out.
+        pose: of Eq. 5; None takes that of the data.
         gaze: G of Eq. 8; None leaves the term out.
         words: who is who, for the log.
     """
@@ -59,6 +60,7 @@ class Teachers:
     perceptual: Perceptual
     shape: Features | None
     emotion: Features | None
+    pose: Features | None
     gaze: Features | None
     words: str
 
@@ -108,6 +110,7 @@ def teachers_of(
     perceptual: Path | None = None,
     reconstruction: Path | None = None,
     emotion: Path | None = None,
+    pose: Path | None = None,
     gaze: Path | None = None,
     device: torch.device | str = "cpu",
 ) -> Teachers:
@@ -118,6 +121,7 @@ def teachers_of(
         perceptual: a file, see the module; so are the following.
         reconstruction: phi.
         emotion: psi.
+        pose: of Eq. 5.
         gaze: G.
         device: where they run.
 
@@ -125,19 +129,21 @@ def teachers_of(
         ModelError: if a file is none.
     """
     seen = Observer(observer).to(device) if observer is not None else None
-    files = {"perceptual": perceptual, "reconstruction": reconstruction, "emotion": emotion, "gaze": gaze}
+    files = {"perceptual": perceptual, "reconstruction": reconstruction, "emotion": emotion, "pose": pose, "gaze": gaze}
     given = {name: program(path, device) for name, path in files.items() if path}
     stand_in = "a motion encoder of an earlier run" if seen else "none (term left out)"
     words = {
         "Eq. 7 perceptual": perceptual or "slopes and curvature at four sizes" + (f", {stand_in}" if seen else ""),
         "Eq. 1 reconstruction": reconstruction or stand_in,
         "Eq. 1 emotion": emotion or "none (term left out)",
+        "Eq. 5 pose": pose or "that of the data",
         "Eq. 8 gaze": gaze or stand_in,
     }
     return Teachers(
         perceptual=given.get("perceptual", EdgesAndSeen(seen) if seen else EdgeFeatures()),
         shape=given.get("reconstruction", seen.shape if seen else None),
         emotion=given.get("emotion"),
+        pose=given.get("pose"),
         gaze=given.get("gaze", seen.gaze if seen else None),
         words="; ".join(f"{loss}: {who}" for loss, who in words.items()),
     )

@@ -28,12 +28,26 @@ from training.pdfgc.self_driving import SelfDriving
 from training.pdfgc.stage import Stage
 from training.pdfgc.teachers import Teachers, teachers_of
 from training.pdfgc.trainer import WEIGHTS, Pace, Trainer
-from training.run import Run, RunError, seed_all
+from training.run import Run, RunError, checkpoint_of, seed_all
 from training.speech.utterances import utterances_in
 from training.synthesis.data import FactorialSet
 
 _FREE: Final = ("resume", "device", "threads", "workers", "out", "minutes", "save_every", "show_every")
 """Options that may differ when a run goes on."""
+_ONLY_IN: Final[Mapping[str, tuple[str, ...]]] = {
+    "expression_anew": ("3",),
+    "ablation": ("3",),
+    "window": ("3",),
+    "pose": ("2",),
+    "perceptual": ("pretrain-drawing", "pretrain", "1", "3"),
+    "observer": ("pretrain-drawing", "pretrain", "1", "3"),
+    "reconstruction": ("1", "3"),
+    "emotion": ("1", "3"),
+    "gaze": ("3",),
+    "speech": ("pretrain-drawing", "pretrain"),
+    "adversarial": ("pretrain-drawing", "pretrain", "1", "3"),
+}
+"""Stages that take an option; the others would be silent about it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,13 +65,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--adversarial", action=argparse.BooleanOptionalAction, help="a discriminator (default: in 1 and 3)")
     parser.add_argument("--observer", type=Path, help="run whose motion encoder stands in for the paper's teachers")
-    for name, what in (("perceptual", "Eq. 7"), ("reconstruction", "Eq. 1, phi"), ("emotion", "Eq. 1, psi"), ("gaze", "Eq. 8")):
+    files = {
+        "perceptual": "Eq. 7", "reconstruction": "Eq. 1, phi", "emotion": "Eq. 1, psi", "pose": "Eq. 5", "gaze": "Eq. 8",
+    }  # fmt: skip
+    for name, what in files.items():
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"network of {what}, see training/pdfgc/teachers.py")
     parser.add_argument("--ablation", choices=list(ABLATIONS), default="all", help="stage 3, the rows of Tab. 4")
     parser.add_argument(
         "--expression-anew", action="store_true", help="stage 3, the expression head begins untaught, as published"
     )
-    parser.add_argument("--window", type=int, default=WINDOW, help="stage 3, frames averaged (default: %(default)s)")
+    parser.add_argument("--window", type=int, default=WINDOW, help="stage 3, frames averaged, odd (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=12, help="pictures of a step, of all processes (default: %(default)s)")
     parser.add_argument("--accumulate", type=int, default=1, help="parts that a process takes its share in")
     parser.add_argument("--steps", type=int, default=100_000)
@@ -82,8 +99,8 @@ def main(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(0)
     seed_all(args.seed)
-    run = Run(args.out, options_of(args), resume=args.resume)
-    stage = stage_of(args, device)
+    run = Run(args.out, options_of(args), resume=args.resume, first=world()[0] == 0)
+    stage = stage_of(args, device, run.say)
     trainer = Trainer(stage, Pace.of(args), run, device)
     trainer.train(run.restore(trainer.parts()))
     run.close()
@@ -97,25 +114,48 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if name not in _FREE}
 
 
-def stage_of(args: argparse.Namespace, device: torch.device) -> Stage:
-    """The stage that was asked for, its networks as they begin."""
-    widths = PRESETS[args.widths]
-    widths = widths.at(args.size) if args.size else widths
+def stage_of(args: argparse.Namespace, device: torch.device, say: Callable[[str], None]) -> Stage:
+    """The stage that was asked for, its networks as they begin; `say` is told who teaches, and what it begins with.
+
+    Raises:
+        RunError: if options do not go together.
+        ModelError: if networks to begin with, or teachers, cannot be used.
+    """
+    _refuse_idle(args)
+    widths = _widths_of(args)
     networks = Networks(widths, unified=args.stage == "1")
     if args.start:
-        print(begin_with(networks, args.start), flush=True)
+        say(begin_with(networks, args.start))
     if args.motion:
         networks.motion.load_state_dict(observer_of(args.motion, widths).state_dict())
     if args.generator:
         fill(networks.generator, "generator", args.generator)
     observer = observer_of(args.observer, widths) if args.observer else None
     teachers = teachers_of(
-        observer, perceptual=args.perceptual, reconstruction=args.reconstruction, emotion=args.emotion, gaze=args.gaze,
-        device=device,
+        observer, perceptual=args.perceptual, reconstruction=args.reconstruction, emotion=args.emotion, pose=args.pose,
+        gaze=args.gaze, device=device,
     )  # fmt: skip
-    print(f"teachers: {teachers.words}", flush=True)
+    say(f"teachers: {teachers.words}")
     adversarial = args.stage in ("1", "3") if args.adversarial is None else args.adversarial
     return STAGES[args.stage](args, networks, teachers, Discriminator(widths) if adversarial else None)
+
+
+def _refuse_idle(args: argparse.Namespace) -> None:
+    """Raises RunError for options that would do nothing."""
+    for name, stages in _ONLY_IN.items():
+        if getattr(args, name) not in (None, False, "all", WINDOW) and args.stage not in stages:
+            raise RunError(f"--{name.replace('_', '-')} does nothing in stage {args.stage}: it is for {', '.join(stages)}")
+    if args.window != WINDOW and ABLATIONS[args.ablation].window == 1:
+        raise RunError(f"--window does nothing with --ablation {args.ablation}, which has no window")
+    if args.window < 1 or args.window % 2 == 0:
+        raise RunError(f"--window {args.window}: a window has a middle frame; take an odd number")
+
+
+def _widths_of(args: argparse.Namespace) -> Widths:
+    try:
+        return PRESETS[args.widths].at(args.size) if args.size else PRESETS[args.widths]
+    except ValueError as error:
+        raise RunError(f"--size {args.size}: {error}") from error
 
 
 def begin_with(networks: Networks, run: Path) -> str:
@@ -125,12 +165,13 @@ def begin_with(networks: Networks, run: Path) -> str:
     not moving, instead of with noise, from which the other networks would not recover.
 
     Raises:
-        ModelError: if there are none, or none fit.
+        ModelError: if there are none, or they are of other widths.
     """
     weights, own = averaged_weights(run), networks.state_dict()
     fit = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
-    if not fit:
-        raise ModelError(f"nothing in {run} fits networks of these widths; begin with a run of the same --widths")
+    other = [n for n, value in weights.items() if n in own and n not in fit and not n.endswith("modulation.weight")]
+    if other or not fit:
+        raise ModelError(f"the networks in {run} have other widths than --widths says; begin with a run of the same --widths")
     dimensions = networks.widths.latent.appearance
     still = {
         name: of_appearance(weights[name], value, dimensions)
@@ -154,19 +195,18 @@ def averaged_weights(run: Path) -> dict[str, torch.Tensor]:
     """The averaged weights of a run folder: of its checkpoint, or, where only that was carried, of its `WEIGHTS`.
 
     Raises:
-        ModelError: if it has none that can be read.
+        ModelError: if it has none.
+        RunError: if they cannot be read.
     """
     path = run / "checkpoint.pt"
     if not path.exists() and (run / WEIGHTS).exists():
         return {name: value.float() if value.ndim > 1 else value for name, value in bundle.load(run / WEIGHTS)[1].items()}
     if not path.exists():
         raise ModelError(f"no checkpoint in {run}: train one with python -m training pdfgc --out {run}")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)["parts"]["ema"]
-    except (RuntimeError, KeyError, EOFError, OSError) as error:
-        raise ModelError(
-            f"{path} cannot be read ({str(error).splitlines()[0]}): it was cut short, or is no run of pdfgc"
-        ) from error
+    parts = checkpoint_of(path)["parts"]
+    if "ema" not in parts:
+        raise ModelError(f"{path} holds no averaged weights: it is no run of pdfgc")
+    return parts["ema"]
 
 
 def observer_of(run: Path, widths: Widths) -> MotionEncoder:
@@ -188,7 +228,9 @@ def fill(part: nn.Module, name: str, run: Path) -> None:
     try:
         part.load_state_dict(weights)
     except RuntimeError as error:
-        raise ModelError(f"the {name} network in {run} has other widths than --widths says") from error
+        raise ModelError(
+            f"the {name} network in {run} has other widths, or another size, than --widths and --size say"
+        ) from error
 
 
 def _pretrain(
@@ -223,7 +265,7 @@ def _self_driving(
 def _fine_grained(
     args: argparse.Namespace, networks: Networks, teachers: Teachers, discriminator: Discriminator | None
 ) -> FineGrained:
-    return FineGrained(networks, clips_of(args.data), _shared(args, FRAMES), args.seed)
+    return FineGrained(networks, clips_of(args.data, heard=True), teachers, _shared(args, FRAMES), args.seed)
 
 
 def _expression(
@@ -231,7 +273,7 @@ def _expression(
 ) -> ExpressionStage:
     how = ABLATIONS[args.ablation]
     how = replace(how, window=args.window) if how.window > 1 else how
-    clips = clips_of(args.data)
+    clips = clips_of(args.data, heard=True)
     if args.expression_anew:
         untaught = MotionEncoder(networks.widths)
         networks.motion.to_emo, networks.motion.emo_embed = untaught.to_emo, untaught.emo_embed
@@ -239,9 +281,10 @@ def _expression(
 
 
 def _shared(args: argparse.Namespace, unit: int) -> int:
-    """The batch, if all processes can have an equal share of it."""
-    if args.batch % (unit * world()[1]):
-        raise RunError(f"--batch {args.batch}: stage {args.stage} takes a multiple of {unit * world()[1]} pictures here")
+    """The batch, if all parts of all processes can have an equal share of it."""
+    least = unit * world()[1] * args.accumulate
+    if args.batch % least:
+        raise RunError(f"--batch {args.batch}: stage {args.stage} takes a multiple of {least} pictures here")
     return args.batch
 
 

@@ -163,22 +163,30 @@ class Trainer:
         """One step on this process's share of a batch; figures of the whole batch.
 
         Raises:
-            TrainingError: if one of them is no number; nothing has been changed by then.
+            TrainingError: if one of them or a gradient is no number; nothing has been changed by then.
         """
         torch.manual_seed((self.pace.seed * 1_000_003 + step) * 1009 + world()[0])
         for group in self.adam.param_groups:
             group["lr"] = group["times"] * self.pace.rate * rate_at(step, self.pace.steps)
         outcomes, sums = self._gradients(step, batch)
+        if self.judge is not None:
+            sums["discriminator"] = self._judge_gradients(self.judge, outcomes)
         figures = self._figures(step, sums)
-        average_gradients(self.parameters)
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.pace.clip)
-        if not torch.isfinite(norm):
-            raise self._lost(step, "the gradient")
+        norm = self._clipped(step, self.parameters, self.pace.clip, "the gradient")
+        if self.judge is not None:
+            self._clipped(step, list(self.judge.parameters()), math.inf, "the discriminator's gradient")
+            self.judge_adam.step()
         self.adam.step()
         self.average.update(self.stage.networks, step)
-        if self.judge is not None:
-            figures["discriminator"] = self._teach_judge(step, outcomes)
-        return figures | {"gradient": float(norm)}
+        return figures | {"gradient": norm}
+
+    def _clipped(self, step: int, parameters: Sequence[nn.Parameter], most: float, what: str) -> float:
+        """Average gradients over the processes, bound their norm; the norm they had."""
+        average_gradients(parameters)
+        norm = nn.utils.clip_grad_norm_(parameters, most)
+        if not torch.isfinite(norm):
+            raise self._lost(step, what)
+        return float(norm)
 
     def _gradients(self, step: int, batch: Batch) -> tuple[list[Outcome], dict[str, Tensor]]:
         """Gradients of the parts of a batch, added up; what became of each, and the mean of each loss."""
@@ -205,9 +213,8 @@ class Trainer:
         made, real = self.judge(outcome.made), self.judge(outcome.real)
         return {"adversarial": hinge_taken_for_real([scale[-1] for scale in made]), "matching": feature_matching(made, real)}
 
-    def _teach_judge(self, step: int, outcomes: Sequence[Outcome]) -> float:
-        judge = self.judge
-        assert judge is not None
+    def _judge_gradients(self, judge: nn.Module, outcomes: Sequence[Outcome]) -> Tensor:
+        """Gradients of the discriminator's loss of what was made; the loss."""
         judge.requires_grad_(True)
         self.judge_adam.zero_grad(set_to_none=True)
         sums = torch.zeros((), device=self.device)
@@ -219,10 +226,7 @@ class Trainer:
                 loss = hinge_real_or_made([scale[-1] for scale in real], [scale[-1] for scale in made]) / len(outcomes)
             loss.backward()
             sums += loss.detach().float()
-        figure = self._figures(step, {"discriminator": sums})["discriminator"]
-        average_gradients(judge.parameters())
-        self.judge_adam.step()
-        return figure
+        return sums
 
     def _figures(self, step: int, sums: Mapping[str, Tensor]) -> dict[str, float]:
         values = mean_of(torch.stack(list(sums.values()))).tolist()
