@@ -2,7 +2,7 @@
 
 A ResNeXt-50 (32x4d) at the published widths; the paper's text (section 3.1)
 has a ResNet-50, and neither the map, which replaces StyleGAN2's constant, nor
-the classifier of identities, which only training uses.
+the classifier of identities, which only the published file has.
 """
 
 from typing import NamedTuple

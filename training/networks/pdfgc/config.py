@@ -43,7 +43,7 @@ class AppearanceWidths:
     strides: tuple[int, ...] = (1, 2, 2, 2)
     groups: int = 32
     identities: int = 5995
-    """Classes of the head that training on identities uses; 0 leaves it out."""
+    """Classes of the head that the published file holds; nothing here trains or reads it. 0 leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)
