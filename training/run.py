@@ -149,6 +149,7 @@ class Run:
             return 0
         state = checkpoint_of(self.checkpoint)
         try:
+            step = int(state["step"])
             for name, part in parts.items():
                 part.load_state_dict(state["parts"][name])
         except (KeyError, ValueError, RuntimeError) as error:
@@ -157,7 +158,7 @@ class Run:
         torch.set_rng_state(state["torch_rng"])
         if rng is not None and state["rng"] is not None:
             rng.bit_generator.state = state["rng"]
-        return int(state["step"])
+        return step
 
     def close(self) -> None:
         """Flush what TensorBoard holds."""
@@ -171,7 +172,7 @@ def others(asked: Mapping[str, Any], options: Mapping[str, Any]) -> set[str]:
 
 
 def checkpoint_of(path: Path) -> dict[str, Any]:
-    """What `Run.save` wrote: `step`, `parts` by name, random states.
+    """What `Run.save` wrote: `parts` by name, `step`, random states.
 
     Raises:
         RunError: if the file cannot be read, or is something else.
@@ -181,7 +182,7 @@ def checkpoint_of(path: Path) -> dict[str, Any]:
     except Exception as error:  # a zip that was cut short, a pickle, a web page, an empty file: each fails in its own way
         why = (str(error) or type(error).__name__).splitlines()[0]
         raise RunError(f"{path} cannot be read ({why}): it was cut short, or is no checkpoint") from error
-    if not isinstance(state, dict) or not {"step", "parts"} <= state.keys():
+    if not isinstance(state, dict) or not isinstance(state.get("parts"), dict):
         raise RunError(f"{path} is no checkpoint: it was not written by a training run")
     return state
 

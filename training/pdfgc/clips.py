@@ -150,7 +150,7 @@ class FilmedClips:
         """
         path = self._folder / self._paths[index]
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 part: dict[str, Any] = {name: file[name] for name in ("jpeg", "ends", "motion", "eyes", "sound")}
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise ClipError(f"{path} is no clip ({error}): delete it and prepare again") from error
